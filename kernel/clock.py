@@ -1,0 +1,89 @@
+"""The one source of time, randomness and ids, so that a simulation can own all three."""
+
+from __future__ import annotations
+
+import random as _random
+import time as _time
+import uuid
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Source(Protocol):
+    """What a simulation replaces."""
+
+    def now(self) -> datetime: ...
+    def monotonic(self) -> float: ...
+    def sleep(self, seconds: float) -> None: ...
+    def random(self) -> float: ...
+    def random_bits(self, count: int) -> int: ...
+
+
+class SystemSource:
+    """The machine's own clock: for programs without a database, and before one is reached."""
+
+    _randomness = _random.SystemRandom()
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return _time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        _time.sleep(seconds)
+
+    def random(self) -> float:
+        return self._randomness.random()
+
+    def random_bits(self, count: int) -> int:
+        return self._randomness.getrandbits(count)
+
+
+_source: Source = SystemSource()
+
+
+def install(source: Source) -> Source:
+    """Replace the source; returns the one that was there, so that it can be put back."""
+    global _source  # noqa: PLW0603  One process has one clock; that is the point of this module.
+    previous, _source = _source, source
+    return previous
+
+
+def now() -> datetime:
+    return _source.now()
+
+
+def monotonic() -> float:
+    return _source.monotonic()
+
+
+def sleep(seconds: float) -> None:
+    _source.sleep(seconds)
+
+
+def random() -> float:
+    return _source.random()
+
+
+def new_id() -> uuid.UUID:
+    """A UUIDv7: 48 bits of milliseconds, then randomness, so that ids sort by creation."""
+    milliseconds = int(now().timestamp() * 1000)
+    value = (milliseconds & (2**48 - 1)) << 80
+    value |= 0x7 << 76
+    value |= _source.random_bits(12) << 64
+    value |= 0b10 << 62
+    value |= _source.random_bits(62)
+    return uuid.UUID(int=value)
+
+
+# Crockford's alphabet without I, L, O and U: nothing that is misheard or misread at a table.
+_READABLE = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+REFERENCE_LENGTH = 8  # 40 bits: a clash within one restaurant and mode is refused by a constraint.
+
+
+def new_reference(prefix: str) -> str:
+    """A short reference that a human can read aloud, such as P-4K7M2Q9X."""
+    bits = _source.random_bits(5 * REFERENCE_LENGTH)
+    letters = (_READABLE[(bits >> (5 * place)) & 31] for place in range(REFERENCE_LENGTH))
+    return f"{prefix}-{''.join(letters)}"

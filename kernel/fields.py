@@ -1,0 +1,95 @@
+"""Encrypted columns: one field type for personal data, credentials and raw notices."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from functools import lru_cache
+from typing import Any
+
+from cryptography.fernet import Fernet, MultiFernet
+from django.conf import settings
+from django.db import models
+
+
+@lru_cache(maxsize=8)
+def _cipher(keys: tuple[str, ...]) -> MultiFernet:
+    return MultiFernet([Fernet(key) for key in keys])
+
+
+def _current_cipher() -> MultiFernet:
+    """The first key encrypts; all keys decrypt, so that a key can be rotated without a pause."""
+    return _cipher(tuple(settings.STEWARD_FIELD_KEYS))
+
+
+def encrypt(text: str) -> str:
+    return _current_cipher().encrypt(text.encode()).decode()
+
+
+def decrypt(token: str) -> str:
+    return _current_cipher().decrypt(token.encode()).decode()
+
+
+def rotated(token: str) -> str:
+    """The same plain text under the first key."""
+    return _current_cipher().rotate(token.encode()).decode()
+
+
+def keyed_hash(text: str) -> str:
+    """For exact search: equal after trimming and case folding, useless without the key."""
+    normal = text.strip().casefold()
+    if not normal:
+        return ""
+    return hmac.new(settings.STEWARD_HASH_KEY.encode(), normal.encode(), hashlib.sha256).hexdigest()
+
+
+class EncryptedField(models.TextField):
+    """Text that is stored encrypted. The empty string stays empty, so that "nothing there" needs no key."""
+
+    def get_prep_value(self, value: Any) -> Any:
+        text = super().get_prep_value(value)
+        return encrypt(text) if text else text
+
+    def from_db_value(self, value: str | None, *_: Any) -> Any:
+        return decrypt(value) if value else value
+
+    def get_lookup(self, lookup_name: str) -> Any:
+        """Equal plain texts have different cipher texts: a search would silently find nothing."""
+        if lookup_name in {"isnull"}:
+            return super().get_lookup(lookup_name)
+        raise TypeError(f"{self.name} is encrypted. Search by its keyed hash.")
+
+
+class EncryptedJSONField(EncryptedField):
+    """A JSON object that is stored encrypted: provider credentials."""
+
+    def get_prep_value(self, value: Any) -> Any:
+        return super().get_prep_value(json.dumps(value) if value else "")
+
+    def from_db_value(self, value: str | None, *arguments: Any) -> Any:
+        text = super().from_db_value(value, *arguments)
+        return json.loads(text) if text else {}
+
+    def to_python(self, value: Any) -> Any:
+        return json.loads(value) if isinstance(value, str) and value else value
+
+
+class SearchHashField(models.CharField):
+    """The keyed hash of an encrypted neighbour, kept in step with it at every save."""
+
+    def __init__(self, *args: Any, source: str = "", **kwargs: Any) -> None:
+        self.source = source
+        kwargs.update(max_length=64, blank=True, default="", editable=False, db_index=True)
+        super().__init__(*args, **kwargs)
+
+    def deconstruct(self) -> Any:
+        name, path, args, kwargs = super().deconstruct()
+        for derived in ("max_length", "blank", "default", "editable", "db_index"):
+            kwargs.pop(derived, None)
+        return name, path, args, {**kwargs, "source": self.source}
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> Any:
+        value = keyed_hash(getattr(model_instance, self.source) or "")
+        setattr(model_instance, self.attname, value)
+        return value

@@ -1,0 +1,63 @@
+"""Money: an integer count of minor units and a currency. It formats and parses; it never rounds."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache
+
+from babel.core import get_global
+from babel.numbers import format_currency, get_currency_precision
+
+# Below a signed 64-bit column by a wide margin, above any bill: a larger figure is a mistake.
+MAX_MINOR = 10**12
+_PLAIN_NUMBER = re.compile(r"\d{1,13}(\.\d{1,4})?")
+
+
+@lru_cache(maxsize=512)
+def is_currency(code: str) -> bool:
+    return code in get_global("all_currencies")
+
+
+@lru_cache(maxsize=512)
+def minor_digits(currency: str) -> int:
+    """How many decimals the currency has: INR 2, JPY 0, KWD 3."""
+    return get_currency_precision(currency)
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    minor: int
+    currency: str
+
+    def __post_init__(self) -> None:
+        if type(self.minor) is not int:
+            raise TypeError(f"An amount is a whole number of minor units, not {type(self.minor).__name__}.")
+        if not is_currency(self.currency):
+            raise ValueError(f"{self.currency!r} is not an ISO 4217 currency code.")
+
+    @classmethod
+    def parse(cls, text: str, currency: str) -> Money:
+        """Read what a person typed: "840", "840.5" or "840.50". Too many decimals are refused, not rounded."""
+        if not _PLAIN_NUMBER.fullmatch(text.strip()):
+            raise ValueError(f"{text!r} is not an amount. Write it like 840 or 840.50.")
+        scaled = Decimal(text.strip()).scaleb(minor_digits(currency))
+        if scaled != scaled.to_integral_value():
+            raise ValueError(f"{currency} has {minor_digits(currency)} decimals; {text!r} has more.")
+        return cls(int(scaled), currency)
+
+    def __add__(self, other: Money) -> Money:
+        return Money(self.minor + self._same_currency(other).minor, self.currency)
+
+    def __sub__(self, other: Money) -> Money:
+        return Money(self.minor - self._same_currency(other).minor, self.currency)
+
+    def display(self, locale: str = "en_IN") -> str:
+        amount = Decimal(self.minor).scaleb(-minor_digits(self.currency))
+        return format_currency(amount, self.currency, locale=locale)
+
+    def _same_currency(self, other: Money) -> Money:
+        if other.currency != self.currency:
+            raise ValueError(f"{self.currency} and {other.currency} cannot be added.")
+        return other
