@@ -1,0 +1,1 @@
+"""Who may do what: restaurants, people, roles and keys."""

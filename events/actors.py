@@ -1,0 +1,31 @@
+"""Who did it: carried by every transition and event."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class ActorKind(StrEnum):
+    SYSTEM = "system"
+    USER = "user"
+    API_KEY = "api_key"
+    GUEST = "guest"
+    PROVIDER = "provider"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    kind: ActorKind
+    id: str = ""  # Ids only, so that a person can be forgotten.
+    request_id: str = ""
+
+    @classmethod
+    def user(cls, user: Any, *, request_id: str = "") -> Actor:
+        return cls(kind=ActorKind.USER, id=str(user.pk), request_id=request_id)
+
+
+SYSTEM = Actor(kind=ActorKind.SYSTEM)
+PROVIDER = Actor(kind=ActorKind.PROVIDER)
+GUEST = Actor(kind=ActorKind.GUEST)

@@ -1,0 +1,67 @@
+"""The history of every transition and the event rows. Both are written once and never changed."""
+
+from __future__ import annotations
+
+import pgtrigger
+from django.db import models
+from django.db.models.expressions import RawSQL
+
+from kernel import clock
+from kernel.modes import Mode
+
+IMMUTABLE = pgtrigger.Protect(name="immutable", operation=pgtrigger.Update | pgtrigger.Delete)
+
+
+class Transition(models.Model):
+    """One step of one machine. The triggers on money rows look here: a step without its row is refused."""
+
+    id = models.UUIDField(primary_key=True, default=clock.new_id, editable=False)
+    restaurant_id = models.UUIDField()
+    mode = models.CharField(max_length=4, choices=Mode.choices)
+    subject_kind = models.CharField(max_length=20)
+    subject_id = models.UUIDField()
+    step = models.CharField(max_length=40)
+    from_status = models.CharField(max_length=32, blank=True)
+    to_status = models.CharField(max_length=32)
+    reason = models.CharField(max_length=500)
+    evidence = models.JSONField(default=dict)
+    actor_kind = models.CharField(max_length=10)
+    actor_id = models.CharField(max_length=64, blank=True)
+    request_id = models.CharField(max_length=128, blank=True)
+    at = models.DateTimeField(default=clock.now)
+    transaction_id = models.BigIntegerField(
+        db_default=RawSQL("txid_current()", ()), editable=False, help_text="The transaction that made the step."
+    )
+
+    class Meta:
+        indexes = [models.Index(fields=["subject_id", "at"], name="transition_by_subject")]
+        triggers = [IMMUTABLE]
+
+    def __str__(self) -> str:
+        return f"{self.subject_kind} {self.subject_id}: {self.from_status or 'new'} → {self.to_status}"
+
+
+class Event(models.Model):
+    """One business fact, in the transaction that made it true. Receivers order by stream and version."""
+
+    id = models.UUIDField(primary_key=True, default=clock.new_id, editable=False)
+    restaurant_id = models.UUIDField()
+    mode = models.CharField(max_length=4, choices=Mode.choices)
+    type = models.CharField(max_length=60)
+    stream_kind = models.CharField(max_length=20)
+    stream_id = models.UUIDField()
+    version = models.PositiveIntegerField()
+    data = models.JSONField(default=dict)
+    actor_kind = models.CharField(max_length=10)
+    actor_id = models.CharField(max_length=64, blank=True)
+    request_id = models.CharField(max_length=128, blank=True)
+    at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["stream_id", "version"], name="one_event_per_stream_version"),
+        ]
+        triggers = [IMMUTABLE]
+
+    def __str__(self) -> str:
+        return f"{self.type} of {self.stream_kind} {self.stream_id} v{self.version}"
