@@ -1,0 +1,1 @@
+"""What a guest ordered. It knows that it can be paid, but not how."""

@@ -1,0 +1,188 @@
+"""The only writers of orders: place, confirm, fulfil, cancel, and the derived payment state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django_fsm import can_proceed
+
+from accounts.models import Restaurant
+from events.actors import Actor
+from events.services import Journal
+from kernel import clock
+from kernel.card_numbers import contains_card_number
+from kernel.errors import ServiceError
+from kernel.modes import Mode
+from kernel.money import MAX_MINOR
+from orders.models import Channel, Order, OrderLine, OrderStatus, PaymentState
+
+MAX_LINES = 200  # A banquet. More is a mistake in a client.
+
+
+class OrderEvent(StrEnum):
+    PLACED = "order.placed"
+    CONFIRMED = "order.confirmed"
+    FULFILLED = "order.fulfilled"
+    CANCELLED = "order.cancelled"
+    PAID = "order.paid"
+    PAYMENT_STATE_CHANGED = "order.payment_state_changed"
+
+
+class OrderRefused(ServiceError):
+    code = "order_refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineDraft:
+    name: str
+    quantity: int
+    unit_minor: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderDraft:
+    restaurant: Restaurant
+    mode: Mode
+    currency: str
+    lines: tuple[LineDraft, ...]
+    channel: Channel = Channel.DINE_IN
+    table: str = ""
+    client_reference: str = ""
+    customer: dict[str, str] = field(default_factory=dict)  # name, phone, email
+
+
+def place_order(*, draft: OrderDraft, actor: Actor) -> Order:
+    _check_draft(draft)
+    order = Order(
+        restaurant=draft.restaurant,
+        mode=draft.mode,
+        reference=clock.new_reference("O"),
+        client_reference=draft.client_reference,
+        channel=draft.channel,
+        table=draft.table,
+        currency=draft.currency,
+        total_minor=sum(line.unit_minor * line.quantity for line in draft.lines),
+        **{f"customer_{name}": value for name, value in draft.customer.items()},
+    )
+    try:
+        with transaction.atomic():
+            _insert(order, draft, actor)
+    except IntegrityError as error:
+        raise _already_placed(draft, error) from error
+    return order
+
+
+def confirm_order(*, order_id: UUID, actor: Actor) -> Order:
+    return _step(order_id=order_id, name="confirm", event=OrderEvent.CONFIRMED, actor=actor)
+
+
+def fulfil_order(*, order_id: UUID, actor: Actor) -> Order:
+    return _step(order_id=order_id, name="fulfil", event=OrderEvent.FULFILLED, actor=actor)
+
+
+def cancel_order(*, order_id: UUID, actor: Actor) -> Order:
+    """Payments hear of it in the same transaction: open requests are withdrawn, kept money goes back."""
+    return _step(order_id=order_id, name="cancel", event=OrderEvent.CANCELLED, actor=actor)
+
+
+def lock_order(order_id: UUID) -> Order:
+    """The first lock of every change to an order or its money. Then payments, then attempts."""
+    return Order.objects.select_for_update().get(pk=order_id)
+
+
+def set_payment_state(*, order: Order, state: PaymentState, journal: Journal) -> bool:
+    """For an order that the caller has locked; the caller saves the row and writes the journal."""
+    if order.payment_state == state:
+        return False
+    before, order.payment_state = order.payment_state, state
+    event = OrderEvent.PAID if state == PaymentState.PAID else OrderEvent.PAYMENT_STATE_CHANGED
+    journal.happened(event, order, payment_state=state.value, before=str(before))
+    return True
+
+
+def _step(*, order_id: UUID, name: str, event: OrderEvent, actor: Actor) -> Order:
+    with transaction.atomic():
+        order = lock_order(order_id)
+        step = getattr(order, name)
+        if not can_proceed(step):
+            raise OrderRefused(
+                f"Order {order.reference} is {OrderStatus(order.status).label} and cannot be changed like that.",
+                code=f"cannot_{name}",
+            )
+        journal = Journal(actor)
+        journal.move(order, step, reason=event.value)
+        journal.happened(event, order, reference=order.reference)
+        order.save(update_fields=["status", "version"])
+        journal.write()
+    return order
+
+
+def _insert(order: Order, draft: OrderDraft, actor: Actor) -> None:
+    journal = Journal(actor)
+    journal.created(order, reason="placed")
+    journal.happened(OrderEvent.PLACED, order, total_minor=order.total_minor, currency=order.currency)
+    order.save(force_insert=True)
+    OrderLine.objects.bulk_create(
+        OrderLine(
+            order=order,
+            position=position,
+            name=line.name,
+            quantity=line.quantity,
+            unit_minor=line.unit_minor,
+            total_minor=line.unit_minor * line.quantity,
+        )
+        for position, line in enumerate(draft.lines, start=1)
+    )
+    journal.write()
+
+
+def _check_draft(draft: OrderDraft) -> None:
+    if draft.currency != draft.restaurant.currency:
+        raise OrderRefused(
+            f"{draft.restaurant.name} takes {draft.restaurant.currency}, not {draft.currency}.",
+            field="currency",
+            code="wrong_currency",
+        )
+    if not 1 <= len(draft.lines) <= MAX_LINES:
+        raise OrderRefused(f"An order has 1 to {MAX_LINES} lines.", field="lines", code="line_count")
+    for place, line in enumerate(draft.lines):
+        _check_line(place, line)
+    total = sum(line.unit_minor * line.quantity for line in draft.lines)
+    if not 0 < total <= MAX_MINOR:
+        raise OrderRefused("The total must be above zero and below the limit.", field="lines", code="total_range")
+    _check_texts(draft)
+
+
+def _check_line(place: int, line: LineDraft) -> None:
+    if type(line.unit_minor) is not int or type(line.quantity) is not int:
+        raise OrderRefused("Amounts and quantities are whole numbers.", field=f"lines[{place}]", code="not_an_integer")
+    if line.quantity < 1 or line.unit_minor < 0 or not line.name.strip():
+        raise OrderRefused(
+            "A line needs a name, a quantity of at least 1 and a price that is not negative.",
+            field=f"lines[{place}]",
+            code="bad_line",
+        )
+
+
+def _check_texts(draft: OrderDraft) -> None:
+    texts = {"table": draft.table, **draft.customer, **{f"lines[{n}]": x.name for n, x in enumerate(draft.lines)}}
+    for name, text in texts.items():
+        if contains_card_number(text):
+            raise OrderRefused(
+                "This looks like a card number. Card numbers belong on the provider's page only.",
+                field=name,
+                code="card_number",
+            )
+
+
+def _already_placed(draft: OrderDraft, error: IntegrityError) -> Exception:
+    if "one_order_per_client_reference" not in str(error):
+        return error
+    return OrderRefused(
+        f"An order with the reference {draft.client_reference} exists already.",
+        field="client_reference",
+        code="client_reference_taken",
+    )
