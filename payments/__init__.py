@@ -1,0 +1,1 @@
+"""How money is taken and given back, exactly once."""

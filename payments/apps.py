@@ -1,0 +1,21 @@
+"""Wires payments to what happens elsewhere."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+from kernel import clock
+from kernel.database_clock import DatabaseClock
+
+
+class PaymentsConfig(AppConfig):
+    name = "payments"
+
+    def ready(self) -> None:
+        # Models exist only now, so that what knows them is imported here.
+        from events.services import subscribe
+        from orders.services import OrderEvent
+        from payments.services.cancelled_orders import on_order_cancelled
+
+        clock.install(DatabaseClock())
+        subscribe(OrderEvent.CANCELLED, on_order_cancelled)

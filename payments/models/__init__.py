@@ -1,0 +1,25 @@
+"""The tables of payments, one module a machine."""
+
+from payments.models.account import BreakerOverride, ProviderAccount, Route
+from payments.models.attempt import Attempt, AttemptStatus, Capture
+from payments.models.notice import InboundNotice, NoticeState
+from payments.models.payment import Method, NextAction, Payment, PaymentStatus
+from payments.models.refund import Refund, RefundOrigin, RefundStatus
+
+__all__ = [
+    "Attempt",
+    "AttemptStatus",
+    "BreakerOverride",
+    "Capture",
+    "InboundNotice",
+    "Method",
+    "NextAction",
+    "NoticeState",
+    "Payment",
+    "PaymentStatus",
+    "ProviderAccount",
+    "Refund",
+    "RefundOrigin",
+    "RefundStatus",
+    "Route",
+]

@@ -1,0 +1,153 @@
+"""A refund: money on its way back, through the attempt that captured it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pgtrigger
+from django.db import models
+from django_fsm import FSMField, transition
+
+from accounts.models import Restaurant
+from events.machines import legal_status, machine_triggers
+from kernel import clock
+from kernel.modes import Mode
+from payments.models.account import ProviderAccount
+from payments.models.attempt import Attempt
+from payments.models.payment import NextAction, Payment
+
+
+class RefundStatus(models.TextChoices):
+    REQUESTED = "requested", "requested"
+    WAITING_APPROVAL = "waiting_approval", "waiting for a second person"
+    PROCESSING = "processing", "processing"
+    COMPLETED = "completed", "completed"
+    FAILED = "failed", "failed"
+
+
+class RefundOrigin(models.TextChoices):
+    PERSON = "person", "asked for by a person or a client"
+    SURPLUS = "surplus", "money that was never ours"
+    PROVIDER = "provider", "started at the provider, or a chargeback"
+
+
+# While in one of these the amount is reserved on its attempt.
+RESERVING = (RefundStatus.REQUESTED, RefundStatus.WAITING_APPROVAL, RefundStatus.PROCESSING)
+
+
+class Refund(models.Model):
+    id = models.UUIDField(primary_key=True, default=clock.new_id, editable=False)
+    restaurant = models.ForeignKey(Restaurant, on_delete=models.PROTECT, related_name="+")
+    mode = models.CharField(max_length=4, choices=Mode.choices)
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="refunds")
+    attempt = models.ForeignKey(Attempt, on_delete=models.PROTECT, related_name="refunds")
+    account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="+")
+    amount_minor = models.BigIntegerField()
+    tip_minor = models.BigIntegerField(default=0)
+    currency = models.CharField(max_length=3)
+    origin = models.CharField(max_length=10, choices=RefundOrigin.choices, default=RefundOrigin.PERSON)
+    reason = models.CharField(max_length=500)
+    reopens_order = models.BooleanField(default=False, help_text="The order becomes payable again by this amount.")
+    status = FSMField(default=RefundStatus.REQUESTED, choices=RefundStatus.choices, protected=True)
+    in_doubt = models.BooleanField(default=False)
+    provider_reference = models.CharField(max_length=120, blank=True)
+    error_code = models.CharField(max_length=40, blank=True)
+    error_message = models.CharField(max_length=300, blank=True)
+    evidence = models.JSONField(default=dict)
+    sends = models.PositiveSmallIntegerField(default=0)
+    failed_sends = models.PositiveSmallIntegerField(default=0, help_text="Sends that provably never arrived.")
+    key_expires_at = models.DateTimeField(null=True)
+    invisible_until = models.DateTimeField(null=True)
+    not_found_count = models.PositiveSmallIntegerField(default=0)
+    look_ups = models.PositiveSmallIntegerField(default=0)
+    doubt_since = models.DateTimeField(null=True)
+    told_overdue = models.BooleanField(default=False, help_text="A human was told that it takes too long.")
+    next_action = models.CharField(max_length=10, choices=NextAction.choices, blank=True, default=NextAction.NONE)
+    next_action_at = models.DateTimeField(null=True)
+    lease_token = models.UUIDField(null=True)
+    lease_until = models.DateTimeField(null=True)
+    claims = models.PositiveSmallIntegerField(default=0)
+    requested_by = models.CharField(max_length=64, blank=True)
+    created_at = models.DateTimeField(default=clock.now)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            legal_status("refund", RefundStatus),
+            models.CheckConstraint(
+                condition=models.Q(amount_minor__gte=0, tip_minor__gte=0)
+                & (models.Q(amount_minor__gt=0) | models.Q(tip_minor__gt=0)),
+                name="refund_amount_is_positive",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(in_doubt=False) | models.Q(status=RefundStatus.PROCESSING),
+                name="refund_in_doubt_is_processing",
+            ),
+            models.UniqueConstraint(
+                fields=["account", "provider_reference"],
+                condition=~models.Q(provider_reference=""),
+                name="one_refund_per_provider_reference",
+            ),
+            models.UniqueConstraint(
+                fields=["attempt"], condition=models.Q(origin=RefundOrigin.SURPLUS), name="one_refund_per_surplus"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["next_action_at"], condition=models.Q(next_action_at__isnull=False), name="refunds_due"
+            ),
+        ]
+        triggers = [
+            *machine_triggers(),
+            pgtrigger.ReadOnly(
+                name="identity_is_fixed",
+                fields=["id", "payment", "attempt", "account", "amount_minor", "tip_minor", "currency", "origin"],
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"refund {self.id}"
+
+    @property
+    def total_minor(self) -> int:
+        return self.amount_minor + self.tip_minor
+
+    @property
+    def may_have_arrived(self) -> bool:
+        """Some send of it may have reached the provider."""
+        return self.sends > self.failed_sends
+
+    @transition(field=status, source=RefundStatus.REQUESTED, target=RefundStatus.PROCESSING)
+    def process(self) -> None:
+        """The first send begins."""
+
+    @transition(
+        field=status, source=[RefundStatus.REQUESTED, RefundStatus.PROCESSING], target=RefundStatus.COMPLETED
+    )
+    def complete(self) -> None:
+        """The provider says that the money went back, or a named person handed it over."""
+        self._finish()
+
+    @transition(
+        field=status, source=[RefundStatus.REQUESTED, RefundStatus.PROCESSING], target=RefundStatus.FAILED
+    )
+    def fail(self) -> None:
+        """The provider refused, finally: the reservation is freed and a case is open."""
+        self._finish()
+
+    @transition(field=status, source=RefundStatus.COMPLETED, target=RefundStatus.FAILED)
+    def bounce(self) -> None:
+        """The provider took its word back days later."""
+        self._finish()
+
+    def _finish(self) -> None:
+        self.in_doubt = False
+        self.finished_at = clock.now()
+        self.plan(NextAction.NONE)
+
+    def plan(self, action: NextAction, at: datetime | None = None) -> None:
+        """Write down what happens next. Ends the lease: whoever held it has done its part."""
+        self.next_action = action
+        self.next_action_at = at if action else None
+        self.lease_token = None
+        self.lease_until = None

@@ -1,0 +1,84 @@
+"""Reads for edges: accounts, payments due, and how providers did lately."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from django.db.models import Aggregate, Count, FloatField, Q, QuerySet
+
+from kernel import clock
+from kernel.modes import Mode
+from payments.models import Attempt, AttemptStatus, Payment, ProviderAccount
+
+METRICS_WINDOW = timedelta(minutes=15)  # What the desk and routing mean by "lately".
+TOP_CODES = 5
+
+
+class Percentile(Aggregate):
+    """A percentile that was really measured, computed by PostgreSQL."""
+
+    function = "percentile_disc"
+    template = "%(function)s(%(fraction)s) WITHIN GROUP (ORDER BY %(expressions)s)"
+    output_field = FloatField()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderMetrics:
+    provider: str
+    attempts: int
+    succeeded: int
+    declined: int
+    in_doubt: int
+    not_sent: int
+    p50_ms: float | None
+    p95_ms: float | None
+    top_codes: tuple[tuple[str, int], ...]
+
+    @property
+    def success_rate(self) -> float | None:
+        """Of the attempts whose end is known. A decline is an answer, so it counts below the line."""
+        known = self.succeeded + self.declined
+        return self.succeeded / known if known else None
+
+
+def enabled_account(*, provider: str, account_id: UUID) -> ProviderAccount | None:
+    return ProviderAccount.objects.filter(pk=account_id, provider=provider, enabled=True).first()
+
+
+def payments_due() -> QuerySet[Payment]:
+    return Payment.objects.filter(next_action_at__lte=clock.now()).order_by("next_action_at")
+
+
+def provider_metrics(
+    *, restaurant_id: UUID, mode: Mode, window: timedelta = METRICS_WINDOW
+) -> list[ProviderMetrics]:
+    recent = Attempt.objects.filter(restaurant_id=restaurant_id, mode=mode, created_at__gte=clock.now() - window)
+    rows = recent.values("account__provider").annotate(
+        attempts=Count("id"),
+        succeeded=Count("id", filter=Q(status__in=[AttemptStatus.SUCCEEDED, AttemptStatus.LATE_SUCCESS])),
+        declined=Count("id", filter=Q(status=AttemptStatus.DECLINED)),
+        in_doubt=Count("id", filter=Q(status=AttemptStatus.UNKNOWN)),
+        not_sent=Count("id", filter=Q(status=AttemptStatus.NOT_SENT)),
+        p50_ms=Percentile("latency_ms", fraction=0.5),
+        p95_ms=Percentile("latency_ms", fraction=0.95),
+    )
+    return [
+        ProviderMetrics(
+            provider=row.pop("account__provider"), top_codes=_top_codes(recent, provider), **row
+        )
+        for row in rows.order_by("account__provider")
+        for provider in [row["account__provider"]]
+    ]
+
+
+def _top_codes(attempts: QuerySet[Attempt], provider: str) -> tuple[tuple[str, int], ...]:
+    rows = (
+        attempts.filter(account__provider=provider)
+        .exclude(error_code="")
+        .values_list("error_code")
+        .annotate(count=Count("id"))
+        .order_by("-count", "error_code")
+    )
+    return tuple((code, count) for code, count in rows[:TOP_CODES])

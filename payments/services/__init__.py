@@ -1,0 +1,1 @@
+"""The only writers of payments, one module a job. Edges call these and nothing below them."""

@@ -1,0 +1,255 @@
+"""A charge in its three phases: begin (commit), send (no transaction, no connection), settle (commit)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from django.db import transaction
+
+from events.actors import SYSTEM, Actor
+from events.services import Journal
+from kernel import clock
+from kernel.crashpoints import CrashPoint, crashpoint
+from kernel.money import Money
+from payments.gateways.contract import ChargeRequest
+from payments.gateways.waits import backoff_seconds
+from payments.models import Attempt, AttemptStatus, NextAction, Payment, PaymentStatus, ProviderAccount
+from payments.services import routing, timing
+from payments.services.bill import Bill, lock_bill_of_payment
+from payments.services.evidence import Source, from_result
+from payments.services.facts import FailureCode, PaymentEvent
+from payments.services.outside import leave_database
+from payments.services.providers import candidates_for_payment, facts_of, gateway_for
+from payments.services.settlement import Settled, settle_attempt
+
+MILLISECONDS = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sending:
+    """What the second phase needs: everything is committed, nothing is read again."""
+
+    payment: Payment
+    attempt: Attempt
+    account: ProviderAccount
+    lease_token: UUID
+    forced: routing.Forced | None = None  # None: not read yet.
+
+
+def begin_attempt(*, payment_id: UUID, lease_token: UUID | None = None, actor: Actor = SYSTEM) -> Sending | None:
+    """Choose a provider and commit the attempt. None: there is nothing to send now."""
+    candidates = candidates_for_payment(payment_id)
+    with transaction.atomic():
+        bill = lock_bill_of_payment(payment_id)
+        payment = bill.payment(payment_id)
+        if not _may_act(payment, NextAction.BEGIN, lease_token):
+            return None
+        journal = Journal(actor)
+        sending = begin_locked(bill=bill, payment=payment, candidates=candidates, journal=journal)
+        payment.save()
+        if sending:
+            sending.attempt.save(force_insert=True)
+        journal.write()
+        crashpoint(CrashPoint.CHARGE_BEFORE_COMMIT)
+    crashpoint(CrashPoint.CHARGE_AFTER_COMMIT)
+    return sending
+
+
+def begin_locked(
+    *, bill: Bill, payment: Payment, candidates: Sequence[routing.Candidate], journal: Journal
+) -> Sending | None:
+    """For a locked bill; the caller saves payment and attempt and writes the journal."""
+    if bill.live_attempt_of(payment) is not None:
+        return None
+    if not bill.is_payable or bill.free_minor < 0:
+        _give_up(payment, FailureCode.NOT_DUE, journal)
+        return None
+    mine = [attempt for attempt in bill.attempts_of(payment) if attempt.round == payment.round]
+    choice = routing.choose(
+        candidates=candidates, wish=_wish(bill, payment), tried=[attempt.account_id for attempt in mine]
+    )
+    if choice.account is None:
+        _without_candidate(payment, choice, mine, journal)
+        return None
+    attempt = _new_attempt(bill, payment, choice)
+    payment.account = choice.account
+    if payment.status == PaymentStatus.PENDING:
+        journal.move(payment, payment.process, reason="The first attempt begins.")
+        journal.happened(PaymentEvent.PROCESSING, payment, attempt=str(attempt.pk), provider=choice.account.provider)
+    journal.created(attempt, reason=choice.why["rule"])
+    token = _take_lease(payment)
+    bill.attempts.append(attempt)
+    return Sending(payment=payment, attempt=attempt, account=choice.account, lease_token=token, forced=choice.forced)
+
+
+def resend_attempt(*, payment_id: UUID, lease_token: UUID | None = None, actor: Actor = SYSTEM) -> Sending | None:
+    """The same attempt, the same key, the same provider: a late first send collapses into it."""
+    with transaction.atomic():
+        bill = lock_bill_of_payment(payment_id)
+        payment = bill.payment(payment_id)
+        attempt = _to_send_again(bill, payment)
+        if attempt is None or not _may_act(payment, NextAction.RESEND, lease_token):
+            return None
+        journal = Journal(actor)
+        token = _send_again(payment, attempt, journal)
+        attempt.save()
+        payment.save()
+        journal.write()
+        crashpoint(CrashPoint.CHARGE_BEFORE_COMMIT)
+    crashpoint(CrashPoint.CHARGE_AFTER_COMMIT)
+    return Sending(payment=payment, attempt=attempt, account=attempt.account, lease_token=token)
+
+
+def send_charge(sending: Sending) -> Settled:
+    """Phases two and three. Dying anywhere in here leaves a row whose lease runs out: then we ask."""
+    attempt, payment = sending.attempt, sending.payment
+    gateway = gateway_for(sending.account, forced=sending.forced)
+    request = ChargeRequest(
+        key=str(attempt.pk),
+        money=Money(attempt.amount_minor, attempt.currency),
+        order_reference=payment.order.reference,
+        method=payment.method,
+        instrument=payment.instrument,
+        return_url=payment.return_url,
+        send_before=attempt.send_before,
+    )
+    leave_database()
+    started = clock.monotonic()
+    result = gateway.charge(request)
+    latency_ms = int((clock.monotonic() - started) * MILLISECONDS)
+    crashpoint(CrashPoint.CHARGE_AFTER_ANSWER)
+    evidence = from_result(result, source=Source.CHARGE, lease_token=sending.lease_token, latency_ms=latency_ms)
+    return settle_attempt(attempt_id=attempt.pk, evidence=evidence)
+
+
+def run_payment(*, payment_id: UUID, lease_token: UUID | None = None) -> None:
+    sending = begin_attempt(payment_id=payment_id, lease_token=lease_token)
+    if sending is not None:
+        drive(sending)
+
+
+def drive(sending: Sending) -> Payment:
+    """Send, and fall back at once while a whole provider deadline is left in the request's budget."""
+    started = clock.monotonic()
+    payment = send_charge(sending).payment
+    for _ in range(MAX_ACTS):
+        left = timing.request_budget() - timedelta(seconds=clock.monotonic() - started)
+        if payment.next_action != NextAction.BEGIN or left < timing.provider_deadline():
+            break
+        following = begin_attempt(payment_id=payment.pk)
+        if following is None:
+            break
+        payment = send_charge(following).payment
+    return payment
+
+
+MAX_ACTS = 10  # A chain longer than this is a mistake in the routes; the sweep goes on where this stops.
+
+
+def _may_act(payment: Payment, action: NextAction, lease_token: UUID | None) -> bool:
+    """The row says what is due, and nobody else holds it; a claimed row is only its claimer's (I12)."""
+    if payment.next_action != action or not payment.holds_its_share:
+        return False
+    leased = payment.lease_until is not None and payment.lease_until > clock.now()
+    if lease_token is None:
+        return not leased
+    return leased and payment.lease_token == lease_token
+
+
+def _take_lease(payment: Payment) -> UUID:
+    """If we die from here on, the next look is when the lease is over, and it is a look-up."""
+    until = clock.now() + timing.lease()
+    payment.plan(NextAction.LOOK_UP, until)
+    payment.lease_token = clock.new_id()
+    payment.lease_until = until
+    return payment.lease_token
+
+
+def _wish(bill: Bill, payment: Payment) -> routing.Wish:
+    return routing.Wish(
+        method=payment.method,
+        currency=payment.currency,
+        amount_minor=payment.charge_minor,
+        channel=bill.order.channel,
+        provider=payment.wanted_provider,
+    )
+
+
+def _new_attempt(bill: Bill, payment: Payment, choice: routing.Choice) -> Attempt:
+    now, facts, account = clock.now(), choice.facts, choice.account
+    if facts is None or account is None:
+        raise ValueError("An attempt needs a chosen provider.")
+    return Attempt(
+        restaurant_id=payment.restaurant_id,
+        mode=payment.mode,
+        payment=payment,
+        account=account,
+        number=len(bill.attempts_of(payment)) + 1,
+        round=payment.round,
+        amount_minor=payment.charge_minor,
+        tip_minor=payment.tip_minor,
+        currency=payment.currency,
+        routing=choice.why,
+        sent_at=now,
+        send_before=timing.send_before(now),
+        key_expires_at=now + facts.key_lifetime,
+        invisible_until=now + timing.lease() + timing.provider_deadline() + facts.visibility_delay,
+        expires_at=now + facts.pending_lifetime,
+        created_at=now,
+    )
+
+
+def _to_send_again(bill: Bill, payment: Payment) -> Attempt | None:
+    """The one in doubt, or else the last that provably was not sent."""
+    live = bill.live_attempt_of(payment)
+    if live is not None:
+        return live if live.status == AttemptStatus.UNKNOWN and not live.mismatch else None
+    mine = [each for each in bill.attempts_of(payment) if each.round == payment.round]
+    return next((each for each in reversed(mine) if _may_be_sent_again(each)), None)
+
+
+def _may_be_sent_again(attempt: Attempt) -> bool:
+    return attempt.status == AttemptStatus.NOT_SENT and attempt.sends < timing.MAX_SENDS
+
+
+def _send_again(payment: Payment, attempt: Attempt, journal: Journal) -> UUID:
+    now, facts = clock.now(), facts_of(attempt.account)
+    if attempt.status == AttemptStatus.NOT_SENT:
+        # No send of it ever arrived, so that the key's life begins now.
+        attempt.key_expires_at = now + facts.key_lifetime
+        journal.move(attempt, attempt.send_again, reason=f"Send {attempt.sends + 1}.")
+    else:
+        journal.note(attempt, step="send_again", reason=f"Send {attempt.sends + 1} with the same key.")
+    attempt.sends += 1
+    attempt.not_found_count = 0
+    attempt.sent_at = now
+    attempt.send_before = timing.send_before(now)
+    attempt.invisible_until = now + timing.lease() + timing.provider_deadline() + facts.visibility_delay
+    return _take_lease(payment)
+
+
+def _without_candidate(
+    payment: Payment, choice: routing.Choice, mine: Sequence[Attempt], journal: Journal
+) -> None:
+    """Whoever was provably not reached is tried again; a provider that rests is waited for; then it is over."""
+    now = clock.now()
+    in_time = payment.retry_until is not None and now < payment.retry_until
+    again = [attempt for attempt in mine if _may_be_sent_again(attempt)]
+    if in_time and again:
+        last = again[-1]
+        wait = timedelta(seconds=backoff_seconds(last.sends))
+        payment.plan(NextAction.RESEND, max(now + wait, last.not_before or now))
+    elif in_time and choice.may_help_later:
+        payment.plan(NextAction.BEGIN, now + timedelta(seconds=backoff_seconds(timing.MAX_SENDS)))
+    else:
+        _give_up(payment, FailureCode.EXHAUSTED, journal)
+        journal.happened(PaymentEvent.EXHAUSTED, payment, candidates=choice.why["candidates"])
+
+
+def _give_up(payment: Payment, code: FailureCode, journal: Journal) -> None:
+    payment.failure_code = code
+    journal.move(payment, payment.fail, reason="No provider is left, and nothing was charged.")
+    journal.happened(PaymentEvent.FAILED, payment, code=code.value)

@@ -1,0 +1,35 @@
+"""What a cancelled order means for its money: open requests are withdrawn, kept money goes back."""
+
+from __future__ import annotations
+
+from events.actors import Actor
+from events.models import Event
+from events.services import Journal
+from orders.services import lock_order
+from payments.models import Capture, RefundOrigin
+from payments.services.bill import lock_bill
+from payments.services.payments import withdraw_locked
+from payments.services.refund_requests import reserve_refund
+
+
+def on_order_cancelled(event: Event, actor: Actor) -> None:
+    """Runs in the transaction that cancels. An UNKNOWN attempt stays live; its capture will be a surplus."""
+    bill = lock_bill(lock_order(event.stream_id))
+    journal = Journal(actor)
+    for payment in bill.payments:
+        withdraw_locked(bill=bill, payment=payment, journal=journal)
+    for attempt in bill.attempts:
+        if attempt.capture == Capture.KEPT and attempt.refundable_minor > 0:
+            attempt.payment = bill.payment(attempt.payment_id)
+            reserve_refund(
+                attempt=attempt,
+                amount_minor=attempt.refundable_minor,
+                tip_minor=0,
+                origin=RefundOrigin.PERSON,
+                reason="The order was cancelled.",
+                journal=journal,
+            )
+            attempt.save(update_fields=["refunding_minor"])
+    for payment in bill.payments:
+        payment.save()
+    journal.write()

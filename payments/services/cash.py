@@ -1,0 +1,146 @@
+"""Cash: a waiter is the provider. Completes once, for the exact amount due, by a named person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import transaction
+
+from accounts.models import Membership, Role, User
+from events.actors import Actor
+from events.services import Journal
+from kernel import clock
+from kernel.money import MAX_MINOR, Money
+from payments.models import Attempt, AttemptStatus, Method, Payment, PaymentStatus
+from payments.services import routing
+from payments.services.attempts import begin_locked
+from payments.services.bill import Bill, lock_bill_of_payment
+from payments.services.evidence import Evidence, Finding, Source
+from payments.services.facts import PaymentEvent
+from payments.services.providers import candidates_for_payment, facts_of
+from payments.services.refund_requests import request_refund
+from payments.services.refunds import complete_cash_refund
+from payments.services.refusals import CashRefused
+from payments.services.settlement import settle_locked
+
+MAY_TAKE_CASH = (Role.WAITER, Role.FINANCE, Role.ADMIN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CashTaken:
+    """What the waiter says: the share, what the guest adds as a tip, and the notes that were handed over."""
+
+    amount_minor: int
+    added_tip_minor: int = 0
+    given_minor: int | None = None
+
+
+def confirm_cash(*, payment_id: UUID, waiter: User, taken: CashTaken) -> Payment:
+    with transaction.atomic():
+        bill = lock_bill_of_payment(payment_id)
+        payment = bill.payment(payment_id)
+        _check_waiter(payment, waiter)
+        attempt = bill.live_attempt_of(payment)
+        if payment.method != Method.CASH or attempt is None or attempt.status != AttemptStatus.PENDING:
+            raise CashRefused(
+                f"Payment {payment.reference} does not wait for cash: it is {payment.status}.", code="not_waiting"
+            )
+        _check_taken(bill, attempt, taken)
+        _settle_cash(bill, attempt, waiter, taken)
+    return payment
+
+
+def take_cash_against_doubt(*, payment_id: UUID, person: User, reason: str, taken: CashTaken) -> Payment:
+    """The provider does not answer and the guest wants to leave. A named person decides; late money is surplus."""
+    candidates = candidates_for_payment(payment_id)
+    with transaction.atomic():
+        bill = lock_bill_of_payment(payment_id)
+        payment = bill.payment(payment_id)
+        _check_waiter(payment, person)
+        doubtful = bill.live_attempt_of(payment)
+        if doubtful is None or doubtful.status != AttemptStatus.UNKNOWN or doubtful.mismatch:
+            raise CashRefused(f"Payment {payment.reference} is not in doubt.", code="not_in_doubt")
+        if not reason.strip():
+            raise CashRefused("Say why cash was taken.", field="reason", code="no_reason")
+        journal = Journal(Actor.user(person))
+        _release(doubtful, payment, reason, journal)
+        attempt = _cash_attempt(bill, payment, candidates, journal)
+        _check_taken(bill, attempt, taken)
+        payment.save()
+        doubtful.save()
+        attempt.save(force_insert=True)
+        journal.write()
+        _settle_cash(bill, attempt, person, taken)
+    return payment
+
+
+def record_cash_refund(*, payment_id: UUID, person: User, reason: str, amount_minor: int | None = None) -> Payment:
+    """Money that a named person hands back across the table: asked for and done in one step."""
+    with transaction.atomic():
+        payment = lock_bill_of_payment(payment_id).payment(payment_id)
+        _check_waiter(payment, person)
+        if payment.method != Method.CASH:
+            raise CashRefused(f"Payment {payment.reference} was not paid in cash.", code="not_cash")
+        actor = Actor.user(person)
+        refund = request_refund(payment_id=payment_id, amount_minor=amount_minor, reason=reason, actor=actor)
+        complete_cash_refund(refund_id=refund.pk, actor=actor)
+    return payment
+
+
+def _check_waiter(payment: Payment, person: User) -> None:
+    """Asked for again under the lock: a role may have been taken away since the page was drawn."""
+    allowed = Membership.objects.filter(
+        user=person, user__is_active=True, restaurant=payment.restaurant_id, role__in=MAY_TAKE_CASH
+    )
+    if not allowed.exists():
+        raise CashRefused("Only staff of this restaurant can take cash for it.", code="not_staff_here")
+
+
+def _check_taken(bill: Bill, attempt: Attempt, taken: CashTaken) -> None:
+    numbers = (taken.amount_minor, taken.added_tip_minor, taken.given_minor or 0)
+    if any(type(number) is not int or not 0 <= number <= MAX_MINOR for number in numbers):
+        raise CashRefused("Amounts are whole numbers that are not negative.", field="amount", code="bad_amount")
+    if taken.amount_minor != attempt.amount_minor:
+        raise CashRefused(
+            f"Exactly {attempt.amount_minor} is due; {taken.amount_minor} was entered.",
+            field="amount",
+            code="not_exact",
+        )
+    if taken.given_minor is not None and taken.given_minor < taken.amount_minor + taken.added_tip_minor:
+        raise CashRefused("The guest gave less than what is due.", field="given", code="given_too_little")
+    if not bill.is_payable:
+        raise CashRefused(f"Order {bill.order.reference} is cancelled: take no cash.", code="order_cancelled")
+    if attempt.amount_minor - attempt.tip_minor > bill.due_minor:
+        raise CashRefused(f"Order {bill.order.reference} is paid already: take no cash.", code="already_covered")
+
+
+def _settle_cash(bill: Bill, attempt: Attempt, person: User, taken: CashTaken) -> None:
+    evidence = Evidence(
+        source=Source.WAITER,
+        finding=Finding.SUCCEEDED,
+        money=Money(taken.amount_minor + taken.added_tip_minor, attempt.currency),
+        added_tip_minor=taken.added_tip_minor,
+        cash_given_minor=taken.given_minor,
+        message="Cash was taken at the table.",
+    )
+    settle_locked(bill=bill, attempt_id=attempt.pk, evidence=evidence, actor=Actor.user(person))
+
+
+def _release(doubtful: Attempt, payment: Payment, reason: str, journal: Journal) -> None:
+    """Not evidence of non-charge: it stays watched, and what arrives on it is given back."""
+    journal.move(doubtful, doubtful.release, reason=reason)
+    doubtful.settled_at = doubtful.watch_at = clock.now()
+    doubtful.watch_until = clock.now() + facts_of(doubtful.account).late_money_window
+    payment.method = Method.CASH
+    payment.round += 1
+    journal.happened(PaymentEvent.RELEASED, payment, attempt=str(doubtful.pk))
+
+
+def _cash_attempt(bill: Bill, payment: Payment, candidates: list[routing.Candidate], journal: Journal) -> Attempt:
+    payment.wanted_provider = ""
+    sending = begin_locked(bill=bill, payment=payment, candidates=candidates, journal=journal)
+    if sending is None or payment.status != PaymentStatus.PROCESSING:
+        raise CashRefused("This restaurant does not take cash.", field="method", code="no_provider")
+    journal.move(sending.attempt, sending.attempt.wait, reason="A waiter is at the table.")
+    return sending.attempt

@@ -1,0 +1,81 @@
+"""Attempts that ended without money, and what follows from it for their payment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from kernel import clock
+from payments.gateways.contract import ErrorCode
+from payments.gateways.waits import backoff_seconds
+from payments.models import AttemptStatus, NextAction, PaymentStatus
+from payments.services import timing
+from payments.services.decisions import Decision, decide
+from payments.services.evidence import Finding, Source
+from payments.services.facts import FailureCode, PaymentEvent
+from payments.services.settling import Settling
+
+
+def close(s: Settling, step: Callable[[], Any], *, reason: str) -> None:
+    """Every way out of "live" without money. What the provider may still do about it is watched."""
+    s.attempt.error_code = s.evidence.code.value
+    s.attempt.error_message = s.evidence.message[:MESSAGE_LENGTH]
+    s.attempt.settled_at = s.now
+    if s.evidence.retry_after_seconds:
+        asked = timedelta(seconds=s.evidence.retry_after_seconds)
+        s.attempt.not_before = s.now + min(asked, timing.MAX_RETRY_AFTER)
+    s.move(step, reason=reason)
+    s.watch()
+    if s.payment.status == PaymentStatus.PROCESSING:
+        _follow(s)
+
+
+MESSAGE_LENGTH = 300  # The column's size.
+
+
+def _follow(s: Settling) -> None:
+    if not s.bill.is_payable:
+        fail_payment(s, FailureCode.CANCELLED)
+        return
+    decision = decide(s.evidence.finding, s.evidence.code)
+    if s.evidence.source == Source.OPERATOR:
+        decision = Decision.STOP
+    if decision == Decision.NEXT_PROVIDER:
+        s.payment.plan(NextAction.BEGIN, s.now)
+    elif decision == Decision.SAME_PROVIDER and s.may_send_again:
+        s.payment.plan(NextAction.RESEND, s.now + timedelta(seconds=backoff_seconds(s.attempt.sends)))
+    else:
+        fail_payment(s, _failure_code(s))
+
+
+def fail_payment(s: Settling, code: str) -> None:
+    """Each attempt of the payment has its evidence of non-charge by now."""
+    s.payment.failure_code = str(code)
+    s.move_payment(s.payment.fail, reason=f"Every attempt ended without a charge: {code}.")
+    s.journal.happened(PaymentEvent.FAILED, s.payment, code=str(code), attempt=str(s.attempt.pk))
+
+
+def _failure_code(s: Settling) -> str:
+    if s.attempt.status == AttemptStatus.EXPIRED:
+        return FailureCode.EXPIRED
+    if s.evidence.finding in {Finding.CANCELLED, Finding.NOT_CHARGED}:
+        return FailureCode.CANCELLED
+    return s.evidence.code.value or FailureCode.DECLINED
+
+
+def tell_overdue_doubt(s: Settling) -> None:
+    """Once per doubt: the asking goes on, and a human knows."""
+    since = s.attempt.doubt_since
+    if since is None or clock.now() < since + timing.DOUBT_BOUND or not s.tell_once("overdue doubt"):
+        return
+    s.journal.happened(PaymentEvent.DOUBT_OVERDUE, s.payment, attempt=str(s.attempt.pk), since=since.isoformat())
+
+
+def tell_refused_credentials(s: Settling) -> None:
+    """The circuit of this account is open by now, so that no other guest runs into the same wall."""
+    account = s.attempt.account
+    if s.evidence.code == ErrorCode.CREDENTIALS_REFUSED:
+        s.journal.happened(
+            PaymentEvent.CREDENTIALS_REFUSED, s.payment, account=str(account.pk), provider=account.provider
+        )

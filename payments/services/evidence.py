@@ -1,0 +1,117 @@
+"""Evidence: what a provider, a signed message or a named human told us, in one shape for the one door."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from kernel.money import Money
+from payments.gateways.contract import (
+    Answer,
+    CancelAnswer,
+    CancelResult,
+    ErrorCode,
+    LookUpResult,
+    RefundFact,
+    Result,
+)
+
+
+class Source(StrEnum):
+    CHARGE = "charge"
+    LOOK_UP = "look_up"
+    NOTICE = "notice"
+    CANCEL = "cancel"
+    LEASE = "lease"  # The sender's lease is over and nothing was settled: its process died.
+    WAITER = "waiter"
+    OPERATOR = "operator"
+
+
+class Finding(StrEnum):
+    SUCCEEDED = "succeeded"
+    PENDING = "pending"
+    DECLINED = "declined"
+    NOT_SENT = "not_sent"  # Only ever from a charge or refund itself.
+    UNKNOWN = "unknown"
+    NOT_FOUND = "not_found"
+    NO_ANSWER = "no_answer"
+    CANCELLED = "cancelled"
+    NOT_PAID = "not_paid"  # Time is over, it cannot be closed there, and a look-up just said unpaid.
+    NOT_CHARGED = "not_charged"  # A named human's word.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    source: Source
+    finding: Finding
+    code: ErrorCode = ErrorCode.NONE
+    message: str = ""
+    reference: str = ""
+    money: Money | None = None
+    added_tip_minor: int = 0  # Cash only: a tip that was added at the table.
+    cash_given_minor: int | None = None
+    refunds: tuple[RefundFact, ...] = ()
+    next_step: Mapping[str, str] = field(default_factory=dict)
+    retry_after_seconds: int = 0
+    raw: Mapping[str, Any] = field(default_factory=dict)
+    latency_ms: int | None = None
+    # A sender's own answer counts only while it still holds the lease under which it sent (I12).
+    lease_token: UUID | None = None
+
+    def for_history(self) -> dict[str, Any]:
+        said = {
+            "source": self.source.value,
+            "finding": self.finding.value,
+            "code": self.code.value,
+            "message": self.message,
+            "reference": self.reference,
+            "money": [self.money.minor, self.money.currency] if self.money else None,
+        }
+        return {name: value for name, value in said.items() if value}
+
+
+def from_result(result: Result, *, source: Source, lease_token: UUID, latency_ms: int) -> Evidence:
+    return Evidence(
+        source=source,
+        finding=Finding(result.outcome.value),
+        code=result.code,
+        message=result.message,
+        reference=result.reference,
+        money=result.money,
+        next_step=result.next_step,
+        retry_after_seconds=result.retry_after_seconds,
+        raw=result.raw,
+        latency_ms=latency_ms,
+        lease_token=lease_token,
+    )
+
+
+def from_look_up(result: LookUpResult, *, source: Source = Source.LOOK_UP) -> Evidence:
+    """A message that carries no answer changes nothing, exactly like a look-up that was refused."""
+    return Evidence(
+        source=source,
+        finding=Finding(result.answer.value),
+        code=result.code,
+        message=result.message,
+        reference=result.reference,
+        money=result.money,
+        refunds=result.refunds,
+        raw=result.raw,
+    )
+
+
+def from_cancel(result: CancelResult) -> Evidence:
+    """Only a confirmed cancellation says something about the money; the rest leads to a look-up."""
+    confirmed = result.answer == CancelAnswer.CANCELLED
+    return Evidence(
+        source=Source.CANCEL,
+        finding=Finding.CANCELLED if confirmed else Finding.NO_ANSWER,
+        message=result.message,
+        raw=result.raw,
+    )
+
+
+assert {answer.value for answer in Answer} <= {finding.value for finding in Finding}  # noqa: S101  The map above.

@@ -1,0 +1,45 @@
+"""The names of what can happen to payments and refunds, in the past tense."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class PaymentEvent(StrEnum):
+    CREATED = "payment.created"
+    PROCESSING = "payment.processing"
+    ACTION_REQUIRED = "payment.action_required"
+    COMPLETED = "payment.completed"
+    COMPLETED_LATE = "payment.completed_late"
+    FAILED = "payment.failed"
+    EXHAUSTED = "payment.exhausted"
+    IN_DOUBT = "payment.in_doubt"
+    DOUBT_OVERDUE = "payment.doubt_overdue"
+    AMOUNT_MISMATCHED = "payment.amount_mismatched"
+    MISMATCH_RESOLVED = "payment.mismatch_resolved"
+    SURPLUS_CAPTURED = "payment.surplus_captured"
+    CONTRADICTED = "payment.contradicted"
+    RELEASED = "payment.released"
+    QUARANTINED = "payment.quarantined"
+    CREDENTIALS_REFUSED = "payment.credentials_refused"
+    NOTICE_ORPHANED = "payment.notice_orphaned"
+    REFUNDED = "payment.refunded"
+
+
+class RefundEvent(StrEnum):
+    CREATED = "refund.created"
+    COMPLETED = "refund.completed"
+    FAILED = "refund.failed"
+    IN_DOUBT_OVERDUE = "refund.doubt_overdue"
+    STARTED_BY_PROVIDER = "refund.started_by_provider"
+    QUARANTINED = "refund.quarantined"
+
+
+class FailureCode(StrEnum):
+    """Why a payment failed, where no provider's word says it."""
+
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    EXHAUSTED = "exhausted"
+    DECLINED = "declined"
+    NOT_DUE = "not_due"  # Meanwhile the order was cancelled or covered.

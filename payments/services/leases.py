@@ -1,0 +1,116 @@
+"""Claims: due rows are leased, skipping what others hold. A claim that never comes back is counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import models, transaction
+from django.db.models import F, Q
+
+from kernel import clock
+from kernel.crashpoints import CrashPoint, crashpoint
+from payments.models import Attempt, InboundNotice, Payment, Refund
+from payments.services import timing
+
+# Rows a sweep works on at once. Each may take a whole provider deadline, and all must end inside their lease.
+WIDTH = 8
+# A claimed notice or watched attempt is due again after this, should its worker die.
+SHORT_LEASE_FACTOR = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    id: UUID
+    action: str
+    token: UUID
+    claims: int
+
+
+def claim_payments(*, limit: int = WIDTH) -> list[Claim]:
+    return _claim_machines(Payment, limit)
+
+
+def claim_refunds(*, limit: int = WIDTH) -> list[Claim]:
+    return _claim_machines(Refund, limit)
+
+
+def claim_watched_attempts(*, limit: int = WIDTH) -> list[UUID]:
+    """No lease: a watch reads, and settling is idempotent. The time is moved on, so that two rarely ask."""
+    return _claim_by_time(Attempt, "watch_at", limit)
+
+
+def claim_notices(*, limit: int = WIDTH) -> list[UUID]:
+    return _claim_by_time(InboundNotice, "next_action_at", limit)
+
+
+def _claim_machines(model: type[Payment] | type[Refund], limit: int) -> list[Claim]:
+    now = clock.now()
+    free = Q(lease_until__isnull=True) | Q(lease_until__lte=now)
+    with transaction.atomic():
+        rows: list[Any] = list(
+            model._default_manager.select_for_update(skip_locked=True, of=("self",))
+            .filter(free, next_action_at__lte=now)
+            .order_by("next_action_at")
+            .values("id", "next_action", "claims", "account__provider", "account__mode", "account__concurrency")[
+                : limit * LOOK_PAST
+            ]
+        )
+        claims = [_lease(model, row) for row in _within_caps(model, rows)[:limit]]
+    if claims:
+        crashpoint(CrashPoint.CLAIM_AFTER_COMMIT)
+    return claims
+
+
+# Rows of a provider at its cap must not hide the others behind them.
+LOOK_PAST = 4
+
+
+def _within_caps(model: type[Payment] | type[Refund], rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A provider that recovers is not trampled: the leases at it count against its cap, over all workers."""
+    busy = _busy(model, {row["account__provider"] for row in rows} - {None})
+    chosen = []
+    for row in rows:
+        provider = (row["account__provider"], row["account__mode"])
+        if row["account__provider"] is not None and busy[provider] >= row["account__concurrency"]:
+            continue
+        busy[provider] += 1
+        chosen.append(row)
+    return chosen
+
+
+def _busy(model: type[Payment] | type[Refund], providers: Iterable[str]) -> Counter[tuple[str, str]]:
+    leased = (
+        model._default_manager.filter(
+            lease_until__gt=clock.now(), next_action_at__isnull=False, account__provider__in=list(providers)
+        )
+        .values_list("account__provider", "account__mode")
+        .annotate(count=models.Count("id"))
+    )
+    return Counter({(provider, mode): count for provider, mode, count in leased})
+
+
+def _lease(model: type[Payment] | type[Refund], row: dict[str, Any]) -> Claim:
+    token = clock.new_id()
+    model._default_manager.filter(pk=row["id"]).update(
+        lease_token=token, lease_until=clock.now() + timing.lease(), claims=F("claims") + 1
+    )
+    return Claim(id=row["id"], action=row["next_action"], token=token, claims=row["claims"] + 1)
+
+
+def _claim_by_time(model: type[Attempt] | type[InboundNotice], column: str, limit: int) -> list[UUID]:
+    now = clock.now()
+    with transaction.atomic():
+        ids = list(
+            model._default_manager.select_for_update(skip_locked=True)
+            .filter(**{f"{column}__lte": now})
+            .order_by(column)
+            .values_list("id", flat=True)[:limit]
+        )
+        if ids:
+            later = now + timing.lease() * SHORT_LEASE_FACTOR
+            model._default_manager.filter(pk__in=ids).update(**{column: later})
+    return ids

@@ -1,0 +1,51 @@
+"""A verified notice as text and back: a signature is only good for minutes, a parked notice waits longer."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from kernel.money import Money
+from payments.gateways.contract import Answer, ErrorCode, LookUpResult, Notice, RefundFact, Subject
+
+
+def written(notice: Notice) -> str:
+    result = notice.result
+    return json.dumps(
+        {
+            "subject": notice.subject.value,
+            "key": notice.key,
+            "answer": result.answer.value,
+            "code": result.code.value,
+            "message": result.message,
+            "reference": result.reference,
+            "money": _pair(result.money),
+            "refunds": [[fact.reference, _pair(fact.money), fact.succeeded, fact.key] for fact in result.refunds],
+            "raw": dict(result.raw),
+        }
+    )
+
+
+def read(event_id: str, text: str) -> Notice:
+    said: dict[str, Any] = json.loads(text)
+    result = LookUpResult(
+        answer=Answer(said["answer"]),
+        code=ErrorCode(said["code"]),
+        message=said["message"],
+        reference=said["reference"],
+        money=_money(said["money"]),
+        refunds=tuple(
+            RefundFact(reference=reference, money=Money(*money), succeeded=succeeded, key=key)
+            for reference, money, succeeded, key in said["refunds"]
+        ),
+        raw=said["raw"],
+    )
+    return Notice(id=event_id, subject=Subject(said["subject"]), key=said["key"], result=result)
+
+
+def _pair(money: Money | None) -> list[Any] | None:
+    return [money.minor, money.currency] if money else None
+
+
+def _money(pair: list[Any] | None) -> Money | None:
+    return Money(*pair) if pair else None

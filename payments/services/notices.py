@@ -1,0 +1,117 @@
+"""Notices of providers: verified, stored once, then settled. Unknown subjects are parked, never dropped."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F
+
+from events.actors import PROVIDER
+from events.services import Journal
+from kernel import clock
+from kernel.crashpoints import CrashPoint, crashpoint
+from payments.gateways.contract import InvalidNotice, Notice, Subject
+from payments.gateways.waits import backoff_seconds
+from payments.models import Attempt, InboundNotice, NoticeState, ProviderAccount, Refund
+from payments.services import notice_content, timing
+from payments.services.evidence import Source, from_look_up
+from payments.services.facts import PaymentEvent
+from payments.services.providers import gateway_for
+from payments.services.refusals import NoticeRefused
+from payments.services.refund_settlement import settle_refund
+from payments.services.settlement import settle_attempt
+
+security_log = logging.getLogger("steward.security")
+
+# What of the headers is needed to verify again: never cookies or credentials.
+MAX_HEADER_LENGTH = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    notice_id: UUID
+    is_new: bool
+
+
+def receive_notice(*, account: ProviderAccount, headers: Mapping[str, str], body: bytes) -> Received:
+    """Verified against this account's secrets on the raw bytes, and committed before anybody answers 2xx."""
+    gateway = gateway_for(account)
+    try:
+        notice = gateway.read_notice(headers, body)
+    except InvalidNotice as invalid:
+        security_log.warning("notice_refused", extra={"account": str(account.pk), "provider": account.provider})
+        raise NoticeRefused("The signature or the form of this notice is wrong.") from invalid
+    signature_headers = {name: value[:MAX_HEADER_LENGTH] for name, value in headers.items() if "signature" in name}
+    stored, is_new = InboundNotice.objects.get_or_create(
+        account=account,
+        event_id=notice.id,
+        defaults={
+            "restaurant_id": account.restaurant_id,
+            "mode": account.mode,
+            "headers": json.dumps(signature_headers),
+            "body": body.decode("utf-8", errors="replace"),
+            "content": notice_content.written(notice),
+            "subject_id": notice.key,
+            "next_action_at": clock.now(),
+        },
+    )
+    if not is_new:
+        InboundNotice.objects.filter(pk=stored.pk).update(repeats=F("repeats") + 1)
+    crashpoint(CrashPoint.NOTICE_AFTER_STORE)
+    return Received(notice_id=stored.pk, is_new=is_new)
+
+
+def apply_notice(*, notice_id: UUID) -> None:
+    """Settles what it says. It can touch only what belongs to the account that signed it."""
+    stored = InboundNotice.objects.select_related("account").get(pk=notice_id)
+    if stored.state in {NoticeState.APPLIED, NoticeState.ORPHANED}:
+        return
+    notice = notice_content.read(stored.event_id, stored.content)
+    subject_id = _find_subject(stored.account, notice)
+    if subject_id is None:
+        _park(notice_id)
+        return
+    evidence = from_look_up(notice.result, source=Source.NOTICE)
+    if notice.subject == Subject.CHARGE:
+        settle_attempt(attempt_id=subject_id, evidence=evidence, actor=PROVIDER)
+    else:
+        settle_refund(refund_id=subject_id, evidence=evidence, actor=PROVIDER)
+    _finish(notice_id, NoticeState.APPLIED)
+
+
+def _find_subject(account: ProviderAccount, notice: Notice) -> UUID | None:
+    model = Attempt if notice.subject == Subject.CHARGE else Refund
+    mine = model._default_manager.filter(account=account)
+    try:
+        by_key = mine.filter(pk=UUID(notice.key)).values_list("pk", flat=True).first()
+    except ValueError:
+        by_key = None
+    if by_key is not None or not notice.result.reference:
+        return by_key
+    return mine.filter(provider_reference=notice.result.reference).values_list("pk", flat=True).first()
+
+
+def _park(notice_id: UUID) -> None:
+    """It may be ahead of our own commit. After an hour it is an orphan, and a human is told."""
+    with transaction.atomic():
+        stored = InboundNotice.objects.select_for_update().get(pk=notice_id)
+        stored.tries += 1
+        stored.state = NoticeState.PARKED
+        stored.next_action_at = clock.now() + timedelta(seconds=1 + backoff_seconds(stored.tries))
+        journal = Journal(PROVIDER)
+        if clock.now() >= stored.received_at + timing.NOTICE_PARKING:
+            stored.state = NoticeState.ORPHANED
+            stored.next_action_at = None
+            journal.happened(PaymentEvent.NOTICE_ORPHANED, stored, event_id=stored.event_id, key=stored.subject_id)
+        stored.save(update_fields=["tries", "state", "next_action_at", "version"])
+        journal.write()
+
+
+def _finish(notice_id: UUID, state: NoticeState) -> None:
+    InboundNotice.objects.filter(pk=notice_id).update(state=state, next_action_at=None)

@@ -1,0 +1,61 @@
+"""Refunds and chargebacks that we did not start: found at the provider, recorded, counted, shown to a human."""
+
+from __future__ import annotations
+
+from payments.gateways.contract import RefundFact
+from payments.models import NextAction, Refund, RefundOrigin
+from payments.services.facts import PaymentEvent, RefundEvent
+from payments.services.settling import Settling
+
+
+def record_provider_refunds(s: Settling) -> None:
+    strange = [fact for fact in s.evidence.refunds if fact.succeeded and not fact.key]
+    if not strange or not s.attempt.captured_minor:
+        return
+    references = [fact.reference for fact in strange]
+    known = set(
+        Refund.objects.filter(account=s.attempt.account, provider_reference__in=references).values_list(
+            "provider_reference", flat=True
+        )
+    )
+    for fact in strange:
+        if fact.reference not in known:
+            known.add(fact.reference)
+            _record(s, fact)
+
+
+def _record(s: Settling, fact: RefundFact) -> None:
+    attempt = s.attempt
+    if fact.money.currency != attempt.captured_currency or fact.money.minor > attempt.refundable_minor:
+        _say_that_it_cannot_be(s, fact)
+        return
+    refund = Refund(
+        restaurant_id=attempt.restaurant_id,
+        mode=attempt.mode,
+        payment=s.payment,
+        attempt=attempt,
+        account=attempt.account,
+        amount_minor=fact.money.minor,
+        currency=fact.money.currency,
+        origin=RefundOrigin.PROVIDER,
+        reason="Started at the provider.",
+        provider_reference=fact.reference,
+        next_action=NextAction.NONE,
+    )
+    s.journal.move(refund, refund.complete, reason="The provider's books show it.")
+    refund.save(force_insert=True)
+    attempt.refunded_minor += fact.money.minor
+    s.journal.happened(
+        RefundEvent.STARTED_BY_PROVIDER,
+        s.payment,
+        refund=str(refund.pk),
+        attempt=str(attempt.pk),
+        amount_minor=fact.money.minor,
+        currency=fact.money.currency,
+    )
+
+
+def _say_that_it_cannot_be(s: Settling, fact: RefundFact) -> None:
+    sentence = f"The provider shows a refund {fact.reference} that is more than is left of this capture."
+    if s.tell_once(sentence):
+        s.journal.happened(PaymentEvent.CONTRADICTED, s.payment, attempt=str(s.attempt.pk), reason=sentence)

@@ -1,0 +1,128 @@
+"""Where refunds begin: reserved on their attempt, under the order's lock, before any call."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db import transaction
+
+from events.actors import Actor
+from events.services import Journal
+from kernel import clock
+from kernel.card_numbers import contains_card_number
+from payments.models import Attempt, Capture, NextAction, Payment, Refund, RefundOrigin
+from payments.services.bill import Bill, lock_bill_of_payment
+from payments.services.facts import RefundEvent
+from payments.services.providers import facts_of
+from payments.services.refusals import RefundRefused
+
+MIN_REASON = 3  # "ok" is no reason; "cold" is.
+
+
+def request_refund(
+    *,
+    payment_id: UUID,
+    amount_minor: int | None = None,
+    tip_minor: int = 0,
+    reason: str,
+    actor: Actor,
+    reopens_order: bool = False,
+) -> Refund:
+    """Full when no amount is given. The sweep or the caller sends it; the reservation stands at once."""
+    with transaction.atomic():
+        bill = lock_bill_of_payment(payment_id)
+        attempt = refundable_attempt(bill, bill.payment(payment_id))
+        if amount_minor is None:
+            amount_minor, tip_minor = _everything_left(attempt)
+        _check(attempt, amount_minor, tip_minor, reason)
+        journal = Journal(actor)
+        refund = reserve_refund(
+            attempt=attempt,
+            amount_minor=amount_minor,
+            tip_minor=tip_minor,
+            origin=RefundOrigin.PERSON,
+            reason=reason,
+            journal=journal,
+            reopens_order=reopens_order,
+        )
+        attempt.save(update_fields=["refunding_minor"])
+        attempt.payment.save(update_fields=["version"])
+        journal.write()
+    return refund
+
+
+def reserve_refund(
+    *,
+    attempt: Attempt,
+    amount_minor: int,
+    tip_minor: int,
+    origin: RefundOrigin,
+    reason: str,
+    journal: Journal,
+    reopens_order: bool = False,
+) -> Refund:
+    """For a locked attempt; the caller saves attempt and payment and writes the journal."""
+    payment = attempt.payment
+    refund = Refund(
+        restaurant_id=attempt.restaurant_id,
+        mode=attempt.mode,
+        payment=payment,
+        attempt=attempt,
+        account=attempt.account,
+        amount_minor=amount_minor,
+        tip_minor=tip_minor,
+        currency=attempt.captured_currency,
+        origin=origin,
+        reason=reason,
+        reopens_order=reopens_order,
+        requested_by=journal.actor.id,
+    )
+    if not facts_of(attempt.account).is_manual:
+        refund.plan(NextAction.BEGIN, clock.now())
+    attempt.refunding_minor += refund.total_minor
+    refund.save(force_insert=True)
+    journal.created(refund, reason=reason)
+    journal.happened(
+        RefundEvent.CREATED,
+        payment,
+        refund=str(refund.pk),
+        amount_minor=amount_minor,
+        tip_minor=tip_minor,
+        currency=refund.currency,
+        origin=origin.value,
+    )
+    return refund
+
+
+def refundable_attempt(bill: Bill, payment: Payment) -> Attempt:
+    for attempt in bill.attempts_of(payment):
+        if attempt.capture == Capture.KEPT:
+            attempt.payment = payment
+            return attempt
+    raise RefundRefused(
+        f"Payment {payment.reference} holds no money that could be refunded.", code="nothing_to_refund"
+    )
+
+
+def _everything_left(attempt: Attempt) -> tuple[int, int]:
+    """The tip goes back last: what is left of it is whatever the share cannot explain."""
+    tip = min(attempt.tip_minor, attempt.refundable_minor)
+    return attempt.refundable_minor - tip, tip
+
+
+def _check(attempt: Attempt, amount_minor: int, tip_minor: int, reason: str) -> None:
+    if type(amount_minor) is not int or type(tip_minor) is not int or amount_minor < 0 or tip_minor < 0:
+        raise RefundRefused("Amounts are whole numbers that are not negative.", field="amount", code="bad_amount")
+    if amount_minor + tip_minor == 0:
+        left = "Nothing is left to refund." if not attempt.refundable_minor else "A refund is above zero."
+        raise RefundRefused(left, field="amount", code="bad_amount")
+    if amount_minor + tip_minor > attempt.refundable_minor:
+        raise RefundRefused(
+            f"Only {attempt.refundable_minor} of {attempt.captured_minor} is left to refund.",
+            field="amount",
+            code="more_than_left",
+        )
+    if len(reason.strip()) < MIN_REASON:
+        raise RefundRefused("A refund needs a reason that a colleague understands.", field="reason", code="no_reason")
+    if contains_card_number(reason):
+        raise RefundRefused("This looks like a card number. Leave it out.", field="reason", code="card_number")

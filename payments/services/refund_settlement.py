@@ -1,0 +1,216 @@
+"""The one door for evidence about refunds: any evidence, in any order, any number of times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from events.actors import SYSTEM, Actor
+from events.services import Journal
+from kernel import clock
+from kernel.crashpoints import CrashPoint, crashpoint
+from kernel.money import Money
+from orders.services import set_payment_state
+from payments.gateways.waits import backoff_seconds
+from payments.models import Attempt, NextAction, Payment, Refund, RefundStatus
+from payments.services import timing
+from payments.services.bill import Bill, lock_bill_of_payment
+from payments.services.evidence import Evidence, Finding
+from payments.services.facts import PaymentEvent, RefundEvent
+
+MESSAGE_LENGTH = 300  # The column's size.
+# A refund is wanted for longer than a charge: nobody waits at a table, but the guest's money does.
+MAX_REFUND_SENDS = 20
+OPEN = (RefundStatus.REQUESTED, RefundStatus.PROCESSING)
+
+
+@dataclass(slots=True, kw_only=True)
+class SettlingRefund:
+    bill: Bill
+    refund: Refund
+    attempt: Attempt
+    payment: Payment
+    evidence: Evidence
+    journal: Journal
+
+    def move(self, step: Callable[[], Any], *, reason: str) -> None:
+        self.journal.move(self.refund, step, reason=reason, evidence=self.evidence.for_history())
+
+    def happened(self, event: RefundEvent | PaymentEvent, **data: Any) -> None:
+        refund = self.refund
+        facts = {"refund": str(refund.pk), "amount_minor": refund.total_minor, "currency": refund.currency}
+        self.journal.happened(event, self.payment, **facts, origin=refund.origin, **data)
+
+    def free_reservation(self) -> None:
+        self.attempt.refunding_minor -= self.refund.total_minor
+
+    def save(self) -> None:
+        order = self.bill.order
+        if set_payment_state(order=order, state=self.bill.payment_state, journal=self.journal):
+            order.save(update_fields=["payment_state", "version"])
+        self.refund.save()
+        self.attempt.save(update_fields=["refunding_minor", "refunded_minor", "reopened_minor"])
+        self.payment.save(update_fields=["version"])
+        self.journal.write()
+
+
+def settle_refund(*, refund_id: UUID, evidence: Evidence, actor: Actor = SYSTEM) -> Refund:
+    payment_id = Refund.objects.values_list("payment_id", flat=True).get(pk=refund_id)
+    with transaction.atomic():
+        bill = lock_bill_of_payment(payment_id)
+        refund = Refund.objects.select_for_update().get(pk=refund_id)
+        if _is_fenced(refund, evidence):
+            return refund
+        settling = SettlingRefund(
+            bill=bill,
+            refund=refund,
+            attempt=bill.attempt(refund.attempt_id),
+            payment=bill.payment(payment_id),
+            evidence=evidence,
+            journal=Journal(actor),
+        )
+        _keep_what_was_said(refund, evidence)
+        _HANDLERS[evidence.finding](settling)
+        _tell_overdue(settling)
+        settling.save()
+        crashpoint(CrashPoint.REFUND_SETTLE_BEFORE_COMMIT)
+    crashpoint(CrashPoint.REFUND_SETTLE_AFTER_COMMIT)
+    return refund
+
+
+def _is_fenced(refund: Refund, evidence: Evidence) -> bool:
+    if evidence.lease_token is None:
+        return False
+    holds = refund.lease_token == evidence.lease_token and refund.lease_until is not None
+    return not holds or clock.now() >= refund.lease_until
+
+
+def _keep_what_was_said(refund: Refund, evidence: Evidence) -> None:
+    if evidence.reference and not refund.provider_reference:
+        refund.provider_reference = evidence.reference
+    if evidence.raw:
+        refund.evidence = dict(evidence.raw)
+    refund.error_code = evidence.code.value
+    refund.error_message = evidence.message[:MESSAGE_LENGTH]
+    refund.claims = 0
+
+
+def _succeeded(s: SettlingRefund) -> None:
+    refund, attempt = s.refund, s.attempt
+    wrong = s.evidence.money != Money(refund.total_minor, refund.currency)
+    if refund.status == RefundStatus.COMPLETED and not wrong:
+        return
+    if wrong or refund.status == RefundStatus.FAILED:
+        _contradicted(s)
+        return
+    s.free_reservation()
+    attempt.refunded_minor += refund.total_minor
+    if refund.reopens_order:
+        attempt.reopened_minor += refund.amount_minor
+    s.move(refund.complete, reason="The money went back.")
+    s.happened(RefundEvent.COMPLETED)
+    s.happened(PaymentEvent.REFUNDED, full=attempt.refundable_minor == 0)
+
+
+def _pending(s: SettlingRefund) -> None:
+    if s.refund.status == RefundStatus.PROCESSING:
+        s.refund.in_doubt = False
+        _plan_look_up(s)
+
+
+def _declined(s: SettlingRefund) -> None:
+    """Final, unless it comes after a success: then the provider took its word back."""
+    refund = s.refund
+    if refund.status == RefundStatus.COMPLETED:
+        s.attempt.refunded_minor -= refund.total_minor
+        if refund.reopens_order:
+            s.attempt.reopened_minor -= refund.amount_minor
+        s.move(refund.bounce, reason="The provider took its word back.")
+    elif refund.status in OPEN:
+        s.free_reservation()
+        s.move(refund.fail, reason="The provider refused.")
+    else:
+        return
+    s.happened(RefundEvent.FAILED, code=s.evidence.code.value, attempt=str(s.attempt.pk))
+
+
+def _not_sent(s: SettlingRefund) -> None:
+    refund = s.refund
+    refund.failed_sends += 1
+    if refund.may_have_arrived or refund.failed_sends >= MAX_REFUND_SENDS:
+        _plan_look_up(s)
+        return
+    asked = min(timedelta(seconds=s.evidence.retry_after_seconds), timing.MAX_RETRY_AFTER)
+    wait = max(asked, timedelta(seconds=backoff_seconds(refund.sends)))
+    refund.plan(NextAction.RESEND, clock.now() + wait)
+
+
+def _unknown(s: SettlingRefund) -> None:
+    if s.refund.status == RefundStatus.PROCESSING:
+        s.refund.in_doubt = True
+        s.refund.doubt_since = s.refund.doubt_since or clock.now()
+        _plan_look_up(s)
+
+
+def _not_found(s: SettlingRefund) -> None:
+    """Believed late and twice, as with a charge; then the same key again, within its lifetime."""
+    refund, now = s.refund, clock.now()
+    if refund.status != RefundStatus.PROCESSING:
+        return
+    visible = refund.invisible_until is not None and now >= refund.invisible_until
+    refund.not_found_count += 1 if visible else 0
+    lasts = refund.key_expires_at is not None and now < refund.key_expires_at - timing.KEY_MARGIN
+    if refund.not_found_count >= timing.NOT_FOUND_NEEDED and lasts and refund.sends < MAX_REFUND_SENDS:
+        refund.plan(NextAction.RESEND, now)
+    else:
+        _plan_look_up(s)
+
+
+def _no_answer(s: SettlingRefund) -> None:
+    _plan_look_up(s)
+
+
+def _refused_by_human(s: SettlingRefund) -> None:
+    if s.refund.status in OPEN:
+        _declined(s)
+
+
+def _contradicted(s: SettlingRefund) -> None:
+    """The provider's books and ours differ about a refund: a human sees both."""
+    sentence = f"Refund {s.refund.pk} is {s.refund.status} here; the provider says otherwise."
+    s.journal.note(s.refund, step="contradicted", reason=sentence, evidence=s.evidence.for_history())
+    s.journal.happened(PaymentEvent.CONTRADICTED, s.payment, attempt=str(s.attempt.pk), reason=sentence)
+    _plan_look_up(s)
+
+
+def _plan_look_up(s: SettlingRefund) -> None:
+    refund = s.refund
+    if refund.status == RefundStatus.PROCESSING:
+        refund.look_ups += 1
+        refund.plan(NextAction.LOOK_UP, timing.next_look_up(refund.look_ups - 1, refund.doubt_since))
+
+
+def _tell_overdue(s: SettlingRefund) -> None:
+    refund = s.refund
+    if refund.status in OPEN and not refund.told_overdue and clock.now() >= refund.created_at + timing.DOUBT_BOUND:
+        refund.told_overdue = True
+        s.happened(RefundEvent.IN_DOUBT_OVERDUE, attempt=str(s.attempt.pk))
+
+
+_HANDLERS: dict[Finding, Callable[[SettlingRefund], None]] = {
+    Finding.SUCCEEDED: _succeeded,
+    Finding.PENDING: _pending,
+    Finding.DECLINED: _declined,
+    Finding.NOT_SENT: _not_sent,
+    Finding.UNKNOWN: _unknown,
+    Finding.NOT_FOUND: _not_found,
+    Finding.NO_ANSWER: _no_answer,
+    Finding.CANCELLED: _refused_by_human,
+    Finding.NOT_PAID: _refused_by_human,
+    Finding.NOT_CHARGED: _refused_by_human,
+}

@@ -1,0 +1,115 @@
+"""Refunds are sent and asked about here. Always the same key, and only within its lifetime (I5)."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db import transaction
+
+from events.actors import SYSTEM, Actor
+from events.services import Journal
+from kernel import clock
+from kernel.crashpoints import CrashPoint, crashpoint
+from kernel.money import Money
+from payments.gateways.contract import LookUpRequest, RefundRequest, Subject
+from payments.models import NextAction, Refund, RefundStatus
+from payments.services import timing
+from payments.services.evidence import Evidence, Finding, Source, from_look_up, from_result
+from payments.services.outside import leave_database
+from payments.services.providers import facts_of, gateway_for
+from payments.services.refund_settlement import settle_refund
+
+_SENDS = (NextAction.BEGIN, NextAction.RESEND)
+
+
+def send_refund(*, refund_id: UUID, lease_token: UUID | None = None) -> None:
+    """Phase one commits the send, phase two calls, phase three settles."""
+    refund = _begin(refund_id, lease_token)
+    if refund is None or refund.lease_token is None:
+        return
+    gateway = gateway_for(refund.account)
+    request = RefundRequest(
+        key=str(refund.pk),
+        money=Money(refund.total_minor, refund.currency),
+        charge_key=str(refund.attempt_id),
+        charge_reference=refund.attempt.provider_reference,
+        send_before=timing.send_before(clock.now()),
+    )
+    leave_database()
+    result = gateway.refund(request)
+    crashpoint(CrashPoint.REFUND_AFTER_ANSWER)
+    evidence = from_result(result, source=Source.CHARGE, lease_token=refund.lease_token, latency_ms=0)
+    settle_refund(refund_id=refund_id, evidence=evidence)
+
+
+def look_up_refund(*, refund_id: UUID) -> None:
+    refund = Refund.objects.select_related("account", "attempt").get(pk=refund_id)
+    if refund.status != RefundStatus.PROCESSING:
+        return
+    gateway = gateway_for(refund.account)
+    request = LookUpRequest(
+        key=str(refund.pk),
+        subject=Subject.REFUND,
+        reference=refund.provider_reference,
+        charge_reference=refund.attempt.provider_reference,
+    )
+    leave_database()
+    answer = gateway.look_up(request)
+    crashpoint(CrashPoint.LOOK_UP_AFTER_ANSWER)
+    settle_refund(refund_id=refund_id, evidence=from_look_up(answer))
+
+
+def complete_cash_refund(*, refund_id: UUID, actor: Actor) -> Refund:
+    refund = Refund.objects.get(pk=refund_id)
+    money = Money(refund.total_minor, refund.currency)
+    evidence = Evidence(source=Source.WAITER, finding=Finding.SUCCEEDED, money=money)
+    return settle_refund(refund_id=refund_id, evidence=evidence, actor=actor)
+
+
+def _begin(refund_id: UUID, lease_token: UUID | None) -> Refund | None:
+    """Only the refund's own row is locked: its reservation stands since it was asked for."""
+    with transaction.atomic():
+        refund = (
+            Refund.objects.select_for_update(of=("self",)).select_related("account", "attempt").get(pk=refund_id)
+        )
+        if not _may_send(refund, lease_token):
+            return None
+        journal = Journal(SYSTEM)
+        if _key_is_spent(refund):
+            refund.plan(NextAction.LOOK_UP, clock.now())
+        else:
+            _commit_send(refund, journal)
+        refund.save()
+        journal.write()
+        crashpoint(CrashPoint.REFUND_BEFORE_COMMIT)
+    crashpoint(CrashPoint.REFUND_AFTER_COMMIT)
+    return refund
+
+
+def _may_send(refund: Refund, lease_token: UUID | None) -> bool:
+    if refund.status not in {RefundStatus.REQUESTED, RefundStatus.PROCESSING} or refund.next_action not in _SENDS:
+        return False
+    leased = refund.lease_until is not None and refund.lease_until > clock.now()
+    return refund.lease_token == lease_token if leased else lease_token is None
+
+
+def _key_is_spent(refund: Refund) -> bool:
+    """After its lifetime the provider may take our key for a new refund: nothing is sent any more."""
+    expires = refund.key_expires_at
+    return refund.may_have_arrived and expires is not None and clock.now() >= expires - timing.KEY_MARGIN
+
+
+def _commit_send(refund: Refund, journal: Journal) -> None:
+    now, facts = clock.now(), facts_of(refund.account)
+    if refund.status == RefundStatus.REQUESTED:
+        journal.move(refund, refund.process, reason="The first send.")
+    else:
+        journal.note(refund, step="send_again", reason=f"Send {refund.sends + 1} with the same key.")
+    if not refund.may_have_arrived:
+        refund.key_expires_at = now + facts.key_lifetime
+    refund.sends += 1
+    refund.not_found_count = 0
+    refund.invisible_until = now + timing.lease() + timing.provider_deadline() + facts.visibility_delay
+    refund.plan(NextAction.LOOK_UP, now + timing.lease())
+    refund.lease_token = clock.new_id()
+    refund.lease_until = now + timing.lease()

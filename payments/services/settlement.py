@@ -1,0 +1,227 @@
+"""The one door: every piece of evidence about a charge ends here, in any order and any number of times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import transaction
+
+from events.actors import SYSTEM, Actor
+from events.services import Journal
+from kernel import clock
+from kernel.crashpoints import CrashPoint, crashpoint
+from kernel.money import Money
+from payments.models import Attempt, AttemptStatus, Capture, NextAction, Payment
+from payments.services import captures, closings, timing
+from payments.services.bill import Bill, lock_bill_of_attempt
+from payments.services.evidence import Evidence, Finding, Source
+from payments.services.facts import PaymentEvent
+from payments.services.provider_refunds import record_provider_refunds
+from payments.services.providers import facts_of
+from payments.services.settling import Settling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    payment: Payment
+    attempt: Attempt
+    fenced: bool = False
+
+
+def settle_attempt(*, attempt_id: UUID, evidence: Evidence, actor: Actor = SYSTEM) -> Settled:
+    with transaction.atomic():
+        bill = lock_bill_of_attempt(attempt_id)
+        settled = settle_locked(bill=bill, attempt_id=attempt_id, evidence=evidence, actor=actor)
+        crashpoint(CrashPoint.SETTLE_BEFORE_COMMIT)
+    crashpoint(CrashPoint.SETTLE_AFTER_COMMIT)
+    return settled
+
+
+def settle_locked(*, bill: Bill, attempt_id: UUID, evidence: Evidence, actor: Actor) -> Settled:
+    """For a caller that holds the bill's locks and has more to do in the same transaction."""
+    attempt = bill.attempt(attempt_id)
+    payment = bill.payment(attempt.payment_id)
+    if _is_fenced(payment, evidence):
+        return Settled(payment=payment, attempt=attempt, fenced=True)
+    settling = Settling(
+        bill=bill,
+        payment=payment,
+        attempt=attempt,
+        evidence=evidence,
+        facts=facts_of(attempt.account),
+        journal=Journal(actor),
+        now=clock.now(),
+    )
+    _keep_what_was_said(settling)
+    _HANDLERS[evidence.finding](settling)
+    record_provider_refunds(settling)
+    settling.save()
+    return Settled(payment=payment, attempt=attempt)
+
+
+def _is_fenced(payment: Payment, evidence: Evidence) -> bool:
+    """A sender that lost its lease may not commit: whoever holds the payment now finds out by asking."""
+    if evidence.lease_token is None:
+        return False
+    holds = payment.lease_token == evidence.lease_token and payment.lease_until is not None
+    return not holds or clock.now() >= payment.lease_until
+
+
+def _keep_what_was_said(s: Settling) -> None:
+    attempt, evidence = s.attempt, s.evidence
+    if evidence.reference and not attempt.provider_reference:
+        attempt.provider_reference = evidence.reference
+    if evidence.raw:
+        attempt.evidence = dict(evidence.raw)
+    if evidence.latency_ms is not None:
+        attempt.latency_ms = evidence.latency_ms
+    if evidence.source == Source.LOOK_UP and attempt.is_live:
+        attempt.look_ups += 1
+    s.payment.claims = 0
+
+
+def _succeeded(s: Settling) -> None:
+    attempt, money = s.attempt, s.evidence.money
+    if money is None or money.minor <= 0:
+        _contradicted(s, "The provider says that the money moved, but not how much.")
+    elif attempt.capture in {Capture.KEPT, Capture.SURPLUS}:
+        _captured_again(s, money)
+    elif money == s.expected:
+        captures.capture(s, money)
+    elif attempt.is_live:
+        captures.hold_mismatch(s, money)
+    else:
+        captures.capture(s, money, wrong_amount=True)
+
+
+def _captured_again(s: Settling, money: Money) -> None:
+    """The same news once more is silence; other news about the same money is a contradiction."""
+    attempt = s.attempt
+    if (attempt.captured_minor, attempt.captured_currency) != (money.minor, money.currency):
+        _contradicted(s, "The provider now names another amount for money that is settled.")
+
+
+def _pending(s: Settling) -> None:
+    attempt, payment = s.attempt, s.payment
+    if not attempt.is_live or attempt.mismatch or s.somebody_is_asking:
+        return
+    if s.evidence.next_step:
+        attempt.next_step = dict(s.evidence.next_step)
+    if attempt.status != AttemptStatus.PENDING:
+        s.move(attempt.wait, reason="Somebody still has to act.")
+        s.journal.happened(
+            PaymentEvent.ACTION_REQUIRED, payment, attempt=str(attempt.pk), next_step=dict(attempt.next_step)
+        )
+    if not s.owns_the_clock:
+        return
+    if s.facts.is_manual or s.now >= attempt.expires_at:
+        payment.plan(NextAction.CANCEL, attempt.expires_at)
+    elif payment.next_action != NextAction.CANCEL:
+        payment.plan(NextAction.LOOK_UP, min(timing.next_look_up(attempt.look_ups), attempt.expires_at))
+
+
+def _declined(s: Settling) -> None:
+    if s.attempt.mismatch:
+        _contradicted(s, "The provider captured another amount and now says declined.")
+    elif s.attempt.is_live:
+        closings.close(s, s.attempt.decline, reason="The provider said no.")
+    elif s.attempt.capture:
+        _contradicted(s, "The provider says declined about money that it captured.")
+
+
+def _not_sent(s: Settling) -> None:
+    """Says something about one send only: it frees the attempt when no earlier send could have arrived."""
+    if s.attempt.status == AttemptStatus.SENT:
+        closings.close(s, s.attempt.not_sent, reason="Provably nothing was sent.")
+    elif s.attempt.status == AttemptStatus.UNKNOWN:
+        _plan_look_up(s)
+    closings.tell_refused_credentials(s)
+
+
+def _unknown(s: Settling) -> None:
+    if s.attempt.status == AttemptStatus.SENT:
+        s.move(s.attempt.doubt, reason=f"We do not know: {s.evidence.code or 'no answer'}.")
+        s.journal.happened(PaymentEvent.IN_DOUBT, s.payment, attempt=str(s.attempt.pk), code=s.evidence.code.value)
+    s.attempt.error_code = s.evidence.code.value
+    _plan_look_up(s)
+
+
+def _not_found(s: Settling) -> None:
+    """Believed only late enough and twice; then the same key is sent again before anything else is thought of."""
+    attempt = s.attempt
+    if attempt.status != AttemptStatus.UNKNOWN or attempt.mismatch or s.now < attempt.invisible_until:
+        _plan_look_up(s)
+        return
+    attempt.not_found_count += 1
+    if attempt.not_found_count < timing.NOT_FOUND_NEEDED:
+        _plan_look_up(s)
+    elif s.may_send_again and s.owns_the_clock:
+        s.payment.plan(NextAction.RESEND, s.now)
+    elif s.facts.not_found_is_final:
+        closings.close(s, attempt.not_charged, reason="Looked for long enough, twice: it is not there.")
+    else:
+        _plan_look_up(s)
+
+
+def _no_answer(s: Settling) -> None:
+    _plan_look_up(s)
+
+
+def _cancelled(s: Settling) -> None:
+    if s.attempt.status == AttemptStatus.PENDING:
+        closings.close(s, s.attempt.cancel, reason="It cannot be paid any more.")
+    elif s.attempt.status == AttemptStatus.UNKNOWN and not s.attempt.mismatch:
+        closings.close(s, s.attempt.not_charged, reason="The provider confirms that it cannot be paid any more.")
+
+
+def _not_paid(s: Settling) -> None:
+    if s.attempt.status == AttemptStatus.PENDING:
+        closings.close(s, s.attempt.expire, reason="Time is over and a look-up just said unpaid.")
+
+
+def _not_charged(s: Settling) -> None:
+    if s.attempt.status in {AttemptStatus.PENDING, AttemptStatus.UNKNOWN} and not s.attempt.mismatch:
+        closings.close(s, s.attempt.not_charged, reason=s.evidence.message)
+
+
+def _contradicted(s: Settling, sentence: str) -> None:
+    """Nothing is decided on it; a human sees it, and the look-ups go on."""
+    if s.tell_once(sentence):
+        s.journal.note(s.attempt, step="contradicted", reason=sentence, evidence=s.evidence.for_history())
+        s.journal.happened(PaymentEvent.CONTRADICTED, s.payment, attempt=str(s.attempt.pk), reason=sentence)
+    if s.attempt.status == AttemptStatus.SENT:
+        _unknown(s)
+    else:
+        _plan_look_up(s)
+
+
+def _plan_look_up(s: Settling) -> None:
+    """Time alone never ends a doubt. Past its bound a human is told, once, and the asking goes on."""
+    attempt = s.attempt
+    if not attempt.is_live:
+        return
+    if attempt.status == AttemptStatus.UNKNOWN and not attempt.mismatch:
+        closings.tell_overdue_doubt(s)
+    if not s.owns_the_clock or s.somebody_is_asking:
+        return
+    if attempt.status == AttemptStatus.SENT:
+        return  # Its sender still holds the lease, and the end of the lease is planned already.
+    # A wish to close the attempt outlives an answer that did not come.
+    action = NextAction.CANCEL if s.payment.next_action == NextAction.CANCEL else NextAction.LOOK_UP
+    s.payment.plan(action, timing.next_look_up(attempt.look_ups, attempt.doubt_since))
+
+
+_HANDLERS: dict[Finding, Callable[[Settling], None]] = {
+    Finding.SUCCEEDED: _succeeded,
+    Finding.PENDING: _pending,
+    Finding.DECLINED: _declined,
+    Finding.NOT_SENT: _not_sent,
+    Finding.UNKNOWN: _unknown,
+    Finding.NOT_FOUND: _not_found,
+    Finding.NO_ANSWER: _no_answer,
+    Finding.CANCELLED: _cancelled,
+    Finding.NOT_PAID: _not_paid,
+    Finding.NOT_CHARGED: _not_charged,
+}

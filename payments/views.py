@@ -1,0 +1,39 @@
+"""Inbound notices over HTTP: read bounded bytes, let the services verify, store and settle, answer."""
+
+from __future__ import annotations
+
+import logging
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+
+from payments.selectors import enabled_account
+from payments.services.notices import apply_notice, receive_notice
+from payments.services.refusals import NoticeRefused
+
+logger = logging.getLogger(__name__)
+
+# Providers' notices are a few kilobytes.
+MAX_NOTICE_BYTES = 256 * 1024
+
+
+@csrf_exempt  # The caller is a provider: its signature is checked on the raw bytes instead.
+@require_POST
+def receive_webhook(request: HttpRequest, provider: str, account_id: UUID) -> HttpResponse:
+    account = enabled_account(provider=provider, account_id=account_id)
+    if account is None:
+        return JsonResponse({"detail": "There is no such account."}, status=404)
+    body = request.read(MAX_NOTICE_BYTES + 1)
+    if len(body) > MAX_NOTICE_BYTES:
+        return JsonResponse({"detail": "A notice is never this large."}, status=413)
+    try:
+        received = receive_notice(account=account, headers=dict(request.headers), body=body)
+    except NoticeRefused as refused:
+        return JsonResponse({"detail": refused.sentence}, status=400)
+    try:
+        apply_notice(notice_id=received.notice_id)
+    except Exception:  # noqa: BLE001  It is stored: the sweep applies it, and the provider need not repeat it.
+        logger.exception("notice_not_applied")
+    return JsonResponse({"stored": True, "repeated": not received.is_new})
