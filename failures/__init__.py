@@ -1,0 +1,1 @@
+"""What needs a human: cases, opened in the transaction that needs them."""

@@ -1,0 +1,98 @@
+"""A case: one task for a human in the failure queue."""
+
+from __future__ import annotations
+
+from django.db import models
+from django_fsm import FSMField, transition
+
+from accounts.models import Restaurant, User
+from events.machines import legal_status, machine_triggers
+from kernel import clock
+from kernel.modes import Mode
+from payments.models import Payment
+
+
+class CaseStatus(models.TextChoices):
+    OPEN = "open", "open"
+    ASSIGNED = "assigned", "assigned"
+    WAITING_SECOND_PERSON = "waiting_second_person", "waiting for a second person"
+    RESOLVED = "resolved", "resolved"
+    DISMISSED = "dismissed", "dismissed"
+    REOPENED = "reopened", "reopened"
+
+
+class CaseKind(models.TextChoices):
+    EXHAUSTED = "exhausted", "no provider took the payment"
+    IN_DOUBT = "in_doubt", "nobody knows whether the money moved"
+    AMOUNT_MISMATCH = "amount_mismatch", "another amount was captured"
+    LATE_SUCCESS = "late_success", "money arrived after the payment had failed, and is kept"
+    SURPLUS = "surplus", "money that is not due goes back"
+    CONTRADICTION = "contradiction", "the provider's books and ours differ"
+    REFUND_FAILED = "refund_failed", "a refund failed"
+    REFUND_IN_DOUBT = "refund_in_doubt", "a refund takes too long"
+    PROVIDER_REFUND = "provider_refund", "a refund or chargeback that we did not start"
+    ORPHAN_NOTICE = "orphan_notice", "a provider speaks of something unknown"
+    QUARANTINED = "quarantined", "processing broke again and again"
+    CREDENTIALS = "credentials", "a provider refuses our credentials"
+
+
+WAITING = (CaseStatus.OPEN, CaseStatus.ASSIGNED, CaseStatus.WAITING_SECOND_PERSON, CaseStatus.REOPENED)
+DONE = (CaseStatus.RESOLVED, CaseStatus.DISMISSED)
+
+
+class Case(models.Model):
+    id = models.UUIDField(primary_key=True, default=clock.new_id, editable=False)
+    restaurant = models.ForeignKey(Restaurant, on_delete=models.PROTECT, related_name="cases")
+    mode = models.CharField(max_length=4, choices=Mode.choices)
+    kind = models.CharField(max_length=20, choices=CaseKind.choices)
+    status = FSMField(default=CaseStatus.OPEN, choices=CaseStatus.choices, protected=True)
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, null=True, blank=True, related_name="cases")
+    subject_id = models.UUIDField(help_text="The payment, or the notice that belongs to none.")
+    data = models.JSONField(default=dict, help_text="What the event said that opened it.")
+    owner = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="cases")
+    resolution = models.CharField(max_length=500, blank=True)
+    version = models.PositiveIntegerField(default=0)
+    opened_at = models.DateTimeField(default=clock.now)
+    closed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            legal_status("case", CaseStatus),
+            models.CheckConstraint(condition=models.Q(kind__in=CaseKind.values), name="case_kind_is_legal"),
+            models.UniqueConstraint(
+                fields=["subject_id", "kind"],
+                condition=models.Q(status__in=WAITING),
+                name="one_open_case_per_subject_and_kind",
+            ),
+        ]
+        indexes = [models.Index(fields=["restaurant", "mode", "status", "opened_at"], name="cases_waiting")]
+        triggers = machine_triggers()
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} ({self.status})"
+
+    @property
+    def is_waiting(self) -> bool:
+        return self.status in WAITING
+
+    @transition(
+        field=status,
+        source=[CaseStatus.OPEN, CaseStatus.REOPENED, CaseStatus.ASSIGNED],
+        target=CaseStatus.ASSIGNED,
+    )
+    def assign(self) -> None:
+        """A person takes it. Taking it over from a colleague is allowed and in the history."""
+
+    @transition(field=status, source=WAITING, target=CaseStatus.RESOLVED)
+    def resolve(self) -> None:
+        self.closed_at = clock.now()
+
+    @transition(field=status, source=WAITING, target=CaseStatus.DISMISSED)
+    def dismiss(self) -> None:
+        self.closed_at = clock.now()
+
+    @transition(field=status, source=DONE, target=CaseStatus.REOPENED)
+    def reopen(self) -> None:
+        """New evidence after the end."""
+        self.closed_at = None
+        self.resolution = ""

@@ -1,0 +1,164 @@
+"""The only writers of cases: opened by events in their transaction, assigned and ended by people or by evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from uuid import UUID
+
+from django.db import transaction
+
+from accounts.models import Membership, Role, User
+from events.actors import Actor
+from events.models import Event
+from events.services import Journal
+from failures.models import WAITING, Case, CaseKind, CaseStatus
+from kernel.card_numbers import contains_card_number
+from kernel.errors import ServiceError
+from payments.services.facts import PaymentEvent, RefundEvent
+
+MAY_WORK_ON_CASES = (Role.FINANCE, Role.ADMIN)
+MIN_REASON = 3  # "ok" is no reason.
+
+
+class CaseEvent(StrEnum):
+    OPENED = "case.opened"
+    ASSIGNED = "case.assigned"
+    RESOLVED = "case.resolved"
+    DISMISSED = "case.dismissed"
+
+
+class CaseRefused(ServiceError):
+    code = "case_refused"
+
+
+# Which event needs a human.
+OPENS: dict[StrEnum, CaseKind] = {
+    PaymentEvent.EXHAUSTED: CaseKind.EXHAUSTED,
+    PaymentEvent.DOUBT_OVERDUE: CaseKind.IN_DOUBT,
+    PaymentEvent.AMOUNT_MISMATCHED: CaseKind.AMOUNT_MISMATCH,
+    PaymentEvent.COMPLETED_LATE: CaseKind.LATE_SUCCESS,
+    PaymentEvent.SURPLUS_CAPTURED: CaseKind.SURPLUS,
+    PaymentEvent.CONTRADICTED: CaseKind.CONTRADICTION,
+    PaymentEvent.QUARANTINED: CaseKind.QUARANTINED,
+    PaymentEvent.CREDENTIALS_REFUSED: CaseKind.CREDENTIALS,
+    PaymentEvent.NOTICE_ORPHANED: CaseKind.ORPHAN_NOTICE,
+    RefundEvent.FAILED: CaseKind.REFUND_FAILED,
+    RefundEvent.IN_DOUBT_OVERDUE: CaseKind.REFUND_IN_DOUBT,
+    RefundEvent.STARTED_BY_PROVIDER: CaseKind.PROVIDER_REFUND,
+    RefundEvent.QUARANTINED: CaseKind.QUARANTINED,
+}
+# Which event ends a need by itself: the doubt is over, the surplus went back.
+ENDS: dict[StrEnum, tuple[CaseKind, ...]] = {
+    PaymentEvent.COMPLETED: (CaseKind.IN_DOUBT, CaseKind.EXHAUSTED),
+    PaymentEvent.FAILED: (CaseKind.IN_DOUBT,),
+    PaymentEvent.RELEASED: (CaseKind.IN_DOUBT,),
+    PaymentEvent.MISMATCH_RESOLVED: (CaseKind.AMOUNT_MISMATCH,),
+    RefundEvent.COMPLETED: (CaseKind.REFUND_IN_DOUBT,),
+}
+
+
+def open_case(event: Event, actor: Actor) -> None:
+    """One open case per subject and kind; an ended one is reopened by new evidence."""
+    kind = OPENS[_type(event)]
+    latest = Case.objects.select_for_update().filter(subject_id=event.stream_id, kind=kind).order_by("id").last()
+    if latest is not None and latest.is_waiting:
+        return
+    journal = Journal(actor)
+    case = latest or _new_case(event, kind)
+    case.data = event.data
+    if latest is None:
+        journal.created(case, reason=event.type)
+    else:
+        journal.move(case, case.reopen, reason=f"New evidence: {event.type}.")
+    journal.happened(CaseEvent.OPENED, case, kind=kind.value, subject=str(case.subject_id))
+    case.save()
+    journal.write()
+
+
+def end_cases(event: Event, actor: Actor) -> None:
+    """The reason for these cases is gone; the same transaction that ended it says so."""
+    kinds = _ended_kinds(event)
+    cases = Case.objects.select_for_update().filter(
+        subject_id=event.stream_id, kind__in=kinds, status__in=WAITING
+    )
+    for case in cases.order_by("id"):
+        _end(case, case.resolve, f"Ended by itself: {event.type}.", actor)
+
+
+def assign_case(*, case_id: UUID, person: User) -> Case:
+    with transaction.atomic():
+        case = _waiting_case(case_id, person)
+        case.owner = person
+        journal = Journal(Actor.user(person))
+        journal.move(case, case.assign, reason="Taken.")
+        journal.happened(CaseEvent.ASSIGNED, case)
+        case.save()
+        journal.write()
+    return case
+
+
+def resolve_case(*, case_id: UUID, person: User, reason: str) -> Case:
+    _check_reason(reason)
+    with transaction.atomic():
+        case = _waiting_case(case_id, person)
+        _end(case, case.resolve, reason, Actor.user(person))
+    return case
+
+
+def dismiss_case(*, case_id: UUID, person: User, reason: str) -> Case:
+    _check_reason(reason)
+    with transaction.atomic():
+        case = _waiting_case(case_id, person)
+        _end(case, case.dismiss, reason, Actor.user(person))
+    return case
+
+
+def _new_case(event: Event, kind: CaseKind) -> Case:
+    return Case(
+        restaurant_id=event.restaurant_id,
+        mode=event.mode,
+        kind=kind,
+        payment_id=event.stream_id if event.stream_kind == "payment" else None,
+        subject_id=event.stream_id,
+    )
+
+
+def _ended_kinds(event: Event) -> tuple[CaseKind, ...]:
+    kinds = ENDS[_type(event)]
+    if event.type == RefundEvent.COMPLETED and event.data.get("origin") == "surplus":
+        return (*kinds, CaseKind.SURPLUS)
+    return kinds
+
+
+def _type(event: Event) -> StrEnum:
+    return PaymentEvent(event.type) if event.type in set(PaymentEvent) else RefundEvent(event.type)
+
+
+def _waiting_case(case_id: UUID, person: User) -> Case:
+    case = Case.objects.select_for_update().get(pk=case_id)
+    allowed = Membership.objects.filter(
+        user=person, user__is_active=True, restaurant=case.restaurant_id, role__in=MAY_WORK_ON_CASES
+    )
+    if not allowed.exists():
+        raise CaseRefused("Only finance staff of this restaurant work on its cases.", code="not_finance_here")
+    if not case.is_waiting:
+        raise CaseRefused(f"This case is {case.status} already: {case.resolution}", code="already_ended")
+    return case
+
+
+def _end(case: Case, step: Callable[[], None], reason: str, actor: Actor) -> None:
+    case.resolution = reason
+    journal = Journal(actor)
+    journal.move(case, step, reason=reason)
+    ended = CaseEvent.RESOLVED if case.status == CaseStatus.RESOLVED else CaseEvent.DISMISSED
+    journal.happened(ended, case, kind=case.kind, subject=str(case.subject_id))
+    case.save()
+    journal.write()
+
+
+def _check_reason(reason: str) -> None:
+    if len(reason.strip()) < MIN_REASON:
+        raise CaseRefused("Say in a few words why.", field="reason", code="no_reason")
+    if contains_card_number(reason):
+        raise CaseRefused("This looks like a card number. Leave it out.", field="reason", code="card_number")
