@@ -15,7 +15,8 @@ IMMUTABLE = pgtrigger.Protect(name="immutable", operation=pgtrigger.Update | pgt
 class Transition(models.Model):
     """One step of one machine. The triggers on money rows look here: a step without its row is refused."""
 
-    id = models.UUIDField(primary_key=True, default=clock.new_id, editable=False)
+    # A sequence, not a UUID: steps of one subject are written under its lock, so that this is their true order.
+    id = models.BigAutoField(primary_key=True)
     restaurant_id = models.UUIDField()
     mode = models.CharField(max_length=4, choices=Mode.choices)
     subject_kind = models.CharField(max_length=20)
@@ -34,7 +35,7 @@ class Transition(models.Model):
     )
 
     class Meta:
-        indexes = [models.Index(fields=["subject_id", "at"], name="transition_by_subject")]
+        indexes = [models.Index(fields=["subject_id", "id"], name="transition_by_subject")]
         triggers = [IMMUTABLE]
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Fixtures for every test: a clock that tests own, and circuits and providers that start clean."""
+"""Fixtures for every test: a clock that tests own, and circuits that start closed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from kernel import clock
+from payments.gateways.breaker import BreakerBoard
 from payments.services import providers
 from tests.time_machine import ShiftedClock
 
@@ -21,7 +22,7 @@ def time() -> Iterator[ShiftedClock]:
 
 
 @pytest.fixture(autouse=True)
-def _clean_circuits() -> Iterator[None]:
-    providers.forget_circuits()
-    yield
-    providers.forget_circuits()
+def _own_circuits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test's providers did must not open the next test's circuits: no Redis, a new board."""
+    board = BreakerBoard()
+    monkeypatch.setattr(providers, "_board", lambda: board)

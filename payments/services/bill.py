@@ -67,9 +67,13 @@ def lock_bill(order: Order) -> Bill:
             .filter(payment__in=payments)
             .order_by("id")
         )
+    bill = Bill(order=order, payments=payments, attempts=attempts)
+    # One object a row: two that count versions apart would overwrite each other.
     for payment in payments:
         payment.order = order
-    return Bill(order=order, payments=payments, attempts=attempts)
+    for attempt in attempts:
+        attempt.payment = bill.payment(attempt.payment_id)
+    return bill
 
 
 def lock_bill_of_order(order_id: UUID) -> Bill:

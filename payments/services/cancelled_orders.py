@@ -20,7 +20,6 @@ def on_order_cancelled(event: Event, actor: Actor) -> None:
         withdraw_locked(bill=bill, payment=payment, journal=journal)
     for attempt in bill.attempts:
         if attempt.capture == Capture.KEPT and attempt.refundable_minor > 0:
-            attempt.payment = bill.payment(attempt.payment_id)
             reserve_refund(
                 attempt=attempt,
                 amount_minor=attempt.refundable_minor,

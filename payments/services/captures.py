@@ -22,7 +22,7 @@ def capture(s: Settling, money: Money, *, wrong_amount: bool = False) -> None:
     else:
         return_surplus(s)
         if not late:
-            _finish_after_surplus(s)
+            finish_after_surplus(s)
 
 
 def hold_mismatch(s: Settling, money: Money) -> None:
@@ -101,7 +101,7 @@ def _store(s: Settling, money: Money, decided: Capture) -> None:
     attempt.error_code = attempt.error_message = ""
 
 
-def _finish_after_surplus(s: Settling) -> None:
+def finish_after_surplus(s: Settling) -> None:
     """The guest's money did move, so that this payment can never be called failed for lack of a charge."""
     if s.payment.status == PaymentStatus.PROCESSING:
         s.move_payment(s.payment.complete, reason="Captured, not due, on its way back.")

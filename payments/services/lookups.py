@@ -50,8 +50,10 @@ def close_attempt(*, attempt: Attempt, actor: Actor = SYSTEM) -> Settled:
     crashpoint(CrashPoint.CANCEL_AFTER_ANSWER)
     if answer.answer == CancelAnswer.CANCELLED:
         return settle_attempt(attempt_id=attempt.pk, evidence=from_cancel(answer), actor=actor)
-    settled = look_up_attempt(attempt=attempt, actor=actor)
-    if answer.answer == CancelAnswer.NOT_POSSIBLE and _is_just_unpaid(settled.attempt):
+    evidence = _ask(attempt)
+    settled = settle_attempt(attempt_id=attempt.pk, evidence=evidence, actor=actor)
+    said_unpaid = evidence.finding == Finding.PENDING
+    if answer.answer == CancelAnswer.NOT_POSSIBLE and said_unpaid and _time_is_over(settled):
         return settle_attempt(attempt_id=attempt.pk, evidence=_NOT_PAID, actor=actor)
     return settled
 
@@ -97,8 +99,10 @@ def _sender_is_dead(attempt: Attempt) -> bool:
     return clock.now() >= attempt.sent_at + timing.lease()
 
 
-def _is_just_unpaid(attempt: Attempt) -> bool:
-    return attempt.status == AttemptStatus.PENDING
+def _time_is_over(settled: Settled) -> bool:
+    """The guest chose another way, or took too long. Only then may an attempt that is still payable be let go."""
+    withdrawn = settled.payment.next_action == NextAction.CANCEL
+    return withdrawn or clock.now() >= settled.attempt.expires_at or settled.payment.status != PaymentStatus.PROCESSING
 
 
 _SENDER_DIED = Evidence(

@@ -144,7 +144,3 @@ def _board() -> BreakerBoard:
     """One per process: what a circuit remembers outlives the payment."""
     return BreakerBoard(redis_url=settings.REDIS_URL)
 
-
-def forget_circuits() -> None:
-    """A new board: what this process remembers of its circuits is gone, what Redis holds stays."""
-    _board.cache_clear()

@@ -97,7 +97,6 @@ def reserve_refund(
 def refundable_attempt(bill: Bill, payment: Payment) -> Attempt:
     for attempt in bill.attempts_of(payment):
         if attempt.capture == Capture.KEPT:
-            attempt.payment = payment
             return attempt
     raise RefundRefused(
         f"Payment {payment.reference} holds no money that could be refunded.", code="nothing_to_refund"

@@ -1,0 +1,233 @@
+"""Every invariant of the design that the database can answer, as a question that must return no row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.db import connection
+
+from failures.models import WAITING
+from orders.models import Order
+from payments.models import Attempt, Payment, Refund
+from payments.models.attempt import HOLDING, LIVE, NOT_CHARGED
+from payments.models.refund import RESERVING
+
+# A next action may be late by this much before somebody has to look at the clock (I10).
+MAX_OVERDUE_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invariant:
+    id: str
+    sentence: str
+    question: str  # SQL whose rows (id, what) offend.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offence:
+    invariant: str
+    sentence: str
+    row: str
+    what: str
+
+
+def offences(*, now: object) -> Iterator[Offence]:
+    with connection.cursor() as cursor:
+        for invariant in INVARIANTS:
+            cursor.execute(invariant.question, {**_WORDS, "now": now})
+            for row, what in cursor.fetchall():
+                yield Offence(invariant=invariant.id, sentence=invariant.sentence, row=str(row), what=str(what))
+
+
+_WORDS: dict[str, object] = {
+    "holding": list(HOLDING),
+    "live": list(LIVE),
+    "not_charged": list(NOT_CHARGED),
+    "reserving": list(RESERVING),
+    "waiting": list(WAITING),
+    "overdue": f"{MAX_OVERDUE_SECONDS} seconds",
+}
+
+_MACHINES = {"order": Order, "payment": Payment, "attempt": Attempt, "refund": Refund}
+
+INVARIANTS: list[Invariant] = [
+    Invariant(
+        id="I1",
+        sentence="An order keeps no more than its total and its tips.",
+        question="""
+            SELECT o.id, 'keeps ' || k.kept || ' of ' || o.total_minor || ' and tips of ' || p.tips
+              FROM orders_order o
+              JOIN (SELECT p.order_id, SUM(a.captured_minor - a.refunded_minor - a.refunding_minor) AS kept
+                      FROM payments_attempt a JOIN payments_payment p ON p.id = a.payment_id
+                     WHERE a.capture = 'kept' GROUP BY p.order_id) k ON k.order_id = o.id
+              JOIN (SELECT order_id, SUM(tip_minor) AS tips FROM payments_payment GROUP BY order_id) p
+                ON p.order_id = o.id
+             WHERE k.kept > o.total_minor + p.tips""",
+    ),
+    Invariant(
+        id="I1",
+        sentence="A payment has at most one attempt that may hold money.",
+        question="""
+            SELECT payment_id, COUNT(*) || ' attempts' FROM payments_attempt
+             WHERE status = ANY(%(holding)s) GROUP BY payment_id HAVING COUNT(*) > 1""",
+    ),
+    Invariant(
+        id="I2",
+        sentence="No attempt begins while an earlier one of its payment is live.",
+        question="""
+            SELECT later.id, 'began before attempt ' || earlier.number || ' was closed'
+              FROM payments_attempt later
+              JOIN payments_attempt earlier
+                ON earlier.payment_id = later.payment_id AND earlier.number < later.number
+             WHERE NOT EXISTS (SELECT 1 FROM events_transition t
+                                WHERE t.subject_id = earlier.id AND t.at <= later.created_at
+                                  AND NOT t.to_status = ANY(%(live)s))""",
+    ),
+    Invariant(
+        id="I3",
+        sentence="A surplus has exactly one refund of its own, and a case.",
+        question="""
+            SELECT a.id, 'refunds: ' || (SELECT COUNT(*) FROM payments_refund r
+                                          WHERE r.attempt_id = a.id AND r.origin = 'surplus')
+              FROM payments_attempt a
+             WHERE a.capture = 'surplus'
+               AND ((SELECT COUNT(*) FROM payments_refund r WHERE r.attempt_id = a.id AND r.origin = 'surplus') <> 1
+                    OR NOT EXISTS (SELECT 1 FROM failures_case c
+                                    WHERE c.payment_id = a.payment_id AND c.kind = 'surplus'))""",
+    ),
+    Invariant(
+        id="I4",
+        sentence="What an attempt counts as refunded and reserved is what its refunds say, within what it captured.",
+        question="""
+            SELECT a.id, 'refunded ' || a.refunded_minor || ', reserved ' || a.refunding_minor
+                         || ', captured ' || a.captured_minor
+              FROM payments_attempt a
+              LEFT JOIN LATERAL (
+                   SELECT COALESCE(SUM(amount_minor + tip_minor) FILTER (WHERE status = 'completed'), 0) AS done,
+                          COALESCE(SUM(amount_minor + tip_minor) FILTER (WHERE status = ANY(%(reserving)s)), 0) AS open
+                     FROM payments_refund WHERE attempt_id = a.id) r ON TRUE
+             WHERE a.refunded_minor <> r.done OR a.refunding_minor <> r.open
+                OR a.refunded_minor + a.refunding_minor > a.captured_minor""",
+    ),
+    Invariant(
+        id="I6",
+        sentence="Kept money has the currency of its attempt, and an undecided amount has an open case.",
+        question="""
+            SELECT a.id, a.captured_minor || ' ' || a.captured_currency || ' for ' || a.amount_minor
+              FROM payments_attempt a
+             WHERE (a.capture = 'kept' AND a.captured_currency <> a.currency)
+                OR (a.capture = 'undecided' AND NOT EXISTS (
+                        SELECT 1 FROM failures_case c WHERE c.payment_id = a.payment_id
+                           AND c.kind = 'amount_mismatch' AND c.status = ANY(%(waiting)s)))""",
+    ),
+    Invariant(
+        id="I10",
+        sentence="A payment that is under way has a next action that is not overdue, or an open case.",
+        question="""
+            SELECT p.id, 'next action ' || COALESCE(p.next_action_at::text, 'none') FROM payments_payment p
+             WHERE p.status IN ('pending', 'processing')
+               AND (p.next_action_at IS NULL
+                    OR GREATEST(p.next_action_at, COALESCE(p.lease_until, p.next_action_at))
+                       < %(now)s::timestamptz - %(overdue)s::interval)
+               AND NOT EXISTS (SELECT 1 FROM failures_case c
+                                WHERE c.payment_id = p.id AND c.status = ANY(%(waiting)s))""",
+    ),
+    Invariant(
+        id="I10",
+        sentence="A refund that is under way has a next action, a person who hands it over, or an open case.",
+        question="""
+            SELECT r.id, 'status ' || r.status FROM payments_refund r
+              JOIN payments_provideraccount a ON a.id = r.account_id
+             WHERE r.status IN ('requested', 'processing') AND a.provider <> 'cash'
+               AND (r.next_action_at IS NULL
+                    OR GREATEST(r.next_action_at, COALESCE(r.lease_until, r.next_action_at))
+                       < %(now)s::timestamptz - %(overdue)s::interval)
+               AND NOT EXISTS (SELECT 1 FROM failures_case c
+                                WHERE c.payment_id = r.payment_id AND c.status = ANY(%(waiting)s))""",
+    ),
+    Invariant(
+        id="I11",
+        sentence="A failed payment has evidence of non-charge for each attempt, or gave late money back.",
+        question="""
+            SELECT p.id, 'attempt ' || a.number || ' is ' || a.status
+              FROM payments_payment p JOIN payments_attempt a ON a.payment_id = p.id
+             WHERE p.status = 'failed'
+               AND NOT (a.status = ANY(%(not_charged)s) OR (a.status = 'late_success' AND a.capture = 'surplus'))""",
+    ),
+    Invariant(
+        id="I11",
+        sentence="Silence is no evidence: a time-out, a refusal to answer or an exhausted retry closes no attempt.",
+        question="""
+            SELECT t.subject_id, t.step || ' on ' || COALESCE(t.evidence->>'finding', 'nothing')
+              FROM events_transition t
+             WHERE t.subject_kind = 'attempt' AND t.to_status = ANY(%(not_charged)s)
+               AND COALESCE(t.evidence->>'finding', 'unknown') IN ('unknown', 'no_answer')""",
+    ),
+    Invariant(
+        id="I13",
+        sentence="A stream's events are numbered without a gap, up to the version of its row.",
+        question="""
+            SELECT e.stream_id, e.stream_kind || ': ' || COUNT(*) || ' events, highest ' || MAX(e.version)
+              FROM events_event e GROUP BY e.stream_id, e.stream_kind
+            HAVING COUNT(*) <> MAX(e.version)
+            UNION ALL
+            SELECT p.id, 'payment at version ' || p.version FROM payments_payment p
+             WHERE p.version <> (SELECT COUNT(*) FROM events_event e WHERE e.stream_id = p.id)
+            UNION ALL
+            SELECT o.id, 'order at version ' || o.version FROM orders_order o
+             WHERE o.version <> (SELECT COUNT(*) FROM events_event e WHERE e.stream_id = o.id)""",
+    ),
+    Invariant(
+        id="I14",
+        sentence="A notice is settled, or it is on its way, or a human was told.",
+        question="""
+            SELECT n.id, 'notice is ' || n.state FROM payments_inboundnotice n
+             WHERE (n.state IN ('stored', 'parked') AND n.next_action_at IS NULL)
+                OR (n.state = 'orphaned' AND NOT EXISTS (SELECT 1 FROM failures_case c WHERE c.subject_id = n.id))""",
+    ),
+    Invariant(
+        id="I17",
+        sentence="Kept cash was confirmed once, by a named person.",
+        question="""
+            SELECT a.id, 'confirmed ' || COUNT(t.id) || ' times'
+              FROM payments_attempt a
+              JOIN payments_provideraccount pa ON pa.id = a.account_id AND pa.provider = 'cash'
+              LEFT JOIN events_transition t
+                ON t.subject_id = a.id AND t.to_status = 'succeeded' AND t.actor_kind = 'user' AND t.actor_id <> ''
+             WHERE a.capture = 'kept' GROUP BY a.id HAVING COUNT(t.id) <> 1""",
+    ),
+    Invariant(
+        id="I20",
+        sentence="An attempt is at an account of its own restaurant and mode.",
+        question="""
+            SELECT a.id, a.mode || ' at ' || pa.mode FROM payments_attempt a
+              JOIN payments_payment p ON p.id = a.payment_id
+              JOIN payments_provideraccount pa ON pa.id = a.account_id
+             WHERE (a.restaurant_id, a.mode) <> (pa.restaurant_id, pa.mode)
+                OR (a.restaurant_id, a.mode) <> (p.restaurant_id, p.mode)""",
+    ),
+    *(
+        Invariant(
+            id="I13",
+            sentence=f"The last step in the history of each {name} leads to the status it has.",
+            question=f"""
+                SELECT m.id, m.status || ', but the history ends at ' || COALESCE(last.to_status, 'nothing')
+                  FROM {model._meta.db_table} m
+                  LEFT JOIN LATERAL (SELECT t.to_status FROM events_transition t WHERE t.subject_id = m.id
+                                      ORDER BY t.id DESC LIMIT 1) last ON TRUE
+                 WHERE last.to_status IS DISTINCT FROM m.status""",  # noqa: S608  A table's name, not a value.
+        )
+        for name, model in _MACHINES.items()
+    ),
+    Invariant(
+        id="I19",
+        sentence="The triggers that protect money rows are there and enabled.",
+        question="""
+            SELECT t.name, 'no enabled trigger never_deleted'
+              FROM unnest(ARRAY['orders_order', 'payments_payment', 'payments_attempt', 'payments_refund',
+                                'failures_case']) AS t(name)
+             WHERE NOT EXISTS (SELECT 1 FROM pg_trigger g WHERE g.tgrelid = t.name::regclass
+                                 AND g.tgname LIKE 'pgtrigger_never_deleted%%' AND g.tgenabled = 'O')""",
+    ),
+]

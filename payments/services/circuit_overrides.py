@@ -1,0 +1,51 @@
+"""An operator's word over a circuit: with a reason and an end, kept in the database, never only in Redis."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.db import transaction
+
+from accounts.models import User
+from kernel import clock
+from kernel.modes import Mode
+from payments.gateways.breaker import BreakerState
+from payments.gateways.guard import Operation
+from payments.models import BreakerOverride
+from payments.services.providers import PROVIDERS
+from payments.services.refusals import CircuitRefused
+
+# Longer than a day is no longer an incident: disable the account instead.
+LONGEST = timedelta(days=1)
+MIN_REASON = 3  # "ok" is no reason.
+
+
+def force_circuit(
+    *, provider: str, mode: Mode, operation: Operation, state: BreakerState | None, person: User, reason: str,
+    lasts: timedelta,
+) -> BreakerOverride:
+    """Open or closed by hand until the time is over; None takes an earlier word back."""
+    _check(provider, state, person, reason, lasts)
+    with transaction.atomic():
+        return BreakerOverride.objects.create(
+            provider=provider,
+            mode=mode,
+            operation=operation.value,
+            state=state.value if state else "",
+            reason=reason,
+            actor_id=str(person.pk),
+            expires_at=clock.now() + lasts,
+        )
+
+
+def _check(provider: str, state: BreakerState | None, person: User, reason: str, lasts: timedelta) -> None:
+    if provider not in PROVIDERS:
+        raise CircuitRefused(f"There is no provider {provider!r}.", field="provider", code="unknown_provider")
+    if state is BreakerState.HALF_OPEN:
+        raise CircuitRefused("A circuit is forced open or closed; half-open is found out.", field="state")
+    if not timedelta() < lasts <= LONGEST:
+        raise CircuitRefused("An override lasts up to a day.", field="lasts", code="too_long")
+    if len(reason.strip()) < MIN_REASON:
+        raise CircuitRefused("Say in a few words why.", field="reason", code="no_reason")
+    if not (person.is_active and person.is_staff):
+        raise CircuitRefused("Only operators force a circuit.", code="not_an_operator")
