@@ -65,7 +65,7 @@ class EncryptedJSONField(EncryptedField):
     """A JSON object that is stored encrypted: provider credentials."""
 
     def get_prep_value(self, value: Any) -> Any:
-        return super().get_prep_value(json.dumps(value) if value else "")
+        return encrypt(json.dumps(value)) if value else ""
 
     def from_db_value(self, value: str | None, *arguments: Any) -> Any:
         text = super().from_db_value(value, *arguments)

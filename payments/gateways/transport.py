@@ -188,7 +188,7 @@ class HttpTransport:
         all_headers = {"accept-encoding": "identity", **self.headers, **(headers or {})}
         try:
             with httpx.Client(transport=self.dial(call), trust_env=False) as client:
-                return self._receive(client, call, method, path, body, all_headers)
+                return self._receive(client, call, method=method, path=path, body=body, headers=all_headers)
         except TooLateToSend:
             return Exchange(sent=False, trouble=ErrorCode.TOO_LATE_TO_SEND, message="The time to send was over.")
         except (httpx.TimeoutException, httpcore.TimeoutException) as error:
@@ -202,6 +202,7 @@ class HttpTransport:
         self,
         client: httpx.Client,
         call: Call,
+        *,
         method: str,
         path: str,
         body: Mapping[str, Any] | None,

@@ -1,0 +1,30 @@
+"""Restaurants, people and keys in the console."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin
+
+from accounts.models import ApiKey, Membership, Restaurant, User
+
+
+@admin.register(Restaurant)
+class RestaurantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Not subscriptable at run time.
+    list_display = ["name", "slug", "currency", "time_zone", "day_starts_at"]
+
+
+@admin.register(Membership)
+class MembershipAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Not subscriptable at run time.
+    list_display = ["user", "restaurant", "role"]
+    list_select_related = ["user", "restaurant"]
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Not subscriptable at run time.
+    list_display = ["name", "prefix", "restaurant", "mode", "expires_at", "revoked_at"]
+    readonly_fields = ["prefix", "scopes", "created_at"]
+    exclude = ["key_hash"]
+    list_select_related = ["restaurant"]
+
+
+admin.site.register(User, UserAdmin)

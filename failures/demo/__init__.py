@@ -1,0 +1,1 @@
+"""A demo restaurant, made through the same services as real ones. It belongs to nobody's production."""

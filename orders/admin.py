@@ -1,0 +1,40 @@
+"""Orders in the console."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+
+from events.admin import ReadOnlyAdmin
+from kernel.money import Money
+from orders.models import Order, OrderLine
+
+
+class OrderLineInline(admin.TabularInline):  # type: ignore[type-arg]  # Not subscriptable at run time.
+    model = OrderLine
+    fields = ["position", "quantity", "name", "unit_minor", "total_minor"]
+    can_delete = False
+    extra = 0
+
+    def has_add_permission(self, *_: Any) -> bool:
+        return False
+
+    def has_change_permission(self, *_: Any) -> bool:
+        return False
+
+
+@admin.register(Order)
+class OrderAdmin(ReadOnlyAdmin):
+    list_display = ["reference", "placed_at", "table", "channel", "total", "status", "payment_state", "mode"]
+    list_filter = ["status", "payment_state", "channel", "mode"]
+    search_fields = ["reference", "client_reference", "table"]
+    ordering = ["-placed_at"]
+    list_select_related = ["restaurant"]
+    # A person's details are shown where the job needs them, not on every list and page.
+    exclude = ["customer_name", "customer_phone", "customer_email", "customer_phone_hash", "customer_email_hash"]
+    inlines = [OrderLineInline]
+
+    @admin.display(ordering="total_minor")
+    def total(self, order: Order) -> str:
+        return Money(order.total_minor, order.currency).display()

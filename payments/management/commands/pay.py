@@ -1,0 +1,59 @@
+"""`manage.py pay`: take a payment from the terminal, through the same services as everybody else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from events.actors import SYSTEM
+from kernel.errors import ServiceError
+from kernel.money import Money
+from orders.models import Order
+from payments.models import Method, Payment
+from payments.services.payments import PaymentDraft, pay
+
+
+class Command(BaseCommand):
+    help = "Pay an order: manage.py pay O-4K7M2Q9X --token sim_ok"
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("order", metavar="ORDER_REFERENCE")
+        parser.add_argument("--token", default="sim_ok", help="What the guest pays with; sandbox tokens: sim_….")
+        parser.add_argument("--method", default=Method.CARD, choices=Method.values)
+        parser.add_argument("--amount", type=int, help="In minor units. Default: all that is left.")
+        parser.add_argument("--tip", type=int, default=0, help="In minor units.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        order = Order.objects.filter(reference=options["order"].upper()).first()
+        if order is None:
+            raise CommandError(f"There is no order {options['order']}. Unpaid ones: {_unpaid()}")
+        draft = PaymentDraft(
+            order_id=order.pk,
+            method=options["method"],
+            amount_minor=options["amount"],
+            tip_minor=options["tip"],
+            instrument=options["token"],
+        )
+        try:
+            payment = pay(draft=draft, actor=SYSTEM)
+        except ServiceError as refused:
+            raise CommandError(f"{refused.sentence} ({refused.code})") from refused
+        self.stdout.write(_told(payment))
+
+
+def _unpaid() -> str:
+    return ", ".join(Order.objects.filter(payment_state="unpaid").values_list("reference", flat=True)[:5]) or "none"
+
+
+def _told(payment: Payment) -> str:
+    amount = Money(payment.charge_minor, payment.currency).display()
+    words = [f"Payment {payment.reference} of {amount}: {payment.status}"]
+    if payment.in_doubt:
+        words.append(f"in doubt; the provider is asked again at {payment.next_action_at:%H:%M:%S} UTC")
+    if payment.failure_code:
+        words.append(payment.failure_code)
+    attempt = payment.attempts.order_by("number").last()
+    if attempt is not None and attempt.next_step:
+        words.append(f"the guest has to act: {attempt.next_step.get('url', attempt.next_step.get('kind', ''))}")
+    return "; ".join(words) + "."
