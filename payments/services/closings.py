@@ -59,7 +59,9 @@ def fail_payment(s: Settling, code: str) -> None:
 def _failure_code(s: Settling) -> str:
     if s.attempt.status == AttemptStatus.EXPIRED:
         return FailureCode.EXPIRED
-    if s.evidence.finding in {Finding.CANCELLED, Finding.NOT_CHARGED}:
+    if s.evidence.finding == Finding.CANCELLED:
+        return FailureCode.EXPIRED if s.now >= s.attempt.expires_at else FailureCode.CANCELLED
+    if s.evidence.finding == Finding.NOT_CHARGED:
         return FailureCode.CANCELLED
     return s.evidence.code.value or FailureCode.DECLINED
 

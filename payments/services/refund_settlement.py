@@ -146,7 +146,7 @@ def _not_sent(s: SettlingRefund) -> None:
         _plan_look_up(s)
         return
     asked = min(timedelta(seconds=s.evidence.retry_after_seconds), timing.MAX_RETRY_AFTER)
-    wait = max(asked, timedelta(seconds=backoff_seconds(refund.sends)))
+    wait = timedelta(seconds=backoff_seconds(refund.sends, at_least_seconds=asked.total_seconds()))
     refund.plan(NextAction.RESEND, clock.now() + wait)
 
 
