@@ -29,9 +29,9 @@ class CrashPoint(StrEnum):
     NOTICE_AFTER_STORE = "notice.after_store"
 
 
-# "name" or "name:n" (the n-th hit), and a file whose existence says that the shot was already fired,
-# so that the same environment serves a process that is started again.
-_ARMED, _, _HIT = os.environ.get("STEWARD_CRASH_AT", "").partition(":")
+# "name", "name:n" (the n-th hit) or "name:n:stop" (SIGSTOP: a worker that is paused, not dead), and a file whose
+# existence says that the shot was already fired, so that the same environment serves a process that starts again.
+_ARMED, _HIT, _HOW = [*os.environ.get("STEWARD_CRASH_AT", "").split(":"), "", ""][:3]
 _FIRED = os.environ.get("STEWARD_CRASH_FIRED", "")
 _hits: Counter[str] = Counter()
 
@@ -44,7 +44,7 @@ def _kill(point: CrashPoint) -> None:
         return
     if _FIRED:
         Path(_FIRED).write_text(point, encoding="utf-8")
-    os.kill(os.getpid(), signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGSTOP if _HOW == "stop" else signal.SIGKILL)
 
 
 _handler: Callable[[CrashPoint], None] | None = _kill if _ARMED else None

@@ -1,0 +1,37 @@
+"""What other processes are asked to do: what a web process, a worker and a webhook do, without their servers."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from events.actors import GUEST
+from payments import tasks
+from payments.models import ProviderAccount
+from payments.services.notices import apply_notice, receive_notice
+from payments.services.payments import PaymentDraft, create_payment, pay
+
+
+def pay_order(order: UUID, token: str) -> None:
+    """A web process: the first attempt inside the request."""
+    pay(draft=PaymentDraft(order_id=order, method="card", instrument=token), actor=GUEST)
+
+
+def accept_order(order: UUID, token: str) -> None:
+    create_payment(draft=PaymentDraft(order_id=order, method="card", instrument=token), actor=GUEST)
+
+
+def work(**_: Any) -> None:
+    """A worker: one tick of each of beat's entries."""
+    for task in (tasks.sweep_payments, tasks.sweep_refunds, tasks.sweep_watches, tasks.sweep_notices):
+        task()
+    connection.close()
+
+
+def receive(account: UUID, headers: dict[str, str], body: str) -> None:
+    """A web process that a provider's webhook reached."""
+    provider_account = ProviderAccount.objects.get(pk=account)
+    received = receive_notice(account=provider_account, headers=headers, body=body.encode())
+    apply_notice(notice_id=received.notice_id)
