@@ -1,0 +1,138 @@
+"""Celery: the clock and the nudge. The database rows are the queue; nothing here is the only copy of anything."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import structlog
+from celery import Celery, signals
+from celery.beat import Scheduler
+from celery.contrib.django.task import DjangoTask
+from django.conf import settings
+from kombu.exceptions import OperationalError
+
+from kernel import clock
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+# `migrate` has run the system checks. They ask the database for the time, and a worker has to outlast its absence.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
+
+log = structlog.get_logger(__name__)
+
+# A sweep runs every few seconds anyway, so a broker that just failed is left alone for about that long:
+# of all requests in that time only one waits for its time-out.
+NUDGE_PAUSE_SECONDS = 5.0
+# Ticks that may wait for a stopped worker. Fewer, and clocks that differ by some seconds would expire all of them.
+TICKS_KEPT = 10
+# Redis gives a dead worker's message back after this much more than the longest task may take.
+VISIBILITY_MARGIN_SECONDS = 30
+# Touched at every turn of beat's loop, which sleeps for one sweep interval at most.
+BEAT_FILE = Path(tempfile.gettempdir()) / "steward-beat"
+BEAT_SILENCE_SECONDS = 60.0
+
+# What beat does. Each sweep claims due rows from the database; a tick that is lost is made up for by the next one.
+SWEEPS = (
+    "payments.tasks.sweep_payments",
+    "payments.tasks.sweep_refunds",
+    "payments.tasks.sweep_watches",
+    "payments.tasks.sweep_notices",
+)
+
+
+def beat_table(sweep_seconds: int) -> dict[str, dict[str, Any]]:
+    """One entry per sweep. `expires`: a worker that was stopped must not find thousands of stale ticks."""
+    options = {"expires": sweep_seconds * TICKS_KEPT}
+    return {name: {"task": name, "schedule": float(sweep_seconds), "options": options} for name in SWEEPS}
+
+
+def celery_broker_url(url: str) -> str:
+    """Celery's spelling of a broker URL. Without a broker, messages go to a queue in memory that is never filled."""
+    if not url:
+        return "memory://"
+    parts = urlsplit(url)
+    if parts.scheme != "unix":
+        return url
+    database = dict(pair.partition("=")[::2] for pair in parts.query.split("&")).get("db", "0")
+    return f"redis+socket://{parts.path}?{urlencode({'virtual_host': database})}"
+
+
+def broker_transport_options(url: str, *, longest_task_seconds: int) -> dict[str, Any]:
+    """Bounded waits for every broker, and for Redis the return of a killed worker's messages."""
+    publishing = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1}
+    if not url.startswith("redis"):
+        return {**publishing, "confirm_publish": True} if url.startswith("amqp") else publishing
+    return {
+        **publishing,
+        "socket_connect_timeout": 1.0,
+        "socket_timeout": 2.0,  # A waiting worker's read takes one second by design.
+        # A message comes back when its worker is silent for longer than any task may run: sooner would run it twice.
+        "visibility_timeout": longest_task_seconds + VISIBILITY_MARGIN_SECONDS,
+        # Kombu looks for such messages about every hundred seconds unless it is told to look more often.
+        "unacked_restore_interval": 2,
+        "unacked_restore_throttle": 1,
+    }
+
+
+class NudgeTask(DjangoTask[..., Any]):
+    """A task whose publication is a courtesy: if the broker is gone, the sweep finds the row, and the guest's
+    request must neither fail nor wait."""
+
+    abstract = True
+    _paused_until = 0.0
+
+    def apply_async(self, *args: Any, **kwargs: Any) -> Any:
+        if not settings.STEWARD_BROKER_URL or clock.monotonic() < NudgeTask._paused_until:
+            return None
+        headers = {**_request_headers(), **(kwargs.pop("headers", None) or {})}
+        try:
+            return super().apply_async(*args, **kwargs, headers=headers)
+        except (OperationalError, OSError) as error:
+            NudgeTask._paused_until = clock.monotonic() + NUDGE_PAUSE_SECONDS
+            log.warning("celery.nudge_dropped", task=self.name, error=type(error).__name__)
+            return None
+
+
+class BeatScheduler(Scheduler):
+    """Keeps nothing between two starts (a tick too many is harmless) and shows that its loop still turns."""
+
+    def tick(self, *args: Any, **kwargs: Any) -> float:
+        BEAT_FILE.touch()
+        return super().tick(*args, **kwargs)
+
+
+def beat_is_alive() -> bool:
+    """For a health check beside beat, on the same machine."""
+    return BEAT_FILE.exists() and clock.now().timestamp() - BEAT_FILE.stat().st_mtime < BEAT_SILENCE_SECONDS
+
+
+def _request_headers() -> dict[str, str]:
+    request_id = structlog.contextvars.get_contextvars().get("request_id")
+    return {"steward_request_id": request_id} if request_id else {}
+
+
+app = Celery("steward", task_cls=NudgeTask)
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+
+
+@signals.setup_logging.connect
+def keep_our_logging(**_: Any) -> None:
+    """A receiver is all it takes to keep Celery from replacing the log settings that Django has applied."""
+
+
+@signals.task_prerun.connect
+def bind_task(task_id: str, task: Any, **_: Any) -> None:
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(task=task.name, task_id=task_id)
+    request_id = getattr(task.request, "steward_request_id", None)
+    if request_id:
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+
+
+@signals.task_postrun.connect
+def unbind_task(**_: Any) -> None:
+    structlog.contextvars.clear_contextvars()

@@ -1,0 +1,164 @@
+"""A nudge never fails and never waits twice; what Celery is told to do about lost workers is what it does."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from celery import Celery, Task
+from kombu.exceptions import OperationalError
+from pytest_django.fixtures import Settings
+
+from config import celery as config_celery
+from config.celery import NUDGE_PAUSE_SECONDS, SWEEPS, NudgeTask, app, beat_is_alive, beat_table
+from config.celery import broker_transport_options as options
+from kernel import clock
+from tests.time_machine import ShiftedClock
+
+
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(NudgeTask, "_paused_until", 0.0)
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> list[dict[str, object]]:
+    """What reached Celery's own publishing."""
+    published: list[dict[str, object]] = []
+    settings.STEWARD_BROKER_URL = "redis://broker/0"
+    monkeypatch.setattr("celery.app.task.Task.apply_async", lambda *_, **kwargs: published.append(kwargs))
+    return published
+
+
+@pytest.fixture
+def broken(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> list[str]:
+    """A broker that is gone, and how often it was asked."""
+    asked: list[str] = []
+
+    def refuse(*_: object, **__: object) -> None:
+        asked.append("once")
+        raise OperationalError("gone")
+
+    settings.STEWARD_BROKER_URL = "redis://broker/0"
+    monkeypatch.setattr("celery.app.task.Task.apply_async", refuse)
+    return asked
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A broker that accepts a connection and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def task() -> Task[..., Any]:
+    app.loader.import_default_modules()
+    return app.tasks[SWEEPS[0]]
+
+
+def do_nothing() -> None: ...
+
+
+def test_a_nudge_is_sent(sent: list[dict[str, object]]) -> None:
+    task().delay()
+
+    assert len(sent) == 1
+
+
+def test_a_nudge_carries_the_request_id(sent: list[dict[str, object]]) -> None:
+    structlog.contextvars.bind_contextvars(request_id="req-12345678")
+
+    task().delay()
+
+    structlog.contextvars.clear_contextvars()
+    assert sent[0]["headers"] == {"steward_request_id": "req-12345678"}
+
+
+def test_without_a_broker_a_nudge_is_nothing(sent: list[dict[str, object]], settings: Settings) -> None:
+    settings.STEWARD_BROKER_URL = ""
+
+    task().delay()
+
+    assert sent == []
+
+
+def test_a_lost_broker_fails_no_request_and_is_left_alone_for_a_while(broken: list[str], time: ShiftedClock) -> None:
+    for _ in range(5):
+        task().delay()
+    assert len(broken) == 1
+
+    time.advance(seconds=NUDGE_PAUSE_SECONDS)
+    task().delay()
+
+    assert len(broken) == 2
+
+
+@pytest.mark.slow
+def test_a_silent_broker_costs_seconds_once(silent_port: int, settings: Settings) -> None:
+    url = f"redis://127.0.0.1:{silent_port}/0"
+    other = Celery("silent", task_cls=NudgeTask, broker=url, set_as_current=False)
+    other.conf.broker_transport_options = options(url, longest_task_seconds=120)
+    other.conf.task_publish_retry_policy = settings.CELERY_TASK_PUBLISH_RETRY_POLICY
+    settings.STEWARD_BROKER_URL = url
+    nudge = other.task(name="nudge")(do_nothing)
+
+    started = clock.monotonic()
+    nudge.delay()
+    nudge.delay()
+
+    assert clock.monotonic() - started < settings.STEWARD_REQUEST_BUDGET_SECONDS / 2
+
+
+def test_every_task_survives_its_worker() -> None:
+    app.loader.import_default_modules()
+    ours = [task for name, task in app.tasks.items() if not name.startswith("celery.")]
+
+    assert len(ours) >= len(SWEEPS)
+    for one in ours:
+        assert isinstance(one, NudgeTask)
+        assert (one.acks_late, one.reject_on_worker_lost, one.ignore_result) == (True, True, True)
+
+
+def test_only_json_is_read() -> None:
+    assert (app.conf.accept_content, app.conf.task_serializer) == (["json"], "json")
+
+
+def test_limits_nest() -> None:
+    """Soft before hard, and Redis gives a message back only when no task can still be working on it."""
+    lease = app.conf.task_soft_time_limit / 3
+
+    assert lease < app.conf.task_soft_time_limit < app.conf.task_time_limit
+    redis = options("redis://r/0", longest_task_seconds=app.conf.task_time_limit)
+    assert redis["visibility_timeout"] > app.conf.task_time_limit
+    assert (redis["unacked_restore_interval"], redis["unacked_restore_throttle"]) == (2, 1)
+
+
+@pytest.mark.parametrize("url", ["redis://r/0", "redis+socket:///r.sock?virtual_host=0", "amqp://b//", "memory://"])
+def test_publishing_is_bounded_for_every_broker(url: str) -> None:
+    assert options(url, longest_task_seconds=120)["max_retries"] == 1
+
+
+def test_a_redis_option_never_reaches_rabbitmq() -> None:
+    assert options("amqp://b//", longest_task_seconds=120).keys() & {"visibility_timeout", "socket_timeout"} == set()
+
+
+def test_ticks_expire() -> None:
+    table = beat_table(3)
+
+    assert set(table) == set(SWEEPS)
+    assert {(entry["schedule"], entry["options"]["expires"]) for entry in table.values()} == {(3.0, 30)}
+
+
+def test_beat_shows_that_it_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, time: ShiftedClock) -> None:
+    monkeypatch.setattr(config_celery, "BEAT_FILE", tmp_path / "beat")
+    assert not beat_is_alive()
+
+    config_celery.BeatScheduler(Celery(set_as_current=False), lazy=True).tick()
+    assert beat_is_alive()
+
+    time.advance(seconds=config_celery.BEAT_SILENCE_SECONDS + 1)
+    assert not beat_is_alive()
