@@ -40,4 +40,3 @@ def machine_triggers() -> list[pgtrigger.Trigger]:
             func=_CHECK,
         ),
     ]
-

@@ -103,9 +103,7 @@ class Journal:
             for subscriber in _subscribers[event.type]:
                 subscriber(event, self.actor)
 
-    def _note(
-        self, subject: Machine, *, step: str, before: str, reason: str, evidence: Mapping[str, Any]
-    ) -> None:
+    def _note(self, subject: Machine, *, step: str, before: str, reason: str, evidence: Mapping[str, Any]) -> None:
         self._transitions.append(
             Transition(
                 restaurant_id=subject.restaurant_id,

@@ -9,8 +9,9 @@ class FailuresConfig(AppConfig):
     name = "failures"
 
     def ready(self) -> None:
-        from events.services import subscribe
-        from failures import services
+        # Models exist only now, so that what knows them is imported here.
+        from events.services import subscribe  # noqa: PLC0415
+        from failures import services  # noqa: PLC0415
 
         for event_type in services.OPENS:
             subscribe(event_type, services.open_case)

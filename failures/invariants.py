@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from django.db import connection
 
@@ -32,15 +34,16 @@ class Offence:
     what: str
 
 
-def offences(*, now: object) -> Iterator[Offence]:
+def offences(*, now: datetime) -> Iterator[Offence]:
     with connection.cursor() as cursor:
         for invariant in INVARIANTS:
-            cursor.execute(invariant.question, {**_WORDS, "now": now})
+            words: dict[str, Any] = {**_WORDS, "now": now}
+            cursor.execute(invariant.question, words)
             for row, what in cursor.fetchall():
                 yield Offence(invariant=invariant.id, sentence=invariant.sentence, row=str(row), what=str(what))
 
 
-_WORDS: dict[str, object] = {
+_WORDS: dict[str, list[Any] | str] = {
     "holding": list(HOLDING),
     "live": list(LIVE),
     "not_charged": list(NOT_CHARGED),

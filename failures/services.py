@@ -79,9 +79,7 @@ def open_case(event: Event, actor: Actor) -> None:
 def end_cases(event: Event, actor: Actor) -> None:
     """The reason for these cases is gone; the same transaction that ended it says so."""
     kinds = _ended_kinds(event)
-    cases = Case.objects.select_for_update().filter(
-        subject_id=event.stream_id, kind__in=kinds, status__in=WAITING
-    )
+    cases = Case.objects.select_for_update().filter(subject_id=event.stream_id, kind__in=kinds, status__in=WAITING)
     for case in cases.order_by("id"):
         _end(case, case.resolve, f"Ended by itself: {event.type}.", actor)
 

@@ -13,6 +13,8 @@ class Source(Protocol):
     """What a simulation replaces."""
 
     def now(self) -> datetime: ...
+    def near_now(self) -> datetime: ...
+    def keep_true(self) -> None: ...
     def monotonic(self) -> float: ...
     def sleep(self, seconds: float) -> None: ...
     def random(self) -> float: ...
@@ -26,6 +28,13 @@ class SystemSource:
 
     def now(self) -> datetime:
         return datetime.now(UTC)
+
+    def near_now(self) -> datetime:
+        """Good enough for the order of ids, and never the reason to ask another machine."""
+        return self.now()
+
+    def keep_true(self) -> None:
+        """A source that follows another clock asks it again here, where its caller can afford to wait."""
 
     def monotonic(self) -> float:
         return _time.monotonic()
@@ -45,13 +54,17 @@ _source: Source = SystemSource()
 
 def install(source: Source) -> Source:
     """Replace the source; returns the one that was there, so that it can be put back."""
-    global _source  # noqa: PLW0603  One process has one clock; that is the point of this module.
+    global _source
     previous, _source = _source, source
     return previous
 
 
 def now() -> datetime:
     return _source.now()
+
+
+def keep_true() -> None:
+    _source.keep_true()
 
 
 def monotonic() -> float:
@@ -68,7 +81,7 @@ def random() -> float:
 
 def new_id() -> uuid.UUID:
     """A UUIDv7: 48 bits of milliseconds, then randomness, so that ids sort by creation."""
-    milliseconds = int(now().timestamp() * 1000)
+    milliseconds = int(_source.near_now().timestamp() * 1000)
     value = (milliseconds & (2**48 - 1)) << 80
     value |= 0x7 << 76
     value |= _source.random_bits(12) << 64

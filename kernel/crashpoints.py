@@ -57,6 +57,6 @@ def crashpoint(point: CrashPoint) -> None:
 
 def install(handler: Callable[[CrashPoint], None] | None) -> Callable[[CrashPoint], None] | None:
     """Let a test own every crash point; returns what was there."""
-    global _handler  # noqa: PLW0603  One process, one handler.
+    global _handler
     previous, _handler = _handler, handler
     return previous

@@ -6,11 +6,18 @@ import hashlib
 import hmac
 import json
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cryptography.fernet import Fernet, MultiFernet
 from django.conf import settings
 from django.db import models
+
+# Generic for the type checker only: what goes in and comes out is text in one field and an object in the other.
+if TYPE_CHECKING:
+    _Text = models.TextField[Any, Any]
+    _Chars = models.CharField[Any, Any]
+else:
+    _Text, _Chars = models.TextField, models.CharField
 
 
 @lru_cache(maxsize=8)
@@ -44,7 +51,7 @@ def keyed_hash(text: str) -> str:
     return hmac.new(settings.STEWARD_HASH_KEY.encode(), normal.encode(), hashlib.sha256).hexdigest()
 
 
-class EncryptedField(models.TextField):
+class EncryptedField(_Text):
     """Text that is stored encrypted. The empty string stays empty, so that "nothing there" needs no key."""
 
     def get_prep_value(self, value: Any) -> Any:
@@ -75,7 +82,7 @@ class EncryptedJSONField(EncryptedField):
         return json.loads(value) if isinstance(value, str) and value else value
 
 
-class SearchHashField(models.CharField):
+class SearchHashField(_Chars):
     """The keyed hash of an encrypted neighbour, kept in step with it at every save."""
 
     def __init__(self, *args: Any, source: str = "", **kwargs: Any) -> None:
@@ -89,7 +96,7 @@ class SearchHashField(models.CharField):
             kwargs.pop(derived, None)
         return name, path, args, {**kwargs, "source": self.source}
 
-    def pre_save(self, model_instance: models.Model, add: bool) -> Any:
+    def pre_save(self, model_instance: models.Model, add: bool) -> Any:  # noqa: FBT001  Django's signature.
         value = keyed_hash(getattr(model_instance, self.source) or "")
         setattr(model_instance, self.attname, value)
         return value

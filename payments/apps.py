@@ -13,9 +13,9 @@ class PaymentsConfig(AppConfig):
 
     def ready(self) -> None:
         # Models exist only now, so that what knows them is imported here.
-        from events.services import subscribe
-        from orders.services import OrderEvent
-        from payments.services.cancelled_orders import on_order_cancelled
+        from events.services import subscribe  # noqa: PLC0415
+        from orders.services import OrderEvent  # noqa: PLC0415
+        from payments.services.cancelled_orders import on_order_cancelled  # noqa: PLC0415
 
         clock.install(DatabaseClock())
         subscribe(OrderEvent.CANCELLED, on_order_cancelled)

@@ -51,25 +51,30 @@ def payments_due() -> QuerySet[Payment]:
     return Payment.objects.filter(next_action_at__lte=clock.now()).order_by("next_action_at")
 
 
-def provider_metrics(
-    *, restaurant_id: UUID, mode: Mode, window: timedelta = METRICS_WINDOW
-) -> list[ProviderMetrics]:
+def provider_metrics(*, restaurant_id: UUID, mode: Mode, window: timedelta = METRICS_WINDOW) -> list[ProviderMetrics]:
     recent = Attempt.objects.filter(restaurant_id=restaurant_id, mode=mode, created_at__gte=clock.now() - window)
     rows = recent.values("account__provider").annotate(
         attempts=Count("id"),
-        succeeded=Count("id", filter=Q(status__in=[AttemptStatus.SUCCEEDED, AttemptStatus.LATE_SUCCESS])),
-        declined=Count("id", filter=Q(status=AttemptStatus.DECLINED)),
-        in_doubt=Count("id", filter=Q(status=AttemptStatus.UNKNOWN)),
-        not_sent=Count("id", filter=Q(status=AttemptStatus.NOT_SENT)),
-        p50_ms=Percentile("latency_ms", fraction=0.5),
-        p95_ms=Percentile("latency_ms", fraction=0.95),
+        well=Count("id", filter=Q(status__in=[AttemptStatus.SUCCEEDED, AttemptStatus.LATE_SUCCESS])),
+        refused=Count("id", filter=Q(status=AttemptStatus.DECLINED)),
+        doubtful=Count("id", filter=Q(status=AttemptStatus.UNKNOWN)),
+        unsent=Count("id", filter=Q(status=AttemptStatus.NOT_SENT)),
+        p50=Percentile("latency_ms", fraction=0.5),
+        p95=Percentile("latency_ms", fraction=0.95),
     )
     return [
         ProviderMetrics(
-            provider=row.pop("account__provider"), top_codes=_top_codes(recent, provider), **row
+            provider=row["account__provider"],
+            attempts=row["attempts"],
+            succeeded=row["well"],
+            declined=row["refused"],
+            in_doubt=row["doubtful"],
+            not_sent=row["unsent"],
+            p50_ms=row["p50"],
+            p95_ms=row["p95"],
+            top_codes=_top_codes(recent, row["account__provider"]),
         )
         for row in rows.order_by("account__provider")
-        for provider in [row["account__provider"]]
     ]
 
 

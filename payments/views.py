@@ -34,6 +34,6 @@ def receive_webhook(request: HttpRequest, provider: str, account_id: UUID) -> Ht
         return JsonResponse({"detail": refused.sentence}, status=400)
     try:
         apply_notice(notice_id=received.notice_id)
-    except Exception:  # noqa: BLE001  It is stored: the sweep applies it, and the provider need not repeat it.
+    except Exception:
         logger.exception("notice_not_applied")
     return JsonResponse({"stored": True, "repeated": not received.is_new})

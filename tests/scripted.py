@@ -15,6 +15,7 @@ from payments.gateways.contract import (
     CancelRequest,
     CancelResult,
     ChargeRequest,
+    ErrorCode,
     GatewayFacts,
     InvalidNotice,
     LookUpRequest,
@@ -70,4 +71,4 @@ def succeeded(money: Money, *, reference: str = "") -> Result:
 
 
 def outcome(kind: Outcome, code: Any = "", **more: Any) -> Result:
-    return Result(outcome=kind, code=code or simulated.ErrorCode.NONE, **more)
+    return Result(outcome=kind, code=code or ErrorCode.NONE, **more)

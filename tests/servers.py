@@ -11,7 +11,7 @@ from pathlib import Path
 # `config` names its own settings where nobody has named any: tests have to be quicker.
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 
-from config.local.servers import WITHOUT_REDIS, local_servers  # noqa: E402
+from config.local.servers import WITHOUT_REDIS, local_servers
 
 _stack = contextlib.ExitStack()
 

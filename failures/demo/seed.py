@@ -18,7 +18,7 @@ from kernel import clock
 from kernel.clock import SystemSource
 from kernel.fields import keyed_hash
 from kernel.modes import Mode
-from orders.models import Order
+from orders.models import Order, PaymentState
 from orders.services import LineDraft, OrderDraft, fulfil_order, place_order
 from payments.models import Method, Payment, PaymentStatus, ProviderAccount, Route
 from payments.services.cash import CashTaken, confirm_cash
@@ -79,12 +79,10 @@ def seed_demo(*, sandboxes: list[Sandbox], secrets: Secrets, say: Callable[[str]
     _tell(restaurant, people["waiter"], people["finance"], say)
     return {
         "restaurant": SLUG,
-        "logins": [
-            {"username": person.username, "password": PASSWORD, "role": person.role.value} for person in PEOPLE
-        ],
+        "logins": [{"username": person.username, "password": PASSWORD, "role": person.role.value} for person in PEOPLE],
         "api_keys": _api_keys(restaurant),
         "open_orders": list(
-            Order.objects.filter(restaurant=restaurant, payment_state="unpaid", payments=None)
+            Order.objects.filter(restaurant=restaurant, payment_state=PaymentState.UNPAID, payments=None)
             .order_by("placed_at")
             .values_list("reference", flat=True)
         ),
@@ -131,9 +129,7 @@ def _accounts(restaurant: Restaurant, sandboxes: list[Sandbox], secrets: Secrets
 
 
 def _route(restaurant: Restaurant, position: int, account: ProviderAccount) -> None:
-    Route.objects.get_or_create(
-        restaurant=restaurant, mode=Mode.TEST, position=position, defaults={"account": account}
-    )
+    Route.objects.get_or_create(restaurant=restaurant, mode=Mode.TEST, position=position, defaults={"account": account})
 
 
 def _api_keys(restaurant: Restaurant) -> list[dict[str, str]]:
@@ -192,9 +188,7 @@ def _order(restaurant: Restaurant, visit: Visit, reference: str) -> Order:
 
 
 def _payment(order: Order, visit: Visit, waiter: User, finance: User) -> None:
-    draft = PaymentDraft(
-        order_id=order.pk, method=visit.method, tip_minor=visit.tip_minor, instrument=visit.token
-    )
+    draft = PaymentDraft(order_id=order.pk, method=visit.method, tip_minor=visit.tip_minor, instrument=visit.instrument)
     payment = pay(draft=draft, actor=GUEST)
     if visit.method == Method.CASH:
         taken = CashTaken(amount_minor=payment.charge_minor)

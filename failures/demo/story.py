@@ -33,7 +33,7 @@ class Visit:
     table: str
     dishes: tuple[tuple[str, int, int], ...]  # Name, quantity, price in minor units.
     method: str = ""
-    token: str = "sim_ok"
+    instrument: str = "sim_ok"
     tip_minor: int = 0
     refund_minor: int = 0
     channel: Channel = Channel.DINE_IN
@@ -52,17 +52,17 @@ VISITS = (
     Visit(days_ago=3, table="1", dishes=(THALI, CHAI), method="card"),
     Visit(days_ago=3, table="4", dishes=(DOSA, LASSI), method="upi", tip_minor=5_000),
     Visit(days_ago=3, table="7", dishes=(BIRYANI, LASSI), method="cash"),
-    Visit(days_ago=2, table="2", dishes=(PANEER, CHAI), method="card", token="sim_5xx_after_effect"),
+    Visit(days_ago=2, table="2", dishes=(PANEER, CHAI), method="card", instrument="sim_5xx_after_effect"),
     Visit(days_ago=2, table="3", dishes=(BIRYANI,), method="card", refund_minor=36_000),
     Visit(days_ago=2, table="", dishes=(DOSA,), method="upi", channel=Channel.DELIVERY),
-    Visit(days_ago=1, table="5", dishes=(THALI, LASSI), method="card", token="sim_decline_insufficient_funds"),
-    Visit(days_ago=1, table="6", dishes=(PANEER,), method="card", token="sim_decline_issuer_unavailable"),
+    Visit(days_ago=1, table="5", dishes=(THALI, LASSI), method="card", instrument="sim_decline_insufficient_funds"),
+    Visit(days_ago=1, table="6", dishes=(PANEER,), method="card", instrument="sim_decline_issuer_unavailable"),
     Visit(days_ago=1, table="1", dishes=(THALI, THALI), method="card", tip_minor=8_000),
     Visit(days_ago=1, table="", dishes=(BIRYANI, DOSA), method="card", channel=Channel.TAKEAWAY),
-    Visit(days_ago=0, table="2", dishes=(DOSA, CHAI), method="card", token="sim_wrong_amount"),
+    Visit(days_ago=0, table="2", dishes=(DOSA, CHAI), method="card", instrument="sim_wrong_amount"),
     Visit(days_ago=0, table="3", dishes=(PANEER, LASSI), method="upi"),
-    Visit(days_ago=0, table="4", dishes=(THALI,), method="card", token="sim_refund_declined", refund_minor=32_000),
-    Visit(days_ago=0, table="8", dishes=(BIRYANI, CHAI), method="card", token="sim_action_required"),
+    Visit(days_ago=0, table="4", dishes=(THALI,), method="card", instrument="sim_refund_declined", refund_minor=32_000),
+    Visit(days_ago=0, table="8", dishes=(BIRYANI, CHAI), method="card", instrument="sim_action_required"),
     Visit(days_ago=0, table="9", dishes=(THALI, LASSI)),
     Visit(days_ago=0, table="10", dishes=(BIRYANI, PANEER, LASSI)),
     Visit(days_ago=0, table="11", dishes=(DOSA, CHAI)),

@@ -2,8 +2,9 @@
 
 from payments.models.account import BreakerOverride, ProviderAccount, Route
 from payments.models.attempt import Attempt, AttemptStatus, Capture
+from payments.models.leased import NextAction
 from payments.models.notice import InboundNotice, NoticeState
-from payments.models.payment import Method, NextAction, Payment, PaymentStatus
+from payments.models.payment import Method, Payment, PaymentStatus
 from payments.models.refund import Refund, RefundOrigin, RefundStatus
 
 __all__ = [

@@ -221,9 +221,7 @@ class Attempt(models.Model):
     def send_again(self) -> None:
         """The same provider, the same key."""
 
-    @transition(
-        field=status, source=[AttemptStatus.PENDING, AttemptStatus.UNKNOWN], target=AttemptStatus.NOT_CHARGED
-    )
+    @transition(field=status, source=[AttemptStatus.PENDING, AttemptStatus.UNKNOWN], target=AttemptStatus.NOT_CHARGED)
     def not_charged(self) -> None:
         """Finally not found, closed by the provider, or a named human's evidence."""
 

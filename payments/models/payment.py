@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from django.db import models
 from django_fsm import FSMField, transition
 
@@ -14,6 +12,7 @@ from kernel.fields import EncryptedField
 from kernel.modes import Mode
 from orders.models import Order
 from payments.models.account import ProviderAccount
+from payments.models.leased import Leased, NextAction
 
 
 class PaymentStatus(models.TextChoices):
@@ -30,18 +29,7 @@ class Method(models.TextChoices):
     CASH = "cash", "cash"
 
 
-class NextAction(models.TextChoices):
-    """What the clock will do for this payment. The row is the queue."""
-
-    NONE = "", "nothing"
-    BEGIN = "begin", "choose a provider and charge"
-    RESEND = "resend", "send the same attempt again"
-    LOOK_UP = "look_up", "ask the provider"
-    CANCEL = "cancel", "close the attempt"
-    EXPIRE = "expire", "free the share"
-
-
-class Payment(models.Model):
+class Payment(Leased):
     id = models.UUIDField(primary_key=True, default=clock.new_id, editable=False)
     restaurant = models.ForeignKey(Restaurant, on_delete=models.PROTECT, related_name="payments")
     mode = models.CharField(max_length=4, choices=Mode.choices)
@@ -70,11 +58,6 @@ class Payment(models.Model):
     version = models.PositiveIntegerField(default=0)
     hold_until = models.DateTimeField(help_text="Until then this share of the bill is reserved.")
     retry_until = models.DateTimeField(null=True, help_text="The deadline of automatic tries in this round.")
-    next_action = models.CharField(max_length=10, choices=NextAction.choices, blank=True, default=NextAction.NONE)
-    next_action_at = models.DateTimeField(null=True)
-    lease_token = models.UUIDField(null=True)
-    lease_until = models.DateTimeField(null=True)
-    claims = models.PositiveSmallIntegerField(default=0, help_text="Claims in a row that never came back.")
     created_at = models.DateTimeField(default=clock.now)
     finished_at = models.DateTimeField(null=True)
 
@@ -142,9 +125,7 @@ class Payment(models.Model):
         self.failure_code = ""
         self._finish()
 
-    @transition(
-        field=status, source=[PaymentStatus.PENDING, PaymentStatus.PROCESSING], target=PaymentStatus.FAILED
-    )
+    @transition(field=status, source=[PaymentStatus.PENDING, PaymentStatus.PROCESSING], target=PaymentStatus.FAILED)
     def fail(self) -> None:
         """Only with evidence of non-charge for every attempt; the caller has set `failure_code`."""
         self._finish()
@@ -153,10 +134,3 @@ class Payment(models.Model):
         self.in_doubt = False
         self.finished_at = clock.now()
         self.plan(NextAction.NONE)
-
-    def plan(self, action: NextAction, at: datetime | None = None) -> None:
-        """Write down what happens next. Ends the lease: whoever held it has done its part."""
-        self.next_action = action
-        self.next_action_at = at if action else None
-        self.lease_token = None
-        self.lease_until = None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import pgtrigger
 from django.db import models
 from django_fsm import FSMField, transition
@@ -14,7 +12,8 @@ from kernel import clock
 from kernel.modes import Mode
 from payments.models.account import ProviderAccount
 from payments.models.attempt import Attempt
-from payments.models.payment import NextAction, Payment
+from payments.models.leased import Leased, NextAction
+from payments.models.payment import Payment
 
 
 class RefundStatus(models.TextChoices):
@@ -35,7 +34,7 @@ class RefundOrigin(models.TextChoices):
 RESERVING = (RefundStatus.REQUESTED, RefundStatus.WAITING_APPROVAL, RefundStatus.PROCESSING)
 
 
-class Refund(models.Model):
+class Refund(Leased):
     id = models.UUIDField(primary_key=True, default=clock.new_id, editable=False)
     restaurant = models.ForeignKey(Restaurant, on_delete=models.PROTECT, related_name="+")
     mode = models.CharField(max_length=4, choices=Mode.choices)
@@ -62,11 +61,6 @@ class Refund(models.Model):
     look_ups = models.PositiveSmallIntegerField(default=0)
     doubt_since = models.DateTimeField(null=True)
     told_overdue = models.BooleanField(default=False, help_text="A human was told that it takes too long.")
-    next_action = models.CharField(max_length=10, choices=NextAction.choices, blank=True, default=NextAction.NONE)
-    next_action_at = models.DateTimeField(null=True)
-    lease_token = models.UUIDField(null=True)
-    lease_until = models.DateTimeField(null=True)
-    claims = models.PositiveSmallIntegerField(default=0)
     requested_by = models.CharField(max_length=64, blank=True)
     created_at = models.DateTimeField(default=clock.now)
     finished_at = models.DateTimeField(null=True)
@@ -121,16 +115,12 @@ class Refund(models.Model):
     def process(self) -> None:
         """The first send begins."""
 
-    @transition(
-        field=status, source=[RefundStatus.REQUESTED, RefundStatus.PROCESSING], target=RefundStatus.COMPLETED
-    )
+    @transition(field=status, source=[RefundStatus.REQUESTED, RefundStatus.PROCESSING], target=RefundStatus.COMPLETED)
     def complete(self) -> None:
         """The provider says that the money went back, or a named person handed it over."""
         self._finish()
 
-    @transition(
-        field=status, source=[RefundStatus.REQUESTED, RefundStatus.PROCESSING], target=RefundStatus.FAILED
-    )
+    @transition(field=status, source=[RefundStatus.REQUESTED, RefundStatus.PROCESSING], target=RefundStatus.FAILED)
     def fail(self) -> None:
         """The provider refused, finally: the reservation is freed and a case is open."""
         self._finish()
@@ -144,10 +134,3 @@ class Refund(models.Model):
         self.in_doubt = False
         self.finished_at = clock.now()
         self.plan(NextAction.NONE)
-
-    def plan(self, action: NextAction, at: datetime | None = None) -> None:
-        """Write down what happens next. Ends the lease: whoever held it has done its part."""
-        self.next_action = action
-        self.next_action_at = at if action else None
-        self.lease_token = None
-        self.lease_until = None

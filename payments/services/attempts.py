@@ -80,7 +80,7 @@ def begin_locked(
         journal.move(payment, payment.process, reason="The first attempt begins.")
         journal.happened(PaymentEvent.PROCESSING, payment, attempt=str(attempt.pk), provider=choice.account.provider)
     journal.created(attempt, reason=choice.why["rule"])
-    token = _take_lease(payment)
+    token = payment.lease(clock.now() + timing.lease())
     bill.attempts.append(attempt)
     return Sending(payment=payment, attempt=attempt, account=choice.account, lease_token=token, forced=choice.forced)
 
@@ -150,22 +150,8 @@ MAX_ACTS = 10  # A chain longer than this is a mistake in the routes; the sweep 
 
 
 def _may_act(payment: Payment, action: NextAction, lease_token: UUID | None) -> bool:
-    """The row says what is due, and nobody else holds it; a claimed row is only its claimer's (I12)."""
-    if payment.next_action != action or not payment.holds_its_share:
-        return False
-    leased = payment.lease_until is not None and payment.lease_until > clock.now()
-    if lease_token is None:
-        return not leased
-    return leased and payment.lease_token == lease_token
-
-
-def _take_lease(payment: Payment) -> UUID:
-    """If we die from here on, the next look is when the lease is over, and it is a look-up."""
-    until = clock.now() + timing.lease()
-    payment.plan(NextAction.LOOK_UP, until)
-    payment.lease_token = clock.new_id()
-    payment.lease_until = until
-    return payment.lease_token
+    """The row says what is due, and nobody else holds it."""
+    return payment.next_action == action and payment.holds_its_share and payment.may_be_taken_by(lease_token)
 
 
 def _wish(bill: Bill, payment: Payment) -> routing.Wish:
@@ -228,12 +214,10 @@ def _send_again(payment: Payment, attempt: Attempt, journal: Journal) -> UUID:
     attempt.sent_at = now
     attempt.send_before = timing.send_before(now)
     attempt.invisible_until = now + timing.lease() + timing.provider_deadline() + facts.visibility_delay
-    return _take_lease(payment)
+    return payment.lease(now + timing.lease())
 
 
-def _without_candidate(
-    payment: Payment, choice: routing.Choice, mine: Sequence[Attempt], journal: Journal
-) -> None:
+def _without_candidate(payment: Payment, choice: routing.Choice, mine: Sequence[Attempt], journal: Journal) -> None:
     """Whoever was provably not reached is tried again; a provider that rests is waited for; then it is over."""
     now = clock.now()
     in_time = payment.retry_until is not None and now < payment.retry_until

@@ -32,7 +32,7 @@ class Bill:
 
     @property
     def is_payable(self) -> bool:
-        return self.order.status != OrderStatus.CANCELLED
+        return bool(self.order.status != OrderStatus.CANCELLED)
 
     @property
     def due_minor(self) -> int:

@@ -21,7 +21,13 @@ MIN_REASON = 3  # "ok" is no reason.
 
 
 def force_circuit(
-    *, provider: str, mode: Mode, operation: Operation, state: BreakerState | None, person: User, reason: str,
+    *,
+    provider: str,
+    mode: Mode,
+    operation: Operation,
+    state: BreakerState | None,
+    person: User,
+    reason: str,
     lasts: timedelta,
 ) -> BreakerOverride:
     """Open or closed by hand until the time is over; None takes an earlier word back."""

@@ -10,7 +10,7 @@ from events.actors import SYSTEM, Actor
 from kernel import clock
 from kernel.crashpoints import CrashPoint, crashpoint
 from payments.gateways.contract import CancelAnswer, CancelRequest, LookUpRequest, Subject
-from payments.models import Attempt, AttemptStatus, NextAction, Payment, PaymentStatus
+from payments.models import Attempt, AttemptStatus, NextAction, PaymentStatus
 from payments.services import timing
 from payments.services.evidence import Evidence, Finding, Source, from_cancel, from_look_up
 from payments.services.outside import leave_database

@@ -23,8 +23,8 @@ from payments.services import notice_content, timing
 from payments.services.evidence import Source, from_look_up
 from payments.services.facts import PaymentEvent
 from payments.services.providers import gateway_for
-from payments.services.refusals import NoticeRefused
 from payments.services.refund_settlement import settle_refund
+from payments.services.refusals import NoticeRefused
 from payments.services.settlement import settle_attempt
 
 security_log = logging.getLogger("steward.security")

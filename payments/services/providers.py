@@ -94,6 +94,7 @@ def candidates_for_payment(payment_id: UUID) -> list[Candidate]:
 
 def _candidates(subject: QuerySet[Any]) -> list[Candidate]:
     """The chain of the subject's restaurant and mode, with each provider's state, read before any lock."""
+    clock.keep_true()
     mine = subject.filter(restaurant=OuterRef("restaurant"), mode=OuterRef("mode"))
     word = BreakerOverride.objects.filter(
         provider=OuterRef("account__provider"),
@@ -143,4 +144,3 @@ def _credential_circuits(account: ProviderAccount) -> Circuits:
 def _board() -> BreakerBoard:
     """One per process: what a circuit remembers outlives the payment."""
     return BreakerBoard(redis_url=settings.REDIS_URL)
-

@@ -98,9 +98,7 @@ def refundable_attempt(bill: Bill, payment: Payment) -> Attempt:
     for attempt in bill.attempts_of(payment):
         if attempt.capture == Capture.KEPT:
             return attempt
-    raise RefundRefused(
-        f"Payment {payment.reference} holds no money that could be refunded.", code="nothing_to_refund"
-    )
+    raise RefundRefused(f"Payment {payment.reference} holds no money that could be refunded.", code="nothing_to_refund")
 
 
 def _everything_left(attempt: Attempt) -> tuple[int, int]:

@@ -64,7 +64,7 @@ def settle_refund(*, refund_id: UUID, evidence: Evidence, actor: Actor = SYSTEM)
     with transaction.atomic():
         bill = lock_bill_of_payment(payment_id)
         refund = Refund.objects.select_for_update().get(pk=refund_id)
-        if _is_fenced(refund, evidence):
+        if evidence.lease_token is not None and not refund.is_held_by(evidence.lease_token):
             return refund
         settling = SettlingRefund(
             bill=bill,
@@ -81,13 +81,6 @@ def settle_refund(*, refund_id: UUID, evidence: Evidence, actor: Actor = SYSTEM)
         crashpoint(CrashPoint.REFUND_SETTLE_BEFORE_COMMIT)
     crashpoint(CrashPoint.REFUND_SETTLE_AFTER_COMMIT)
     return refund
-
-
-def _is_fenced(refund: Refund, evidence: Evidence) -> bool:
-    if evidence.lease_token is None:
-        return False
-    holds = refund.lease_token == evidence.lease_token and refund.lease_until is not None
-    return not holds or clock.now() >= refund.lease_until
 
 
 def _keep_what_was_said(refund: Refund, evidence: Evidence) -> None:

@@ -69,9 +69,7 @@ def complete_cash_refund(*, refund_id: UUID, actor: Actor) -> Refund:
 def _begin(refund_id: UUID, lease_token: UUID | None) -> Refund | None:
     """Only the refund's own row is locked: its reservation stands since it was asked for."""
     with transaction.atomic():
-        refund = (
-            Refund.objects.select_for_update(of=("self",)).select_related("account", "attempt").get(pk=refund_id)
-        )
+        refund = Refund.objects.select_for_update(of=("self",)).select_related("account", "attempt").get(pk=refund_id)
         if not _may_send(refund, lease_token):
             return None
         journal = Journal(SYSTEM)
@@ -89,8 +87,7 @@ def _begin(refund_id: UUID, lease_token: UUID | None) -> Refund | None:
 def _may_send(refund: Refund, lease_token: UUID | None) -> bool:
     if refund.status not in {RefundStatus.REQUESTED, RefundStatus.PROCESSING} or refund.next_action not in _SENDS:
         return False
-    leased = refund.lease_until is not None and refund.lease_until > clock.now()
-    return refund.lease_token == lease_token if leased else lease_token is None
+    return refund.may_be_taken_by(lease_token)
 
 
 def _key_is_spent(refund: Refund) -> bool:
@@ -110,6 +107,4 @@ def _commit_send(refund: Refund, journal: Journal) -> None:
     refund.sends += 1
     refund.not_found_count = 0
     refund.invisible_until = now + timing.lease() + timing.provider_deadline() + facts.visibility_delay
-    refund.plan(NextAction.LOOK_UP, now + timing.lease())
-    refund.lease_token = clock.new_id()
-    refund.lease_until = now + timing.lease()
+    refund.lease(now + timing.lease())

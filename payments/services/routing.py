@@ -66,9 +66,7 @@ def choose(*, candidates: Sequence[Candidate], wish: Wish, tried: Iterable[UUID]
     seen: list[dict[str, Any]] = []
     for candidate in sorted(candidates, key=lambda each: each.position):
         skipped = _why_not(candidate, wish, spent)
-        seen.append(
-            {"position": candidate.position, "provider": candidate.account.provider, "skipped": skipped}
-        )
+        seen.append({"position": candidate.position, "provider": candidate.account.provider, "skipped": skipped})
         if not skipped:
             why = {"candidates": seen, "chosen": candidate.account.provider, "rule": f"position {candidate.position}"}
             return Choice(account=candidate.account, facts=candidate.facts, why=why, forced=candidate.forced)

@@ -43,7 +43,8 @@ def settle_locked(*, bill: Bill, attempt_id: UUID, evidence: Evidence, actor: Ac
     """For a caller that holds the bill's locks and has more to do in the same transaction."""
     attempt = bill.attempt(attempt_id)
     payment = bill.payment(attempt.payment_id)
-    if _is_fenced(payment, evidence):
+    if evidence.lease_token is not None and not payment.is_held_by(evidence.lease_token):
+        # A sender that lost its lease may not commit: whoever holds the payment now finds out by asking.
         return Settled(payment=payment, attempt=attempt, fenced=True)
     settling = Settling(
         bill=bill,
@@ -59,14 +60,6 @@ def settle_locked(*, bill: Bill, attempt_id: UUID, evidence: Evidence, actor: Ac
     record_provider_refunds(settling)
     settling.save()
     return Settled(payment=payment, attempt=attempt)
-
-
-def _is_fenced(payment: Payment, evidence: Evidence) -> bool:
-    """A sender that lost its lease may not commit: whoever holds the payment now finds out by asking."""
-    if evidence.lease_token is None:
-        return False
-    holds = payment.lease_token == evidence.lease_token and payment.lease_until is not None
-    return not holds or clock.now() >= payment.lease_until
 
 
 def _keep_what_was_said(s: Settling) -> None:

@@ -40,9 +40,7 @@ class Settling:
     @property
     def somebody_is_asking(self) -> bool:
         """A message that decides nothing must not take the lease from the worker that is about to know more."""
-        payment = self.payment
-        leased = payment.lease_until is not None and payment.lease_until > clock.now()
-        return leased and self.evidence.source == Source.NOTICE
+        return self.payment.is_leased and self.evidence.source == Source.NOTICE
 
     @property
     def may_send_again(self) -> bool:
@@ -89,5 +87,3 @@ class Settling:
         self.attempt.save()
         payment.save()
         self.journal.write()
-
-

@@ -109,6 +109,7 @@ def quarantine_refund(*, refund_id: UUID) -> None:
 
 def _sweep(claim: Callable[..., Sequence[Row]], act: Callable[[Row], None], width: int) -> int:
     """Claims no more than it can start at once, so that no lease runs out while its row waits in a line."""
+    clock.keep_true()
     done, until = 0, clock.monotonic() + SWEEP_SECONDS
     while clock.monotonic() < until:
         rows = claim(limit=width)
@@ -132,7 +133,7 @@ def _do(row: Row, act: Callable[[Row], None]) -> None:
     """A row that raises is logged and left: its lease runs out, its claims are counted, the others go on."""
     try:
         act(row)
-    except Exception:  # noqa: BLE001  Whatever it is, it must not stop the rows behind it.
+    except Exception:
         logger.exception("sweep_failed", extra={"row": str(row)})
 
 

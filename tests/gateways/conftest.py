@@ -34,6 +34,12 @@ class ManualClock:
     def now(self) -> datetime:
         return START + timedelta(seconds=self.seconds)
 
+    def near_now(self) -> datetime:
+        return self.now()
+
+    def keep_true(self) -> None:
+        """It is the truth."""
+
     def monotonic(self) -> float:
         return self.seconds
 

@@ -61,19 +61,19 @@ class Scripted:
         return self.answer() if callable(self.answer) else self.answer
 
     def charge(self, request: ChargeRequest) -> Result:
-        return self._say("charge")  # type: ignore[no-any-return]
+        return self._say("charge")  # type: ignore[no-any-return]  # The script says what fits.
 
     def refund(self, request: RefundRequest) -> Result:
-        return self._say("refund")  # type: ignore[no-any-return]
+        return self._say("refund")  # type: ignore[no-any-return]  # The script says what fits.
 
     def look_up(self, request: LookUpRequest) -> LookUpResult:
-        return self._say("look_up")  # type: ignore[no-any-return]
+        return self._say("look_up")  # type: ignore[no-any-return]  # The script says what fits.
 
     def cancel(self, request: CancelRequest) -> CancelResult:
-        return self._say("cancel")  # type: ignore[no-any-return]
+        return self._say("cancel")  # type: ignore[no-any-return]  # The script says what fits.
 
     def read_notice(self, headers: Mapping[str, str], body: bytes) -> Notice:
-        return self._say("read_notice")  # type: ignore[no-any-return]
+        return self._say("read_notice")  # type: ignore[no-any-return]  # The script says what fits.
 
 
 def charge_request() -> ChargeRequest:

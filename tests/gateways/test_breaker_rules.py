@@ -119,7 +119,7 @@ def test_a_snapshot_is_half_open_from_the_end_of_its_cool_down() -> None:
 )
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=r".+"):
-        BreakerSettings(**wrong)  # type: ignore[arg-type]
+        BreakerSettings(**wrong)  # type: ignore[arg-type]  # Wrong on purpose.
 
 
 def test_a_command_takes_its_time_and_its_name_from_the_kernels_clock(manual_clock: ManualClock) -> None:

@@ -39,9 +39,7 @@ def _invariants_hold(transactional_db: None, time: ShiftedClock) -> Iterator[Non
 
 
 @pytest.fixture
-def restaurant(
-    _invariants_hold: None, provider_a: ScriptedGateway, provider_b: ScriptedGateway
-) -> Restaurant:
+def restaurant(_invariants_hold: None, provider_a: ScriptedGateway, provider_b: ScriptedGateway) -> Restaurant:
     restaurant = RestaurantFactory.create()
     routed(restaurant, "a", "b", "cash")
     return restaurant

@@ -62,9 +62,7 @@ def test_confirming_twice_is_refused(restaurant: Restaurant, waiting: Payment) -
         (CashTaken(amount_minor=84_000, added_tip_minor=1_000, given_minor=84_000), "given_too_little"),
     ],
 )
-def test_what_does_not_add_up_is_refused(
-    restaurant: Restaurant, waiting: Payment, taken: CashTaken, code: str
-) -> None:
+def test_what_does_not_add_up_is_refused(restaurant: Restaurant, waiting: Payment, taken: CashTaken, code: str) -> None:
     with pytest.raises(CashRefused) as refused:
         confirm_cash(payment_id=waiting.pk, waiter=staff(restaurant, Role.WAITER), taken=taken)
 
@@ -97,9 +95,7 @@ def test_no_cash_is_taken_for_a_cancelled_order(restaurant: Restaurant, waiting:
     cancel_order(order_id=waiting.order_id, actor=GUEST)
 
     with pytest.raises(CashRefused) as refused:
-        confirm_cash(
-            payment_id=waiting.pk, waiter=staff(restaurant, Role.WAITER), taken=CashTaken(amount_minor=84_000)
-        )
+        confirm_cash(payment_id=waiting.pk, waiter=staff(restaurant, Role.WAITER), taken=CashTaken(amount_minor=84_000))
 
     assert refused.value.code == "order_cancelled"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import permutations
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -33,9 +34,9 @@ def in_doubt(restaurant: Restaurant, provider: ScriptedGateway, *, total: int = 
     return payment, Attempt.objects.get(payment=payment)
 
 
-def told(finding: Finding, *, minor: int | None = None, currency: str = INR, **more: object) -> Evidence:
+def told(finding: Finding, *, minor: int | None = None, currency: str = INR, **more: Any) -> Evidence:
     money = Money(minor, currency) if minor else None
-    return Evidence(source=Source.LOOK_UP, finding=finding, money=money, **more)  # type: ignore[arg-type]  # Test data.
+    return Evidence(source=Source.LOOK_UP, finding=finding, money=money, **more)
 
 
 def settled(attempt: Attempt, evidence: Evidence) -> tuple[Payment, Attempt]:
@@ -200,7 +201,7 @@ def test_a_key_is_not_sent_again_after_its_lifetime(
 def test_a_doubt_that_nobody_ends_has_a_case_at_its_bound_and_never_fails(
     restaurant: Restaurant, provider_a: ScriptedGateway, time: ShiftedClock
 ) -> None:
-    payment, attempt = in_doubt(restaurant, provider_a)
+    in_doubt(restaurant, provider_a)
     began = clock.now()
 
     for _ in range(40):
@@ -242,7 +243,7 @@ def test_a_declined_attempt_is_watched_until_its_window_ends(
 def test_a_sender_that_lost_its_lease_cannot_commit(
     restaurant: Restaurant, provider_a: ScriptedGateway, time: ShiftedClock
 ) -> None:
-    payment, attempt = in_doubt(restaurant, provider_a)
+    _, attempt = in_doubt(restaurant, provider_a)
     stale = Evidence(
         source=Source.CHARGE, finding=Finding.NOT_SENT, code=ErrorCode.UNREACHABLE, lease_token=clock.new_id()
     )

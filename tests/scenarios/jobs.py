@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db import connection
 
 from events.actors import GUEST
+from kernel import clock
 from payments import tasks
 from payments.models import ProviderAccount
 from payments.services.notices import apply_notice, receive_notice
@@ -35,3 +36,14 @@ def receive(account: UUID, headers: dict[str, str], body: str) -> None:
     provider_account = ProviderAccount.objects.get(pk=account)
     received = receive_notice(account=provider_account, headers=headers, body=body.encode())
     apply_notice(notice_id=received.notice_id)
+
+
+def pay_order_at_the_gate(order: UUID, token: str) -> None:
+    """Like `pay_order`, but all such processes start within the same tenth of a second."""
+    now = clock.now().timestamp()
+    clock.sleep(GATE_SECONDS - now % GATE_SECONDS)
+    pay_order(order, token)
+
+
+# Starting a process takes about a second, on a busy machine two.
+GATE_SECONDS = 5.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time as real_time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pytest
@@ -131,8 +132,8 @@ def test_refund(restaurant: Restaurant, world: World, token: str) -> None:
     assert Order.objects.get().payment_state == "paid"
 
 
-def _let_the_provider_catch_up(world: World, attempts: object) -> None:
+def _let_the_provider_catch_up(world: World, attempts: Iterable[Attempt]) -> None:
     """What the sandbox does by itself, it does in real time: all of it within its longest wait at this scale."""
-    for attempt in list(attempts):  # type: ignore[call-overload]  # A queryset.
+    for attempt in attempts:
         world.sandboxes[attempt.account.provider].happen_now(str(attempt.pk))
     real_time.sleep(0.1)

@@ -75,9 +75,7 @@ def test_a_web_process_dies_in_a_charge(
 
 
 @pytest.mark.parametrize("point", IN_A_WORKER)
-def test_a_worker_dies_in_a_charge(
-    restaurant: Restaurant, world: World, b: SandboxProcess, point: CrashPoint
-) -> None:
+def test_a_worker_dies_in_a_charge(restaurant: Restaurant, world: World, b: SandboxProcess, point: CrashPoint) -> None:
     order = order_of(restaurant)
     world.lose_webhooks()
     accepted(order, instrument="sim_ok")

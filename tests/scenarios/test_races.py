@@ -17,10 +17,10 @@ from kernel.errors import ServiceError
 from kernel.money import Money
 from payments import tasks
 from payments.models import Attempt, Payment, PaymentStatus, Refund
-from payments.services.cash import CashTaken, confirm_cash
+from payments.services.cash import CashTaken, confirm_cash, take_cash_against_doubt
 from payments.services.evidence import Evidence, Finding, Source
 from payments.services.lookups import look_up_payment
-from payments.services.payments import cancel_payment
+from payments.services.payments import cancel_payment, pay
 from payments.services.refund_requests import request_refund
 from payments.services.settlement import settle_attempt
 from tests.factories import accepted, draft_for, order_of, paid, staff
@@ -55,8 +55,6 @@ def test_50_creations_for_one_order_take_its_total_once(
     order = order_of(restaurant)
     draft = draft_for(order, instrument="sim_ok")
 
-    from payments.services.payments import pay
-
     ends = at_once(50, lambda _: pay(draft=draft, actor=GUEST))
 
     assert ends["done"] == 1
@@ -71,8 +69,6 @@ def test_50_creations_for_one_order_take_its_total_once(
 def test_50_shares_of_one_order_never_exceed_it(restaurant: Restaurant, world: World) -> None:
     order = order_of(restaurant, 100_000)
     draft = draft_for(order, instrument="sim_ok", amount_minor=30_000)
-
-    from payments.services.payments import pay
 
     ends = at_once(50, lambda _: pay(draft=draft, actor=GUEST))
 
@@ -158,8 +154,6 @@ def test_everybody_at_once_on_a_doubt(restaurant: Restaurant, world: World) -> N
 
 def test_a_waiter_and_a_late_provider_race_for_the_same_bill(restaurant: Restaurant, world: World) -> None:
     """Whoever settles first is kept; the other money goes back."""
-    from payments.services.cash import take_cash_against_doubt
-
     world.lose_webhooks()
     for _ in range(5):
         order = order_of(restaurant)

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from events.actors import SYSTEM
 from kernel.errors import ServiceError
 from kernel.money import Money
-from orders.models import Order
+from orders.models import Order, PaymentState
 from payments.models import Method, Payment
 from payments.services.payments import PaymentDraft, pay
 
@@ -43,7 +43,10 @@ class Command(BaseCommand):
 
 
 def _unpaid() -> str:
-    return ", ".join(Order.objects.filter(payment_state="unpaid").values_list("reference", flat=True)[:5]) or "none"
+    return (
+        ", ".join(Order.objects.filter(payment_state=PaymentState.UNPAID).values_list("reference", flat=True)[:5])
+        or "none"
+    )
 
 
 def _told(payment: Payment) -> str:
