@@ -61,7 +61,9 @@ INVARIANTS: list[Invariant] = [
         question="""
             SELECT o.id, 'keeps ' || k.kept || ' of ' || o.total_minor || ' and tips of ' || p.tips
               FROM orders_order o
-              JOIN (SELECT p.order_id, SUM(a.captured_minor - a.refunded_minor - a.refunding_minor) AS kept
+              JOIN (SELECT p.order_id,
+                           SUM(a.captured_minor
+                               - GREATEST(a.refunded_minor + a.refunding_minor, a.reopened_minor)) AS kept
                       FROM payments_attempt a JOIN payments_payment p ON p.id = a.payment_id
                      WHERE a.capture = 'kept' GROUP BY p.order_id) k ON k.order_id = o.id
               JOIN (SELECT order_id, SUM(tip_minor) AS tips FROM payments_payment GROUP BY order_id) p

@@ -30,6 +30,7 @@ class CaseKind(models.TextChoices):
     CONTRADICTION = "contradiction", "the provider's books and ours differ"
     REFUND_FAILED = "refund_failed", "a refund failed"
     REFUND_IN_DOUBT = "refund_in_doubt", "a refund takes too long"
+    CASH_REFUND = "cash_refund", "cash has to be handed back"
     PROVIDER_REFUND = "provider_refund", "a refund or chargeback that we did not start"
     ORPHAN_NOTICE = "orphan_notice", "a provider speaks of something unknown"
     QUARANTINED = "quarantined", "processing broke again and again"

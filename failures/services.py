@@ -45,6 +45,7 @@ OPENS: dict[StrEnum, CaseKind] = {
     PaymentEvent.NOTICE_ORPHANED: CaseKind.ORPHAN_NOTICE,
     RefundEvent.FAILED: CaseKind.REFUND_FAILED,
     RefundEvent.IN_DOUBT_OVERDUE: CaseKind.REFUND_IN_DOUBT,
+    RefundEvent.HAND_OVER_NEEDED: CaseKind.CASH_REFUND,
     RefundEvent.STARTED_BY_PROVIDER: CaseKind.PROVIDER_REFUND,
     RefundEvent.QUARANTINED: CaseKind.QUARANTINED,
 }
@@ -54,7 +55,7 @@ ENDS: dict[StrEnum, tuple[CaseKind, ...]] = {
     PaymentEvent.FAILED: (CaseKind.IN_DOUBT,),
     PaymentEvent.RELEASED: (CaseKind.IN_DOUBT,),
     PaymentEvent.MISMATCH_RESOLVED: (CaseKind.AMOUNT_MISMATCH,),
-    RefundEvent.COMPLETED: (CaseKind.REFUND_IN_DOUBT,),
+    RefundEvent.COMPLETED: (CaseKind.REFUND_IN_DOUBT, CaseKind.CASH_REFUND),
 }
 
 

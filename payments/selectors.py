@@ -43,8 +43,9 @@ class ProviderMetrics:
         return self.succeeded / known if known else None
 
 
-def enabled_account(*, provider: str, account_id: UUID) -> ProviderAccount | None:
-    return ProviderAccount.objects.filter(pk=account_id, provider=provider, enabled=True).first()
+def account_at(*, provider: str, account_id: UUID) -> ProviderAccount | None:
+    """Disabled or not: what was charged while it was enabled is still spoken of."""
+    return ProviderAccount.objects.filter(pk=account_id, provider=provider).first()
 
 
 def payments_due() -> QuerySet[Payment]:

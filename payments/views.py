@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from payments.selectors import enabled_account
+from payments.selectors import account_at
 from payments.services.notices import apply_notice, receive_notice
 from payments.services.refusals import NoticeRefused
 
@@ -22,7 +22,7 @@ MAX_NOTICE_BYTES = 256 * 1024
 @csrf_exempt  # The caller is a provider: its signature is checked on the raw bytes instead.
 @require_POST
 def receive_webhook(request: HttpRequest, provider: str, account_id: UUID) -> HttpResponse:
-    account = enabled_account(provider=provider, account_id=account_id)
+    account = account_at(provider=provider, account_id=account_id)
     if account is None:
         return JsonResponse({"detail": "There is no such account."}, status=404)
     body = request.read(MAX_NOTICE_BYTES + 1)

@@ -53,9 +53,10 @@ class Capture(models.TextChoices):
 
 _HELD = models.F("refunded_minor") + models.F("refunding_minor")
 
-# I1, said by the database: nobody can keep more than the order and its tips, over all providers.
+# I1, said by the database: nobody can keep more than the order and its tips, over all providers. What made the
+# order payable again is owed to the guest, also when its refund bounced: a case is open, and it is not kept.
 _KEPT_WITHIN_ORDER = """
-    IF (SELECT SUM(a.captured_minor - a.refunded_minor - a.refunding_minor)
+    IF (SELECT SUM(a.captured_minor - GREATEST(a.refunded_minor + a.refunding_minor, a.reopened_minor))
           FROM payments_attempt a JOIN payments_payment p ON p.id = a.payment_id
          WHERE p.order_id = (SELECT order_id FROM payments_payment WHERE id = NEW.payment_id)
            AND a.capture = 'kept')
@@ -106,7 +107,7 @@ class Attempt(models.Model):
     mismatch = models.BooleanField(default=False)
     refunded_minor = models.BigIntegerField(default=0)
     refunding_minor = models.BigIntegerField(default=0)
-    reopened_minor = models.BigIntegerField(default=0, help_text="Refunded in a way that made the order payable again.")
+    reopened_minor = models.BigIntegerField(default=0, help_text="Given back so that the order is payable again.")
     cash_given_minor = models.BigIntegerField(null=True)
     watch_at = models.DateTimeField(null=True, help_text="When a closed attempt is asked about again.")
     watch_until = models.DateTimeField(null=True)
@@ -133,8 +134,8 @@ class Attempt(models.Model):
                 name="attempt_never_refunds_above_captured",
             ),
             models.CheckConstraint(
-                condition=models.Q(reopened_minor__gte=0, reopened_minor__lte=models.F("refunded_minor")),
-                name="attempt_reopens_only_refunded",
+                condition=models.Q(reopened_minor__gte=0, reopened_minor__lte=models.F("captured_minor")),
+                name="attempt_reopens_only_captured",
             ),
             models.CheckConstraint(
                 condition=models.Q(capture=Capture.NONE, captured_minor=0, captured_currency="")

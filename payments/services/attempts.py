@@ -94,6 +94,9 @@ def resend_attempt(*, payment_id: UUID, lease_token: UUID | None = None, actor: 
         if attempt is None or not _may_act(payment, NextAction.RESEND, lease_token):
             return None
         journal = Journal(actor)
+        if not bill.is_payable or _key_is_spent(attempt):
+            _do_not_send_again(payment, attempt, journal)
+            return None
         token = _send_again(payment, attempt, journal)
         attempt.save()
         payment.save()
@@ -141,7 +144,7 @@ def drive(sending: Sending) -> Payment:
             break
         following = begin_attempt(payment_id=payment.pk)
         if following is None:
-            break
+            return Payment.objects.get(pk=payment.pk)  # What became of it instead was decided just now.
         payment = send_charge(following).payment
     return payment
 
@@ -201,6 +204,21 @@ def _may_be_sent_again(attempt: Attempt) -> bool:
     return attempt.status == AttemptStatus.NOT_SENT and attempt.sends < timing.MAX_SENDS
 
 
+def _key_is_spent(attempt: Attempt) -> bool:
+    """A worker may come days after the send was planned: then the provider could take our key for a new charge."""
+    return attempt.status == AttemptStatus.UNKNOWN and clock.now() >= attempt.key_expires_at - timing.KEY_MARGIN
+
+
+def _do_not_send_again(payment: Payment, attempt: Attempt, journal: Journal) -> None:
+    """A doubt goes on being asked about; what provably never left ends here."""
+    if attempt.status == AttemptStatus.UNKNOWN:
+        payment.plan(NextAction.LOOK_UP, timing.next_look_up(attempt.look_ups, attempt.doubt_since))
+    else:
+        _give_up(payment, FailureCode.NOT_DUE, journal)
+    payment.save()
+    journal.write()
+
+
 def _send_again(payment: Payment, attempt: Attempt, journal: Journal) -> UUID:
     now, facts = clock.now(), facts_of(attempt.account)
     if attempt.status == AttemptStatus.NOT_SENT:
@@ -210,7 +228,7 @@ def _send_again(payment: Payment, attempt: Attempt, journal: Journal) -> UUID:
     else:
         journal.note(attempt, step="send_again", reason=f"Send {attempt.sends + 1} with the same key.")
     attempt.sends += 1
-    attempt.not_found_count = 0
+    attempt.not_found_count = attempt.look_ups = 0
     attempt.sent_at = now
     attempt.send_before = timing.send_before(now)
     attempt.invisible_until = now + timing.lease() + timing.provider_deadline() + facts.visibility_delay

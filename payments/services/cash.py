@@ -12,7 +12,7 @@ from events.actors import Actor
 from events.services import Journal
 from kernel import clock
 from kernel.money import MAX_MINOR, Money
-from payments.models import Attempt, AttemptStatus, Method, Payment, PaymentStatus
+from payments.models import Attempt, AttemptStatus, Method, Payment, PaymentStatus, Refund, RefundStatus
 from payments.services import routing
 from payments.services.attempts import begin_locked
 from payments.services.bill import Bill, lock_bill_of_payment
@@ -86,6 +86,16 @@ def record_cash_refund(*, payment_id: UUID, person: User, reason: str, amount_mi
         refund = request_refund(payment_id=payment_id, amount_minor=amount_minor, reason=reason, actor=actor)
         complete_cash_refund(refund_id=refund.pk, actor=actor)
     return payment
+
+
+def hand_over_refund(*, refund_id: UUID, person: User) -> Refund:
+    """A cash refund that was waiting for somebody to hand it back, such as that of a cancelled order."""
+    with transaction.atomic():
+        refund = Refund.objects.select_related("payment", "account").get(pk=refund_id)
+        _check_waiter(refund.payment, person)
+        if not facts_of(refund.account).is_manual or refund.status != RefundStatus.REQUESTED:
+            raise CashRefused(f"This refund is {refund.status}: no cash is waiting.", code="not_waiting")
+        return complete_cash_refund(refund_id=refund_id, actor=Actor.user(person))
 
 
 def _check_waiter(payment: Payment, person: User) -> None:

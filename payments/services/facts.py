@@ -28,6 +28,7 @@ class PaymentEvent(StrEnum):
 
 class RefundEvent(StrEnum):
     CREATED = "refund.created"
+    HAND_OVER_NEEDED = "refund.hand_over_needed"
     COMPLETED = "refund.completed"
     FAILED = "refund.failed"
     IN_DOUBT_OVERDUE = "refund.doubt_overdue"

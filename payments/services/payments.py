@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +25,14 @@ from payments.services.providers import candidates_for_order
 from payments.services.refusals import PaymentRefused
 
 
+class Start(StrEnum):
+    """When the first attempt of an accepted payment begins."""
+
+    NOW = "now"
+    BY_THE_CLOCK = "by_the_clock"
+    NOT_YET = "not_yet"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentDraft:
     order_id: UUID
@@ -39,12 +48,34 @@ class PaymentDraft:
 
 def create_payment(*, draft: PaymentDraft, actor: Actor) -> Payment:
     """Accept and let the clock do the rest."""
-    return _accept(draft, actor, begin=False)[0]
+    return _accept(draft, actor, Start.BY_THE_CLOCK)[0]
+
+
+def reserve_share(*, draft: PaymentDraft, actor: Actor) -> Payment:
+    """Hold a share for a guest who is still choosing. Nothing is charged; it is freed when the hold ends."""
+    return _accept(draft, actor, Start.NOT_YET)[0]
+
+
+def start_payment(*, payment_id: UUID, actor: Actor, method: str = "", instrument: str = "") -> Payment:
+    """The guest of a held share has chosen."""
+    with transaction.atomic():
+        payment = lock_bill_of_payment(payment_id).payment(payment_id)
+        if payment.status != PaymentStatus.PENDING or payment.next_action != NextAction.EXPIRE:
+            raise PaymentRefused(f"Payment {payment.reference} is {payment.status} already.", code="not_waiting")
+        payment.method = method or payment.method
+        payment.instrument = instrument or payment.instrument
+        payment.retry_until = clock.now() + timing.RETRY_WINDOW
+        payment.plan(NextAction.BEGIN, clock.now())
+        journal = Journal(actor)
+        journal.note(payment, step="start", reason="The guest has chosen.")
+        payment.save()
+        journal.write()
+    return payment
 
 
 def pay(*, draft: PaymentDraft, actor: Actor) -> Payment:
     """Accept and make the first attempt now: one commit before the provider is called, one after."""
-    payment, sending = _accept(draft, actor, begin=True)
+    payment, sending = _accept(draft, actor, Start.NOW)
     return drive(sending) if sending else payment
 
 
@@ -101,6 +132,8 @@ def withdraw_locked(*, bill: Bill, payment: Payment, journal: Journal) -> None:
         fail_locked(payment=payment, code=FailureCode.CANCELLED, journal=journal, reason="Withdrawn before a charge.")
     elif live.status == AttemptStatus.PENDING:
         payment.plan(NextAction.CANCEL, clock.now())
+    elif live.status == AttemptStatus.UNKNOWN and not live.mismatch and not payment.is_leased:
+        payment.plan(NextAction.LOOK_UP, clock.now())
 
 
 def fail_locked(*, payment: Payment, code: FailureCode, journal: Journal, reason: str) -> None:
@@ -127,7 +160,7 @@ def expire_payment(*, payment_id: UUID, actor: Actor = SYSTEM) -> Payment:
 _PLAN = ("next_action", "next_action_at", "lease_token", "lease_until")
 
 
-def _accept(draft: PaymentDraft, actor: Actor, *, begin: bool) -> tuple[Payment, Sending | None]:
+def _accept(draft: PaymentDraft, actor: Actor, start: Start) -> tuple[Payment, Sending | None]:
     candidates = candidates_for_order(draft.order_id)
     with transaction.atomic():
         bill = lock_bill_of_order(draft.order_id)
@@ -144,14 +177,18 @@ def _accept(draft: PaymentDraft, actor: Actor, *, begin: bool) -> tuple[Payment,
             method=payment.method,
         )
         bill.payments.append(payment)
-        start = begin_locked(bill=bill, payment=payment, candidates=candidates, journal=journal) if begin else None
+        sending = None
+        if start == Start.NOW:
+            sending = begin_locked(bill=bill, payment=payment, candidates=candidates, journal=journal)
+        elif start == Start.NOT_YET:
+            payment.plan(NextAction.EXPIRE, payment.hold_until)
         payment.save(force_insert=True)
-        if start:
-            start.attempt.save(force_insert=True)
+        if sending:
+            sending.attempt.save(force_insert=True)
         journal.write()
         crashpoint(CrashPoint.ACCEPT_BEFORE_COMMIT)
     crashpoint(CrashPoint.ACCEPT_AFTER_COMMIT)
-    return payment, start
+    return payment, sending
 
 
 def _new_payment(bill: Bill, draft: PaymentDraft, candidates: list[routing.Candidate]) -> Payment:

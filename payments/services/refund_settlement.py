@@ -22,6 +22,7 @@ from payments.services import timing
 from payments.services.bill import Bill, lock_bill_of_payment
 from payments.services.evidence import Evidence, Finding
 from payments.services.facts import PaymentEvent, RefundEvent
+from payments.services.providers import facts_of
 
 MESSAGE_LENGTH = 300  # The column's size.
 # A refund is wanted for longer than a charge: nobody waits at a table, but the guest's money does.
@@ -54,7 +55,7 @@ class SettlingRefund:
         if set_payment_state(order=order, state=self.bill.payment_state, journal=self.journal):
             order.save(update_fields=["payment_state", "version"])
         self.refund.save()
-        self.attempt.save(update_fields=["refunding_minor", "refunded_minor", "reopened_minor"])
+        self.attempt.save(update_fields=["refunding_minor", "refunded_minor", "reopened_minor", "watch_at"])
         self.payment.save(update_fields=["version"])
         self.journal.write()
 
@@ -120,9 +121,8 @@ def _declined(s: SettlingRefund) -> None:
     """Final, unless it comes after a success: then the provider took its word back."""
     refund = s.refund
     if refund.status == RefundStatus.COMPLETED:
+        # Where it had made the order payable again it stays so: the bill may be paid anew by now.
         s.attempt.refunded_minor -= refund.total_minor
-        if refund.reopens_order:
-            s.attempt.reopened_minor -= refund.amount_minor
         s.move(refund.bounce, reason="The provider took its word back.")
     elif refund.status in OPEN:
         s.free_reservation()
@@ -130,6 +130,8 @@ def _declined(s: SettlingRefund) -> None:
     else:
         return
     s.happened(RefundEvent.FAILED, code=s.evidence.code.value, attempt=str(s.attempt.pk))
+    if not facts_of(s.attempt.account).is_manual:
+        s.attempt.watch_at = clock.now()  # Perhaps it was refunded there by hand: the next look-up tells.
 
 
 def _not_sent(s: SettlingRefund) -> None:

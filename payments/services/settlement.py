@@ -109,9 +109,13 @@ def _pending(s: Settling) -> None:
         )
     if not s.owns_the_clock:
         return
-    if s.facts.is_manual or s.now >= attempt.expires_at:
+    if s.facts.is_manual:
         payment.plan(NextAction.CANCEL, attempt.expires_at)
-    elif payment.next_action != NextAction.CANCEL:
+    elif payment.next_action == NextAction.CANCEL:
+        payment.plan(NextAction.CANCEL, timing.next_look_up(attempt.look_ups))
+    elif s.now >= attempt.expires_at:
+        payment.plan(NextAction.CANCEL, s.now)
+    else:
         payment.plan(NextAction.LOOK_UP, min(timing.next_look_up(attempt.look_ups), attempt.expires_at))
 
 

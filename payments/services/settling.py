@@ -12,7 +12,7 @@ from kernel import clock
 from kernel.money import Money
 from orders.services import set_payment_state
 from payments.gateways.contract import GatewayFacts
-from payments.models import Attempt, AttemptStatus, Payment, PaymentStatus
+from payments.models import Attempt, AttemptStatus, NextAction, Payment, PaymentStatus
 from payments.services import timing
 from payments.services.bill import Bill
 from payments.services.evidence import Evidence, Source
@@ -40,7 +40,8 @@ class Settling:
     @property
     def somebody_is_asking(self) -> bool:
         """A message that decides nothing must not take the lease from the worker that is about to know more."""
-        return self.payment.is_leased and self.evidence.source == Source.NOTICE
+        asked_for = self.payment.is_leased or self.payment.next_action == NextAction.CANCEL
+        return asked_for and self.evidence.source == Source.NOTICE
 
     @property
     def may_send_again(self) -> bool:

@@ -6,17 +6,26 @@ from typing import Any
 
 import pytest
 
-from accounts.models import Restaurant
+from accounts.models import Restaurant, Role
 from events.actors import GUEST
 from events.models import Event, Transition
+from failures.models import Case, CaseKind, CaseStatus
 from orders.models import OrderStatus
 from orders.services import cancel_order
 from payments.gateways.contract import Answer, CancelAnswer, CancelResult, ErrorCode, LookUpResult, Outcome
 from payments.models import Attempt, AttemptStatus, NextAction, Payment, PaymentStatus, Refund
-from payments.services.payments import cancel_payment, expire_payment, extend_hold, retry_payment
-from payments.services.refusals import PaymentRefused
+from payments.services.cash import CashTaken, confirm_cash, hand_over_refund
+from payments.services.payments import (
+    cancel_payment,
+    expire_payment,
+    extend_hold,
+    reserve_share,
+    retry_payment,
+    start_payment,
+)
+from payments.services.refusals import CashRefused, PaymentRefused
 from payments.services.sweeps import sweep_payments, sweep_refunds
-from tests.factories import accepted, order_of, paid
+from tests.factories import accepted, draft_for, order_of, paid, staff
 from tests.scripted import ScriptedGateway, outcome
 from tests.time_machine import ShiftedClock
 
@@ -77,8 +86,9 @@ def test_a_covered_and_a_cancelled_order_cannot_be_paid(restaurant: Restaurant) 
 
 def test_a_share_that_nobody_pays_is_freed_when_its_hold_ends(restaurant: Restaurant, time: ShiftedClock) -> None:
     order = order_of(restaurant)
-    payment = accepted(order)
-    Payment.objects.update(next_action=NextAction.EXPIRE, next_action_at=payment.hold_until)
+    payment = reserve_share(draft=draft_for(order), actor=GUEST)
+    with pytest.raises(PaymentRefused, match="being paid right now"):
+        accepted(order)
 
     expire_payment(payment_id=payment.pk)
     assert Payment.objects.get().status == PaymentStatus.PENDING
@@ -196,3 +206,65 @@ def test_a_cancelled_order_gives_kept_money_back_and_withdraws_the_rest(
     assert Refund.objects.get().total_minor == 50_500
     assert Payment.objects.get(pk=waiting.pk).status == PaymentStatus.FAILED
     assert provider_a.count("refund") == 1
+
+
+def test_a_held_share_is_charged_when_its_guest_has_chosen(restaurant: Restaurant, provider_a: ScriptedGateway) -> None:
+    payment = reserve_share(draft=draft_for(order_of(restaurant)), actor=GUEST)
+    sweep_payments(width=1)
+    assert provider_a.asked == []
+
+    start_payment(payment_id=payment.pk, actor=GUEST, instrument="chosen")
+    sweep_payments(width=1)
+
+    assert Payment.objects.get().status == PaymentStatus.COMPLETED
+    assert [request.instrument for _, request in provider_a.asked] == ["chosen"]
+    with pytest.raises(PaymentRefused):
+        start_payment(payment_id=payment.pk, actor=GUEST)
+
+
+def test_the_cash_of_a_cancelled_order_is_handed_back_by_a_named_person(restaurant: Restaurant) -> None:
+    order = order_of(restaurant)
+    payment = paid(order, method="cash")
+    waiter = staff(restaurant, Role.WAITER)
+    confirm_cash(payment_id=payment.pk, waiter=waiter, taken=CashTaken(amount_minor=84_000))
+    cancel_order(order_id=order.pk, actor=GUEST)
+    assert Case.objects.get().kind == CaseKind.CASH_REFUND
+
+    hand_over_refund(refund_id=Refund.objects.get().pk, person=waiter)
+
+    assert Attempt.objects.get().refunded_minor == 84_000
+    assert Case.objects.get().status == CaseStatus.RESOLVED
+    with pytest.raises(CashRefused):
+        hand_over_refund(refund_id=Refund.objects.get().pk, person=waiter)
+
+
+def test_a_send_again_that_comes_after_the_keys_lifetime_is_not_sent(
+    restaurant: Restaurant, provider_a: ScriptedGateway, time: ShiftedClock
+) -> None:
+    provider_a.charges.append(outcome(Outcome.UNKNOWN, ErrorCode.TIMED_OUT))
+    paid(order_of(restaurant))
+    Payment.objects.update(next_action=NextAction.RESEND)
+    time.advance(hours=30)
+
+    assert sweep_payments(width=1) == 1
+
+    assert provider_a.count("charge") == 1
+    assert Payment.objects.get().next_action == NextAction.LOOK_UP
+
+
+def test_nothing_is_sent_again_for_a_cancelled_order(
+    restaurant: Restaurant, provider_a: ScriptedGateway, provider_b: ScriptedGateway, time: ShiftedClock
+) -> None:
+    refused = outcome(Outcome.NOT_SENT, ErrorCode.UNREACHABLE)
+    provider_a.charges.append(refused)
+    provider_b.charges.append(refused)
+    order = order_of(restaurant)
+    payment = paid(order)
+    assert payment.next_action == NextAction.RESEND
+
+    cancel_order(order_id=order.pk, actor=GUEST)
+    time.advance(minutes=1)
+    sweep_payments(width=1)
+
+    assert Payment.objects.get().status == PaymentStatus.FAILED
+    assert provider_a.count("charge") + provider_b.count("charge") == 2

@@ -156,6 +156,21 @@ def test_a_refund_that_bounces_days_later_counts_as_money_we_hold_again(
     assert (case.kind, case.status) == (CaseKind.REFUND_FAILED, CaseStatus.OPEN)
 
 
+def test_a_bounced_refund_that_had_reopened_its_order_is_owed_not_kept(restaurant: Restaurant, finance: Actor) -> None:
+    order = order_of(restaurant)
+    payment = paid(order)
+    refund = asked_for(payment, finance, 84_000, reopens_order=True)
+    sweep_refunds(width=1)
+    paid(order)
+    bounced = Evidence(source=Source.NOTICE, finding=Finding.DECLINED, code=ErrorCode.REFUND_REFUSED)
+
+    settle_refund(refund_id=refund.pk, evidence=bounced)
+
+    assert Attempt.objects.get(payment=payment).refundable_minor == 84_000
+    assert Order.objects.get().payment_state == PaymentState.PAID
+    assert Case.objects.get().kind == CaseKind.REFUND_FAILED
+
+
 def test_another_amount_than_asked_completes_no_refund(
     payment: Payment, finance: Actor, provider_a: ScriptedGateway
 ) -> None:
