@@ -130,6 +130,13 @@ def test_a_name_that_nobody_resolves_was_not_sent(monkeypatch: pytest.MonkeyPatc
     assert (exchange.sent, exchange.trouble) == (False, ErrorCode.UNREACHABLE)
 
 
+def test_a_deadline_that_is_over_sends_nothing():
+    with listening(lambda connection: None) as url:
+        exchange = send(url, seconds=0)
+        assert (exchange.sent, exchange.trouble) == (False, ErrorCode.UNREACHABLE)
+        socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))).close()  # The listener waits for one.
+
+
 def handshake(connection: socket.socket, said: bytes) -> None:
     connection.recv(65536)
     connection.sendall(said)

@@ -1,0 +1,127 @@
+"""The door for tests and operators of the sandbox: books, request log, and orders to misbehave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from sandbox.behaviours import LOOK_UPS, REFUNDS, Mode
+from sandbox.books import Charge, Origin
+from sandbox.provider import Provider, refund_refused
+from sandbox.terms import amount, invalid, number, text
+from sandbox.wire import Refusal, Reply, Request, json_reply
+
+MAX_SECONDS = 24 * 3600.0  # A mode that outlives a day was forgotten, not meant.
+MAX_TIMES = 1000
+
+
+def is_admin_path(path: str) -> bool:
+    return path in _READS or path.startswith("/v1/admin/")
+
+
+def handle(provider: Provider, request: Request) -> Reply:
+    """Works in every mode: who broke the provider must be able to mend it."""
+    try:
+        provider.allow(request, provider.settings.admin_key or provider.settings.api_key)
+        verb = (_WRITES if request.method == "POST" else _READS).get(request.path)
+        if verb is None:
+            raise Refusal(HTTPStatus.NOT_FOUND, "no_such_path", "There is nothing at this path.")
+        with provider.lock:
+            provider.till.tick()
+            value = verb(provider, request.json() if request.method == "POST" else dict(request.query))
+        provider.books.sync()
+        return json_reply(value)
+    except Refusal as refusal:
+        return refusal.reply
+
+
+def set_mode(provider: Provider, body: Mapping[str, Any]) -> dict[str, Any]:
+    mode = Mode(_choice(body, "mode", list(Mode)))
+    seconds = number(body, "seconds", most=MAX_SECONDS)
+    delay_seconds = number(body, "delay_seconds", most=MAX_SECONDS)
+    if mode is Mode.REFUSING and seconds is None:
+        raise invalid("refusing needs seconds: while it refuses, nobody can tell it to stop.")
+    provider.steering.set_mode(mode, seconds=seconds, delay_seconds=delay_seconds)
+    return {"mode": mode, "seconds": seconds}
+
+
+def _books(provider: Provider, query: Mapping[str, Any]) -> dict[str, Any]:
+    """Captures and refunds per order: what tests compare our own books with."""
+    books, wanted = provider.books, query.get("order_reference")
+    return {
+        "orders": {
+            reference: {
+                "captured": books.captured(reference),
+                "refunded": books.refunded(reference),
+                "charges": [provider.till.show(charge) for charge in books.charges_of_order(reference)],
+            }
+            for reference in ([wanted] if wanted else books.order_references())
+        }
+    }
+
+
+def _requests(provider: Provider, query: Mapping[str, Any]) -> dict[str, Any]:
+    wanted = query.get("key")
+    received = [one for one in provider.books.requests if wanted in {None, one.key}]
+    return {
+        "requests": [{"at": one.at, "method": one.method, "path": one.path, "key": one.key} for one in received],
+        "sends": provider.books.sends(wanted) if wanted else None,
+    }
+
+
+def _steer_look_ups(provider: Provider, body: Mapping[str, Any]) -> dict[str, Any]:
+    behaviour = _choice(body, "behaviour", LOOK_UPS)
+    provider.steering.set_look_ups(behaviour, times=_times(body))
+    return {"behaviour": behaviour, "times": _times(body)}
+
+
+def _steer_refund(provider: Provider, body: Mapping[str, Any]) -> dict[str, Any]:
+    behaviour = _choice(body, "behaviour", REFUNDS)
+    provider.steering.add_refunds(behaviour, times=_times(body))
+    return {"behaviour": behaviour, "times": _times(body)}
+
+
+def _refund_here(provider: Provider, body: Mapping[str, Any]) -> dict[str, Any]:
+    charge: Charge | None = provider.books.charge_of_key(text(body, "charge_key", required=True))
+    origin = Origin(_choice({"origin": "dashboard", **body}, "origin", [Origin.DASHBOARD, Origin.CHARGEBACK]))
+    if charge is None or amount(body) > provider.books.refundable(charge):
+        raise refund_refused("That much was not captured, or it was refunded already.")
+    return provider.till.show(provider.till.refund_here(charge, amount(body), origin))
+
+
+def _happen_now(provider: Provider, body: Mapping[str, Any]) -> dict[str, Any]:
+    return {"happened": provider.happen_now(text(body, "key", required=True))}
+
+
+def _show_mode(provider: Provider, query: Mapping[str, Any]) -> dict[str, Any]:
+    return {"mode": provider.steering.mode}
+
+
+def _times(body: Mapping[str, Any]) -> int:
+    value = body.get("times", 1)
+    if type(value) is not int or not 0 <= value <= MAX_TIMES:
+        raise invalid(f"times must be a whole number from 0 to {MAX_TIMES}.")
+    return value
+
+
+def _choice(body: Mapping[str, Any], name: str, allowed: Collection[str]) -> str:
+    value = text(body, name)
+    if value not in set(allowed):
+        raise invalid(f"{name} must be one of: {', '.join(allowed)}.")
+    return value
+
+
+_Verb = Callable[[Provider, Mapping[str, Any]], dict[str, Any]]
+_READS: Mapping[str, _Verb] = {
+    "/v1/books": _books,
+    "/v1/requests": _requests,
+    "/v1/admin/mode": _show_mode,
+}
+_WRITES: Mapping[str, _Verb] = {
+    "/v1/admin/mode": set_mode,
+    "/v1/admin/look-ups": _steer_look_ups,
+    "/v1/admin/next-refund": _steer_refund,
+    "/v1/admin/dashboard-refund": _refund_here,
+    "/v1/admin/happen-now": _happen_now,
+}
