@@ -21,10 +21,12 @@ import redis
 
 from config.local import binaries, postgres_server, servers, unprivileged
 from config.local.processes import Handle, wait_until
+from config.local.programs import Program, may_be_skipped
 from config.local.servers import Servers, local_servers
 from config.local.state import PROJECT, CannotStart, FolderInUse, read_private, write_private
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to change the user")
+needs_redis = pytest.mark.skipif(may_be_skipped(Program.REDIS), reason=f"{Program.REDIS} is missing")
 # Ends with its parent's kill -9, or when the test is through with it.
 HOLD = """
 import sys, time
@@ -90,6 +92,7 @@ def _version(url: str) -> int:
         return connection.info.server_version // 10000
 
 
+@needs_redis
 def test_data_and_addresses_survive_a_restart(state: Path) -> None:
     with local_servers(state_dir=state) as first:
         _write(first.database_url)
@@ -102,6 +105,7 @@ def test_data_and_addresses_survive_a_restart(state: Path) -> None:
     assert (first.database_url, first.redis_url) == (second.database_url, second.redis_url)
 
 
+@needs_redis
 def test_nobody_else_can_read_or_connect(state: Path) -> None:
     with local_servers(state_dir=state, durable=False) as here:
         for url in (here.database_url, str(here.redis_url)):
@@ -148,6 +152,7 @@ def test_a_recycled_process_id_in_the_pid_file_is_no_server(state: Path) -> None
         assert _read(second.database_url) == (42,)
 
 
+@needs_redis
 def test_servers_end_with_a_program_that_was_killed(state: Path) -> None:
     program = subprocess.Popen([sys.executable, "-c", HOLD, str(state)], cwd=PROJECT, stdout=subprocess.PIPE)
     assert program.stdout
@@ -179,6 +184,7 @@ def test_a_server_that_outlived_its_program_is_ended_by_its_handle(state: Path) 
     assert any(f"process {survivor.pid}" in line for line in said)
 
 
+@needs_redis
 def test_two_folders_at_once_and_no_folder_twice(state: Path) -> None:
     with (
         local_servers(state_dir=state / "one", durable=False) as one,

@@ -23,6 +23,7 @@ import pytest
 from config.local import ports, postgres_server, redis_server
 from config.local.process_environment import local_secrets
 from config.local.processes import Handle, wait_until
+from config.local.programs import Program, may_be_skipped
 from config.local.roles import STOP_SECONDS
 from config.local.state import PROJECT
 
@@ -120,6 +121,7 @@ def _answer(*arguments: str, environment: Mapping[str, str]) -> subprocess.Compl
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(may_be_skipped(Program.REDIS), reason=f"{Program.REDIS} is missing")
 def test_a_run_from_start_to_ctrl_c(state: Path) -> None:
     with _terminal(state) as terminal:
         terminal.wait_until_ready()

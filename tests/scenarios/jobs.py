@@ -7,8 +7,12 @@ from uuid import UUID
 
 from django.db import connection
 
+from accounts.models import Restaurant
 from events.actors import GUEST
+from failures.demo.seed import SLUG
 from kernel import clock
+from kernel.modes import Mode
+from orders.services import LineDraft, OrderDraft, place_order
 from payments import tasks
 from payments.models import ProviderAccount
 from payments.services.notices import apply_notice, receive_notice
@@ -47,3 +51,12 @@ def pay_order_at_the_gate(order: UUID, token: str) -> None:
 
 # Starting a process takes about a second, on a busy machine two.
 GATE_SECONDS = 5.0
+
+
+def accept_many(count: int, token: str) -> None:
+    """Orders of the demo restaurant, accepted and left to the clock."""
+    restaurant = Restaurant.objects.get(slug=SLUG)
+    for number in range(count):
+        line = LineDraft(name="Thali", quantity=1, unit_minor=10_000 + number)
+        draft = OrderDraft(restaurant=restaurant, mode=Mode.TEST, currency="INR", lines=(line,))
+        accept_order(place_order(draft=draft, actor=GUEST).pk, token)

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,20 +14,34 @@ from uuid import UUID
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def start(job: str, *, crash_at: str = "", redis_url: str = "none", **arguments: Any) -> subprocess.Popen[str]:
-    """A process of this program, on the test's database."""
-    environment = {
+# The same proportions as in production, at a tenth.
+SHORT = {
+    "STEWARD_PROVIDER_DEADLINE_SECONDS": "1",
+    "STEWARD_REQUEST_BUDGET_SECONDS": "2",
+    "STEWARD_LEASE_SECONDS": "7",
+}
+
+
+def start(
+    job: str,
+    *,
+    crash_at: str = "",
+    redis_url: str = "none",
+    environment: Mapping[str, str] | None = None,
+    **arguments: Any,
+) -> subprocess.Popen[str]:
+    """A process of this program, on the test's database unless the environment names another."""
+    variables = {
         **os.environ,
         "DATABASE_URL": _database_url(),
         "REDIS_URL": redis_url,
         "STEWARD_CRASH_AT": crash_at,
-        "STEWARD_PROVIDER_DEADLINE_SECONDS": "1",
-        "STEWARD_REQUEST_BUDGET_SECONDS": "2",
-        "STEWARD_LEASE_SECONDS": "7",
+        **SHORT,
+        **(environment or {}),
     }
     command = [sys.executable, "-m", "tests.scenarios.other_process", job, json.dumps(arguments, default=str)]
     return subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command, cwd=ROOT, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
 
 

@@ -1,0 +1,43 @@
+# Python 3.11, pip and make are all that has to be there. What these commands make lies in .venv and var/.
+SHELL := /bin/sh
+PORT ?= 8000
+ARGS ?=
+export PORT
+PYTHON_HERE := .venv/bin/python
+
+.PHONY: help environment run test lint types format clean
+
+help:
+	@echo "make run            the whole of Steward with demo data, at http://127.0.0.1:$(PORT) (make run PORT=8001)"
+	@echo "make test           every check and every test (make test ARGS='-k refund' for some of them)"
+	@echo "make lint           the style checks and the rules for imports"
+	@echo "make types          the type checker"
+	@echo "make format         put the code into its one style"
+	@echo "make clean          remove the environment, the caches and the tests' servers; the demo's data stays"
+	@echo
+	@echo "STATE_DIR=folder    where data, logs and secrets lie (var/)"
+	@echo "DATABASE_URL=...    a PostgreSQL of your own instead of the bundled one"
+	@echo "REDIS_URL=...       a Redis of your own, or none to do without"
+
+environment:
+	@sh config/local/environment.sh
+
+run: environment
+	@exec $(PYTHON_HERE) -m config.local run
+
+test: environment
+	@exec $(PYTHON_HERE) -m config.local test $(ARGS)
+
+lint: environment
+	@exec $(PYTHON_HERE) -m config.local lint
+
+types: environment
+	@exec $(PYTHON_HERE) -m mypy
+
+format: environment
+	@$(PYTHON_HERE) -m ruff check --fix --exit-zero --quiet .
+	@exec $(PYTHON_HERE) -m ruff format .
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis staticfiles var/test var/cache var/tmp
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
