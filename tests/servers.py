@@ -21,6 +21,8 @@ def _start() -> None:
     if os.environ.get("DATABASE_URL") or "PYTEST_XDIST_WORKER" in os.environ:
         return
     state = Path(tempfile.mkdtemp(prefix="steward-test-"))
+    # As root the database belongs to another user, who has to pass through.
+    state.chmod(0o711)
     _stack.callback(shutil.rmtree, state, ignore_errors=True)
     servers = _stack.enter_context(local_servers(state_dir=state, durable=False))
     os.environ["DATABASE_URL"] = servers.database_url

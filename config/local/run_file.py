@@ -24,6 +24,7 @@ class RunRecord:
     environment: dict[str, str]
     logins: list[dict[str, str]] = field(default_factory=list)
     api_keys: list[dict[str, str]] = field(default_factory=list)
+    open_orders: list[str] = field(default_factory=list)
 
     def write(self, state: Path, *, processes: Mapping[str, int]) -> None:
         runner = Handle.of(os.getpid()).as_record()

@@ -187,6 +187,7 @@ class Run:
         demo = read_private(answer) or {}
         answer.unlink(missing_ok=True)
         self.record.logins, self.record.api_keys = demo.get("logins", []), demo.get("api_keys", [])
+        self.record.open_orders = demo.get("open_orders", [])
 
     def _start_clock(self) -> None:
         has_broker = bool(self.servers.redis_url or self.workshop.environment.get("STEWARD_BROKER_URL"))
@@ -251,6 +252,7 @@ def summary(record: RunRecord, *, state: Path) -> str:
         ("API keys", [f"in {folder / 'run.json'}"] if record.api_keys else []),
         ("Logs", [f"{folder / 'log'}/*.log"]),
         ("Commands", [".venv/bin/python manage.py …, in a second terminal"]),
+        ("Take a payment", [f"… manage.py pay {order} --token sim_ok" for order in record.open_orders[:1]]),
         ("Stop", ["Ctrl-C"]),
     ]
     lines = [_row(title if not place else "", text) for title, texts in rows for place, text in enumerate(texts)]
