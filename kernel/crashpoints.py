@@ -40,7 +40,7 @@ def _kill(point: CrashPoint) -> None:
     if point != _ARMED:
         return
     _hits[point] += 1
-    if _hits[point] < int(_HIT or 1) or (_FIRED and Path(_FIRED).exists()):
+    if _hits[point] != int(_HIT or 1) or (_FIRED and Path(_FIRED).exists()):
         return
     if _FIRED:
         Path(_FIRED).write_text(point, encoding="utf-8")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import socket
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -95,11 +96,27 @@ class _Backend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
-        seconds = self._call.remaining_seconds(CONNECT_TIMEOUT_SECONDS)
-        inner = self._inner.connect_tcp(host, port, seconds, local_address, socket_options)
-        return _Stream(inner, self._call)
+        """Address by address, each within what is left: the library's own loop gives every one the full time-out."""
+        failed: Exception = httpcore.ConnectError(f"{host} has no address")
+        for address in _addresses(host, port):
+            seconds = self._call.remaining_seconds(CONNECT_TIMEOUT_SECONDS)
+            try:
+                inner = self._inner.connect_tcp(address, port, seconds, local_address, socket_options)
+                return _Stream(inner, self._call)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failed = error
+        raise failed
 
 
+def _addresses(host: str, port: int) -> list[str]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise httpcore.ConnectError(str(error)) from error
+    return list(dict.fromkeys(str(each[4][0]) for each in found))[:MAX_ADDRESSES]
+
+
+MAX_ADDRESSES = 4  # A host with more is behind a balancer that failed in four places already.
 _TLS = ssl.create_default_context()
 
 
