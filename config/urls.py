@@ -8,6 +8,9 @@ from django.views.generic import RedirectView
 
 from config.health import healthz, readyz
 
+admin.site.site_header = admin.site.site_title = "Steward"
+admin.site.index_title = "Console"
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="front_door"),
     path("admin/", admin.site.urls),

@@ -1,28 +1,11 @@
-"""The console's base for rows that only services write, and the history itself."""
+"""The history and the events in the console."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import admin
-from django.http import HttpRequest
 
 from events.models import Event, Transition
-
-
-class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Not subscriptable at run time.
-    """Money rows are looked at here, never edited: changes go through services, with a name and a reason."""
-
-    show_full_result_count = False  # A count over millions of rows, on every page.
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+from kernel.console import ReadOnlyAdmin
 
 
 @admin.register(Transition)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from events.admin import ReadOnlyAdmin
 from failures.models import Case
+from kernel.console import ReadOnlyAdmin
 
 
 @admin.register(Case)

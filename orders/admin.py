@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 
-from events.admin import ReadOnlyAdmin
+from kernel.console import ReadOnlyAdmin
 from kernel.money import Money
 from orders.models import Order, OrderLine
 

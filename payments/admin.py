@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from events.admin import ReadOnlyAdmin
+from kernel.console import ReadOnlyAdmin
 from kernel.money import Money
 from payments.models import Attempt, InboundNotice, Payment, ProviderAccount, Refund, Route
 
