@@ -252,10 +252,7 @@ def summary(record: RunRecord, *, state: Path) -> str:
         ("API keys", [f"in {folder / 'run.json'}"] if record.api_keys else []),
         ("Logs", [f"{folder / 'log'}/*.log"]),
         ("Commands", [".venv/bin/python manage.py …, in a second terminal"]),
-        (
-            "Take a payment",
-            [f".venv/bin/python manage.py pay {order} --token sim_ok" for order in record.open_orders[:1]],
-        ),
+        ("Take a payment", [f".venv/bin/python manage.py pay {order}" for order in record.open_orders[:1]]),
         ("Stop", ["Ctrl-C"]),
     ]
     lines = [_row(title if not place else "", text) for title, texts in rows for place, text in enumerate(texts)]

@@ -48,7 +48,7 @@ class Payment(Leased):
     method = models.CharField(max_length=10, choices=Method.choices)
     wanted_provider = models.CharField(max_length=32, blank=True, help_text="Asked for by the client; else routed.")
     instrument = EncryptedField(blank=True, default="", help_text="The provider's token for what the guest pays with.")
-    return_url = models.URLField(max_length=500, blank=True)
+    return_url = models.CharField(max_length=500, blank=True)
     metadata = models.JSONField(default=dict, blank=True)
     status = FSMField(default=PaymentStatus.PENDING, choices=PaymentStatus.choices, protected=True)
     failure_code = models.CharField(max_length=40, blank=True)
