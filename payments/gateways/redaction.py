@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from kernel.card_numbers import contains_card_number, mask_card_numbers, outside_ids
+
 # Providers' answers nest four or five deep. Deeper is an attack or a mistake.
 MAX_DEPTH = 8
 # The widest payment object that we know has some fifty fields. What is cut is said.
@@ -72,14 +74,6 @@ _REFERENCE_WORDS = frozenset(
 )
 _NUMBERED_THINGS = frozenset({"order", "invoice", "receipt", "refund", "payment", "transaction", "table", "reference"})
 
-# Ids that are made of hexadecimal digits are no card numbers, whatever their digits add up to.
-_HEX_ID = re.compile(
-    r"((?<![0-9A-Za-z])(?:[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}|[0-9A-Fa-f]{24,})(?![0-9A-Za-z]))"
-)
-_DIGIT_RUN = re.compile(r"\d+(?:[ \t\u00a0.\-\u2010-\u2015]{1,2}\d+)*")
-_DIGITS = re.compile(r"\d+")
-_CARD_LENGTHS = range(13, 20)
-_CARD_STARTS = range(2, 7)
 _PHONE = re.compile(
     r"(?<![\w.+\-/#])(?:\+\d{1,3}(?:[ \-().]{0,2}\d){7,13}|0?[6-9]\d{4}[ \-]?\d{5})(?![\dA-Za-z_]|[.\-]\d)"
 )
@@ -118,16 +112,6 @@ def redact_next_step(step: Mapping[str, str]) -> dict[str, str]:
 def storable_reference(reference: str) -> str:
     """A provider's id, unchanged but for what no column takes."""
     return _storable(reference)[:MAX_REFERENCE_LENGTH]
-
-
-def has_card_number(text: str) -> bool:
-    return _mask_cards(text) != text
-
-
-def is_luhn_valid(digits: str) -> bool:
-    """Every second digit from the right counts double, with the digits of the product added."""
-    numbers = [int(digit) for digit in reversed(digits)]
-    return (sum(numbers[::2]) + sum(sum(divmod(2 * number, 10)) for number in numbers[1::2])) % 10 == 0
 
 
 @dataclass(slots=True)
@@ -203,7 +187,7 @@ def _number(value: int | float, *, is_reference: bool) -> int | float | str:
     if math.isnan(value):
         return "[not a number]"  # JSON in a database knows no NaN.
     digits = str(abs(value)) if isinstance(value, int) else f"{abs(value):.0f}"
-    return CARD if not is_reference and has_card_number(digits) else value
+    return CARD if not is_reference and contains_card_number(digits) else value
 
 
 def _bounded(text: str, limit: int, *, is_reference: bool) -> str:
@@ -219,46 +203,15 @@ def _mask(text: str, *, is_reference: bool) -> str:
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
     text = _ADDRESS.sub(ADDRESS, text)
-    return text if is_reference else _outside_ids(text)
-
-
-def _outside_ids(text: str) -> str:
-    parts = _HEX_ID.split(text)
-    return "".join(part if place % 2 else _PHONE.sub(PHONE, _mask_run(part)) for place, part in enumerate(parts))
+    return text if is_reference else outside_ids(text, _mask_people_and_cards)
 
 
 def _mask_cards(text: str) -> str:
-    parts = _HEX_ID.split(text)
-    return "".join(part if place % 2 else _mask_run(part) for place, part in enumerate(parts))
+    return mask_card_numbers(text, CARD)
 
 
-def _mask_run(text: str) -> str:
-    return _DIGIT_RUN.sub(lambda run: _without_cards(run.group()), text)
-
-
-def _without_cards(run: str) -> str:
-    """Look at whole groups of digits only: a part of a longer number is no card number."""
-    groups = list(_DIGITS.finditer(run))
-    pieces, done, first = [], 0, 0
-    while first < len(groups):
-        last = _end_of_card(groups, first)
-        if last is not None:
-            pieces += [run[done : groups[first].start()], CARD]
-            done, first = groups[last].end(), last
-        first += 1
-    return "".join([*pieces, run[done:]])
-
-
-def _end_of_card(groups: Sequence[re.Match[str]], first: int) -> int | None:
-    """The longest one that begins here, so that no last digits are left standing."""
-    digits, end = "", None
-    for place in range(first, len(groups)):
-        digits += groups[place].group()
-        if len(digits) >= _CARD_LENGTHS.stop:
-            break
-        if len(digits) in _CARD_LENGTHS and int(digits[0]) in _CARD_STARTS and is_luhn_valid(digits):
-            end = place
-    return end
+def _mask_people_and_cards(text: str) -> str:
+    return _PHONE.sub(PHONE, _mask_cards(text))
 
 
 def _storable(text: str) -> str:
@@ -289,4 +242,4 @@ def _step(words: frozenset[str], key: str, value: str) -> str:
         return REDACTED
     if len(value) > MAX_STEP_LENGTH:
         return CUT
-    return _storable(value) if "qr" in words or _LINK.fullmatch(value) else _mask_cards(_storable(value))
+    return _storable(value) if "qr" in words or _LINK.fullmatch(value) else outside_ids(_storable(value), _mask_cards)
