@@ -54,6 +54,7 @@ ENDS: dict[StrEnum, tuple[CaseKind, ...]] = {
     PaymentEvent.COMPLETED: (CaseKind.IN_DOUBT, CaseKind.EXHAUSTED),
     PaymentEvent.FAILED: (CaseKind.IN_DOUBT,),
     PaymentEvent.RELEASED: (CaseKind.IN_DOUBT,),
+    PaymentEvent.TAKEN_UP: (CaseKind.QUARANTINED,),
     PaymentEvent.MISMATCH_RESOLVED: (CaseKind.AMOUNT_MISMATCH,),
     RefundEvent.COMPLETED: (CaseKind.REFUND_IN_DOUBT, CaseKind.CASH_REFUND),
 }

@@ -83,7 +83,7 @@ class Attempt(models.Model):
     tip_minor = models.BigIntegerField(default=0, help_text="The tip in it; a waiter may add to it at the table.")
     currency = models.CharField(max_length=3)
     status = FSMField(default=AttemptStatus.SENT, choices=AttemptStatus.choices, protected=True)
-    provider_reference = models.CharField(max_length=120, blank=True)
+    provider_reference = models.CharField(max_length=255, blank=True)
     routing = models.JSONField(default=dict, help_text="Why this provider: candidates, rule, breaker, chosen.")
     next_step = models.JSONField(default=dict, help_text="What the guest has to do.")
     error_code = models.CharField(max_length=40, blank=True)

@@ -22,7 +22,7 @@ class InboundNotice(models.Model):
     restaurant_id = models.UUIDField()
     mode = models.CharField(max_length=4, choices=Mode.choices)
     account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="notices")
-    event_id = models.CharField(max_length=120)
+    event_id = models.CharField(max_length=255)
     headers = EncryptedField(blank=True, default="")
     body = EncryptedField(blank=True, default="", help_text="Raw; kept for 90 days.")
     content = EncryptedField(help_text="What the gateway read in it, once its signature was verified.")

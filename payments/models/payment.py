@@ -117,12 +117,14 @@ class Payment(Leased):
 
     @transition(field=status, source=PaymentStatus.PROCESSING, target=PaymentStatus.COMPLETED)
     def complete(self) -> None:
+        """What the guest paid with is not needed any more, so it is not kept."""
+        self.instrument = ""
         self._finish()
 
     @transition(field=status, source=PaymentStatus.FAILED, target=PaymentStatus.COMPLETED)
     def complete_late(self) -> None:
         """Money arrived on a closed attempt and was still due."""
-        self.failure_code = ""
+        self.instrument = self.failure_code = ""
         self._finish()
 
     @transition(field=status, source=[PaymentStatus.PENDING, PaymentStatus.PROCESSING], target=PaymentStatus.FAILED)

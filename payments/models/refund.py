@@ -49,7 +49,7 @@ class Refund(Leased):
     reopens_order = models.BooleanField(default=False, help_text="The order becomes payable again by this amount.")
     status = FSMField(default=RefundStatus.REQUESTED, choices=RefundStatus.choices, protected=True)
     in_doubt = models.BooleanField(default=False)
-    provider_reference = models.CharField(max_length=120, blank=True)
+    provider_reference = models.CharField(max_length=255, blank=True)
     error_code = models.CharField(max_length=40, blank=True)
     error_message = models.CharField(max_length=300, blank=True)
     evidence = models.JSONField(default=dict)

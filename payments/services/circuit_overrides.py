@@ -15,6 +15,13 @@ from payments.models import BreakerOverride
 from payments.services.providers import PROVIDERS
 from payments.services.refusals import CircuitRefused
 
+# What an operator may say, for a command line.
+OPERATIONS = {operation.value: operation for operation in Operation}
+WORDS: dict[str, BreakerState | None] = {
+    "open": BreakerState.OPEN,
+    "closed": BreakerState.CLOSED,
+    "release": None,
+}
 # Longer than a day is no longer an incident: disable the account instead.
 LONGEST = timedelta(days=1)
 MIN_REASON = 3  # "ok" is no reason.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -41,6 +41,7 @@ class Finding(StrEnum):
     CANCELLED = "cancelled"
     NOT_PAID = "not_paid"  # Time is over, it cannot be closed there, and a look-up just said unpaid.
     NOT_CHARGED = "not_charged"  # A named human's word.
+    CONTRADICTED = "contradicted"  # It cannot be true together with what we know: a human sees both.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +101,19 @@ def from_look_up(result: LookUpResult, *, source: Source = Source.LOOK_UP) -> Ev
         money=result.money,
         refunds=result.refunds,
         raw=result.raw,
+    )
+
+
+def contradicting(evidence: Evidence, sentence: str) -> Evidence:
+    """The same evidence where it cannot be believed: it decides nothing, and whose it claims to be is not kept."""
+    return replace(
+        evidence,
+        finding=Finding.CONTRADICTED,
+        code=ErrorCode.CONTRADICTORY_ANSWER,
+        message=sentence,
+        reference="",
+        money=None,
+        refunds=(),
     )
 
 

@@ -21,6 +21,7 @@ class PaymentEvent(StrEnum):
     CONTRADICTED = "payment.contradicted"
     RELEASED = "payment.released"
     QUARANTINED = "payment.quarantined"
+    TAKEN_UP = "payment.taken_up"
     CREDENTIALS_REFUSED = "payment.credentials_refused"
     NOTICE_ORPHANED = "payment.notice_orphaned"
     REFUNDED = "payment.refunded"

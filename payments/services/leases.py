@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -51,54 +51,56 @@ def _claim_machines(model: type[Payment] | type[Refund], limit: int) -> list[Cla
     now = clock.now()
     free = Q(lease_until__isnull=True) | Q(lease_until__lte=now)
     with transaction.atomic():
+        busy, full = _busy(model)
         rows: list[Any] = list(
             model._default_manager.select_for_update(skip_locked=True, of=("self",))
             .filter(free, next_action_at__lte=now)
+            .exclude(full)
             .order_by("next_action_at")
-            .values("id", "next_action", "claims", "account__provider", "account__mode", "account__concurrency")[
-                : limit * LOOK_PAST
-            ]
+            .values("id", "next_action", "claims", "account__provider", "account__mode", "account__concurrency")[:limit]
         )
-        claims = [_lease(model, row) for row in _within_caps(model, rows)[:limit]]
+        claims = _lease(model, _within_caps(rows, busy))
     if claims:
         crashpoint(CrashPoint.CLAIM_AFTER_COMMIT)
     return claims
 
 
-# Rows of a provider at its cap must not hide the others behind them.
-LOOK_PAST = 4
+Busy = Counter[tuple[str, str]]
 
 
-def _within_caps(model: type[Payment] | type[Refund], rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A provider that recovers is not trampled: the leases at it count against its cap, over all workers."""
-    busy = _busy(model, {row["account__provider"] for row in rows} - {None})
+def _busy(model: type[Payment] | type[Refund]) -> tuple[Busy, Q]:
+    """How many leases each provider carries over all workers, and which carry all they may."""
+    leased = (
+        model._default_manager.filter(lease_until__gt=clock.now(), next_action_at__isnull=False, account__isnull=False)
+        .values_list("account__provider", "account__mode")
+        .annotate(count=models.Count("id"), cap=models.Max("account__concurrency"))
+    )
+    rows = list(leased)
+    full = Q(pk__in=[])
+    for provider, mode, count, cap in rows:
+        if count >= cap:
+            full |= Q(account__provider=provider, account__mode=mode)
+    return Counter({(provider, mode): count for provider, mode, count, _ in rows}), full
+
+
+def _within_caps(rows: Sequence[dict[str, Any]], busy: Busy) -> list[dict[str, Any]]:
+    """A provider that recovers is not trampled: the leases at it count against its cap."""
     chosen = []
     for row in rows:
         provider = (row["account__provider"], row["account__mode"])
-        if row["account__provider"] is not None and busy[provider] >= row["account__concurrency"]:
-            continue
-        busy[provider] += 1
-        chosen.append(row)
+        if row["account__provider"] is None or busy[provider] < row["account__concurrency"]:
+            busy[provider] += 1
+            chosen.append(row)
     return chosen
 
 
-def _busy(model: type[Payment] | type[Refund], providers: Iterable[str]) -> Counter[tuple[str, str]]:
-    leased = (
-        model._default_manager.filter(
-            lease_until__gt=clock.now(), next_action_at__isnull=False, account__provider__in=list(providers)
-        )
-        .values_list("account__provider", "account__mode")
-        .annotate(count=models.Count("id"))
-    )
-    return Counter({(provider, mode): count for provider, mode, count in leased})
-
-
-def _lease(model: type[Payment] | type[Refund], row: dict[str, Any]) -> Claim:
+def _lease(model: type[Payment] | type[Refund], rows: Sequence[dict[str, Any]]) -> list[Claim]:
+    """One token for the batch: it is compared row by row."""
     token = clock.new_id()
-    model._default_manager.filter(pk=row["id"]).update(
+    model._default_manager.filter(pk__in=[row["id"] for row in rows]).update(
         lease_token=token, lease_until=clock.now() + timing.lease(), claims=F("claims") + 1
     )
-    return Claim(id=row["id"], action=row["next_action"], token=token, claims=row["claims"] + 1)
+    return [Claim(id=row["id"], action=row["next_action"], token=token, claims=row["claims"] + 1) for row in rows]
 
 
 def _claim_by_time(model: type[Attempt] | type[InboundNotice], column: str, limit: int) -> list[UUID]:

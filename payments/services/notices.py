@@ -47,14 +47,14 @@ def receive_notice(*, account: ProviderAccount, headers: Mapping[str, str], body
     except InvalidNotice as invalid:
         security_log.warning("notice_refused", extra={"account": str(account.pk), "provider": account.provider})
         raise NoticeRefused("The signature or the form of this notice is wrong.") from invalid
-    signature_headers = {name: value[:MAX_HEADER_LENGTH] for name, value in headers.items() if "signature" in name}
+    signed = {name: value[:MAX_HEADER_LENGTH] for name, value in headers.items() if "signature" in name.lower()}
     stored, is_new = InboundNotice.objects.get_or_create(
         account=account,
         event_id=notice.id,
         defaults={
             "restaurant_id": account.restaurant_id,
             "mode": account.mode,
-            "headers": json.dumps(signature_headers),
+            "headers": json.dumps(signed),
             "body": body.decode("utf-8", errors="replace"),
             "content": notice_content.written(notice),
             "subject_id": notice.key,

@@ -87,7 +87,8 @@ def release_from_quarantine(*, payment_id: UUID, person: User, reason: str) -> P
         )
         for refund in stopped.select_related("account"):
             _take_up(refund)
-        journal.note(payment, step="release", reason=reason)
+        journal.note(payment, step="take_up", reason=reason)
+        journal.happened(PaymentEvent.TAKEN_UP, payment)
         payment.save()
         journal.write()
     return payment

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from events.actors import SYSTEM, Actor
 from events.services import Journal
@@ -20,7 +20,7 @@ from payments.gateways.waits import backoff_seconds
 from payments.models import Attempt, NextAction, Payment, Refund, RefundStatus
 from payments.services import timing
 from payments.services.bill import Bill, lock_bill_of_payment
-from payments.services.evidence import Evidence, Finding
+from payments.services.evidence import Evidence, Finding, contradicting
 from payments.services.facts import PaymentEvent, RefundEvent
 from payments.services.providers import facts_of
 
@@ -61,6 +61,16 @@ class SettlingRefund:
 
 
 def settle_refund(*, refund_id: UUID, evidence: Evidence, actor: Actor = SYSTEM) -> Refund:
+    try:
+        return _settle(refund_id, evidence, actor)
+    except IntegrityError as error:
+        if "one_refund_per_provider_reference" not in str(error):
+            raise
+        sentence = f"The provider calls this {evidence.reference}, which is another refund's reference."
+        return _settle(refund_id, contradicting(evidence, sentence), actor)
+
+
+def _settle(refund_id: UUID, evidence: Evidence, actor: Actor) -> Refund:
     payment_id = Refund.objects.values_list("payment_id", flat=True).get(pk=refund_id)
     with transaction.atomic():
         bill = lock_bill_of_payment(payment_id)
@@ -208,4 +218,5 @@ _HANDLERS: dict[Finding, Callable[[SettlingRefund], None]] = {
     Finding.CANCELLED: _refused_by_human,
     Finding.NOT_PAID: _refused_by_human,
     Finding.NOT_CHARGED: _refused_by_human,
+    Finding.CONTRADICTED: _contradicted,
 }

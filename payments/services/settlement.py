@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from events.actors import SYSTEM, Actor
 from events.services import Journal
@@ -16,7 +16,7 @@ from kernel.money import Money
 from payments.models import Attempt, AttemptStatus, Capture, NextAction, Payment
 from payments.services import captures, closings, timing
 from payments.services.bill import Bill, lock_bill_of_attempt
-from payments.services.evidence import Evidence, Finding, Source
+from payments.services.evidence import Evidence, Finding, Source, contradicting
 from payments.services.facts import PaymentEvent
 from payments.services.provider_refunds import record_provider_refunds
 from payments.services.providers import facts_of
@@ -31,6 +31,16 @@ class Settled:
 
 
 def settle_attempt(*, attempt_id: UUID, evidence: Evidence, actor: Actor = SYSTEM) -> Settled:
+    try:
+        return _settle(attempt_id, evidence, actor)
+    except IntegrityError as error:
+        if "one_attempt_per_provider_reference" not in str(error):
+            raise
+        sentence = f"The provider calls this {evidence.reference}, which is another attempt's reference."
+        return _settle(attempt_id, contradicting(evidence, sentence), actor)
+
+
+def _settle(attempt_id: UUID, evidence: Evidence, actor: Actor) -> Settled:
     with transaction.atomic():
         bill = lock_bill_of_attempt(attempt_id)
         settled = settle_locked(bill=bill, attempt_id=attempt_id, evidence=evidence, actor=actor)
@@ -183,6 +193,10 @@ def _not_charged(s: Settling) -> None:
         closings.close(s, s.attempt.not_charged, reason=s.evidence.message)
 
 
+def _cannot_be(s: Settling) -> None:
+    _contradicted(s, s.evidence.message)
+
+
 def _contradicted(s: Settling, sentence: str) -> None:
     """Nothing is decided on it; a human sees it, and the look-ups go on."""
     if s.tell_once(sentence):
@@ -221,4 +235,5 @@ _HANDLERS: dict[Finding, Callable[[Settling], None]] = {
     Finding.CANCELLED: _cancelled,
     Finding.NOT_PAID: _not_paid,
     Finding.NOT_CHARGED: _not_charged,
+    Finding.CONTRADICTED: _cannot_be,
 }

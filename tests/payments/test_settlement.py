@@ -317,3 +317,22 @@ def test_an_accepted_payment_waits_for_the_clock(restaurant: Restaurant, provide
     assert sweep_payments(width=1) == 1
 
     assert Payment.objects.get().status == PaymentStatus.COMPLETED
+
+
+def test_a_reference_that_belongs_to_another_attempt_decides_nothing(
+    restaurant: Restaurant, provider_a: ScriptedGateway
+) -> None:
+    provider_a.charges.append(outcome(Outcome.SUCCEEDED, money=Money(84_000, INR), reference="same"))
+    paid(order_of(restaurant))
+    provider_a.charges.append(outcome(Outcome.SUCCEEDED, money=Money(84_000, INR), reference="same"))
+
+    payment = paid(order_of(restaurant))
+
+    assert (payment.status, payment.in_doubt, payment.next_action) == ("processing", True, NextAction.LOOK_UP)
+    assert Case.objects.get(payment=payment).kind == CaseKind.CONTRADICTION
+
+
+def test_a_long_reference_is_no_obstacle(restaurant: Restaurant, provider_a: ScriptedGateway) -> None:
+    provider_a.charges.append(outcome(Outcome.SUCCEEDED, money=Money(84_000, INR), reference="r" * 400))
+
+    assert paid(order_of(restaurant)).status == PaymentStatus.COMPLETED

@@ -19,15 +19,14 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("order", metavar="ORDER_REFERENCE")
+        parser.add_argument("--restaurant", default="", metavar="SLUG", help="Where two have the same reference.")
         parser.add_argument("--token", default="sim_ok", help="What the guest pays with; sandbox tokens: sim_….")
         parser.add_argument("--method", default=Method.CARD, choices=Method.values)
         parser.add_argument("--amount", type=int, help="In minor units. Default: all that is left.")
         parser.add_argument("--tip", type=int, default=0, help="In minor units.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        order = Order.objects.filter(reference=options["order"].upper()).first()
-        if order is None:
-            raise CommandError(f"There is no order {options['order']}. Unpaid ones: {_unpaid()}")
+        order = _order(options["order"], options["restaurant"])
         draft = PaymentDraft(
             order_id=order.pk,
             method=options["method"],
@@ -40,6 +39,18 @@ class Command(BaseCommand):
         except ServiceError as refused:
             raise CommandError(f"{refused.sentence} ({refused.code})") from refused
         self.stdout.write(_told(payment))
+
+
+def _order(reference: str, restaurant: str) -> Order:
+    """References are a restaurant's own: whoever means one of two has to say whose."""
+    orders = Order.objects.filter(reference=reference.upper()).select_related("restaurant")
+    found = list(orders.filter(restaurant__slug=restaurant) if restaurant else orders)
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise CommandError(f"There is no order {reference}. Unpaid ones: {_unpaid()}")
+    slugs = ", ".join(order.restaurant.slug for order in found)
+    raise CommandError(f"{reference} is an order of several restaurants. Add --restaurant with one of: {slugs}")
 
 
 def _unpaid() -> str:
