@@ -49,7 +49,11 @@ class ScriptedGateway:
 
     def look_up(self, request: LookUpRequest) -> LookUpResult:
         self.asked.append(("look_up", request))
-        return self.look_ups.popleft() if self.look_ups else LookUpResult(answer=Answer.NO_ANSWER)
+        return (
+            self.look_ups.popleft()
+            if self.look_ups
+            else LookUpResult(answer=Answer.NO_ANSWER, code=ErrorCode.RATE_LIMITED)
+        )
 
     def cancel(self, request: CancelRequest) -> CancelResult:
         self.asked.append(("cancel", request))

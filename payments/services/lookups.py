@@ -10,6 +10,7 @@ from events.actors import SYSTEM, Actor
 from kernel import clock
 from kernel.crashpoints import CrashPoint, crashpoint
 from payments.gateways.contract import CancelAnswer, CancelRequest, LookUpRequest, Subject
+from payments.gateways.waits import look_up_patiently
 from payments.models import Attempt, AttemptStatus, NextAction, PaymentStatus
 from payments.services import timing
 from payments.services.evidence import Evidence, Finding, Source, from_cancel, from_look_up
@@ -81,10 +82,9 @@ def _plan_next_watch(attempt_id: UUID) -> None:
 
 def _ask(attempt: Attempt) -> Evidence:
     gateway = gateway_for(attempt.account)
+    request = LookUpRequest(key=str(attempt.pk), subject=Subject.CHARGE, reference=attempt.provider_reference)
     leave_database()
-    answer = gateway.look_up(
-        LookUpRequest(key=str(attempt.pk), subject=Subject.CHARGE, reference=attempt.provider_reference)
-    )
+    answer = look_up_patiently(lambda: gateway.look_up(request), deadline=timing.look_up_deadline())
     crashpoint(CrashPoint.LOOK_UP_AFTER_ANSWER)
     return from_look_up(answer)
 

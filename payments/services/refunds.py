@@ -12,6 +12,7 @@ from kernel import clock
 from kernel.crashpoints import CrashPoint, crashpoint
 from kernel.money import Money
 from payments.gateways.contract import LookUpRequest, RefundRequest, Subject
+from payments.gateways.waits import look_up_patiently
 from payments.models import NextAction, Refund, RefundStatus
 from payments.services import timing
 from payments.services.evidence import Evidence, Finding, Source, from_look_up, from_result
@@ -54,7 +55,7 @@ def look_up_refund(*, refund_id: UUID) -> None:
         charge_reference=refund.attempt.provider_reference,
     )
     leave_database()
-    answer = gateway.look_up(request)
+    answer = look_up_patiently(lambda: gateway.look_up(request), deadline=timing.look_up_deadline())
     crashpoint(CrashPoint.LOOK_UP_AFTER_ANSWER)
     settle_refund(refund_id=refund_id, evidence=from_look_up(answer))
 

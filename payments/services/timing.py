@@ -48,6 +48,11 @@ def send_before(now: datetime) -> datetime:
     return now + lease() - 2 * provider_deadline() + provider_deadline() / 2
 
 
+def look_up_deadline() -> float:
+    """Monotonic: a repeat of a look-up has to fit into what one of them may take."""
+    return clock.monotonic() + provider_deadline().total_seconds()
+
+
 def next_look_up(look_ups: int, doubt_since: datetime | None = None) -> datetime:
     """By the schedule, but never later than the moment at which a human has to be told."""
     now = clock.now()

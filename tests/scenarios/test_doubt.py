@@ -22,7 +22,7 @@ def test_a_look_up_that_brings_no_answer_frees_nothing(
     world.lose_webhooks()
     order = order_of(restaurant)
     paid(order, instrument="sim_5xx_after_effect")
-    a.steer_look_ups(behaviour, times=3)
+    a.steer_look_ups(behaviour, times=100)
 
     for _ in range(3):
         assert world.go_on()
