@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.contrib import admin
+from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
 
@@ -55,11 +56,11 @@ def test_a_waiter_sees_no_money_rows(payment: Payment) -> None:
 
 @pytest.mark.parametrize("verb", ["change", "delete", "add"])
 @pytest.mark.parametrize("model", READ_ONLY, ids=lambda model: model.__name__)
-def test_nobody_edits_or_deletes(transactional_db: None, model: type, verb: str) -> None:
+def test_nobody_edits_or_deletes(transactional_db: None, model: type[Model], verb: str) -> None:
     boss = User.objects.create(username="boss", is_staff=True, is_superuser=True)
     client = Client()
     client.force_login(boss)
-    name = f"admin:{model._meta.app_label}_{model._meta.model_name}_{verb}"  # type: ignore[attr-defined]  # A model.
+    name = f"admin:{model._meta.app_label}_{model._meta.model_name}_{verb}"
     address = reverse(name, args=[] if verb == "add" else ["01a1fc6a-c8db-7c25-b938-f5b6a1f94ae2"])
 
     assert client.post(address, {"status": "completed"}).status_code in {302, 403}

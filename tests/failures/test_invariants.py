@@ -1,0 +1,380 @@
+"""Each invariant bites: the database is broken behind everybody's back, and the check names the row."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connection, models
+
+from accounts.models import Restaurant, Role
+from events.actors import GUEST
+from events.models import Transition
+from failures.invariants import INVARIANTS, MAX_OVERDUE_SECONDS, Invariant
+from failures.models import Case
+from kernel import clock
+from kernel.money import Money
+from orders.models import Order
+from payments.gateways.contract import ErrorCode
+from payments.models import Attempt, InboundNotice, Payment, Refund
+from payments.services import providers
+from payments.services.attempts import begin_attempt
+from payments.services.cash import CashTaken, confirm_cash
+from payments.services.evidence import Evidence, Finding, Source
+from payments.services.refund_requests import request_refund
+from payments.services.settlement import settle_attempt
+from tests.factories import RestaurantFactory, accepted, order_of, routed, staff
+from tests.scripted import ScriptedGateway, provider_of
+
+TABLES = ("orders_order", "payments_payment", "payments_attempt", "payments_refund", "failures_case", "events_event")
+
+
+@dataclass
+class World:
+    """One payment of every sort that the invariants speak of, all of it within the rules."""
+
+    restaurant: Restaurant
+    kept: Attempt
+    refund: Refund
+    doubtful: Attempt
+    failed: Attempt
+    surplus: Attempt
+    mismatched: Attempt
+    cash: Attempt
+    notice: InboundNotice
+
+
+@pytest.fixture
+def world(db: None, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setitem(providers.PROVIDERS, "a", provider_of(ScriptedGateway()))
+    restaurant = RestaurantFactory.create()
+    account, _ = routed(restaurant, "a", "cash")
+    kept = attempted(order_of(restaurant), Finding.SUCCEEDED, minor=84_000)
+    refund = request_refund(payment_id=kept.payment_id, amount_minor=4_000, reason="cold food", actor=GUEST)
+    notice = InboundNotice.objects.create(
+        restaurant_id=restaurant.pk, mode="test", account=account, event_id="evt_1", content="{}", state="applied"
+    )
+    made = World(
+        restaurant=restaurant,
+        kept=kept,
+        refund=refund,
+        doubtful=attempted(order_of(restaurant), Finding.UNKNOWN),
+        failed=attempted(order_of(restaurant), Finding.DECLINED, code=ErrorCode.CARD_DECLINED),
+        surplus=paid_twice(order_of(restaurant)),
+        mismatched=attempted(order_of(restaurant), Finding.SUCCEEDED, minor=90_000),
+        cash=paid_in_cash(restaurant),
+        notice=notice,
+    )
+    run("SET CONSTRAINTS ALL IMMEDIATE")
+    return made
+
+
+def attempted(order: Order, finding: Finding, *, minor: int = 0, **said: Any) -> Attempt:
+    """Phases one and three of a charge; what the provider said in between is made up here."""
+    sending = begin_attempt(payment_id=accepted(order).pk)
+    assert sending is not None
+    return told(sending.attempt, finding, minor=minor, **said)
+
+
+def told(attempt: Attempt, finding: Finding, *, minor: int = 0, **said: Any) -> Attempt:
+    money = Money(minor, "INR") if minor else None
+    evidence = Evidence(source=Source.LOOK_UP, finding=finding, money=money, **said)
+    return settle_attempt(attempt_id=attempt.pk, evidence=evidence).attempt
+
+
+def paid_twice(order: Order) -> Attempt:
+    late = attempted(order, Finding.DECLINED, code=ErrorCode.CARD_DECLINED)
+    attempted(order, Finding.SUCCEEDED, minor=84_000)
+    return told(late, Finding.SUCCEEDED, minor=84_000)
+
+
+def paid_in_cash(restaurant: Restaurant) -> Attempt:
+    sending = begin_attempt(payment_id=accepted(order_of(restaurant), method="cash").pk)
+    assert sending is not None
+    told(sending.attempt, Finding.PENDING)
+    waiter = staff(restaurant, Role.WAITER)
+    confirm_cash(payment_id=sending.payment.pk, waiter=waiter, taken=CashTaken(amount_minor=84_000))
+    return Attempt.objects.get(pk=sending.attempt.pk)
+
+
+def run(sql: str, *arguments: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, arguments)
+
+
+@contextmanager
+def _behind_everybodys_back() -> Iterator[None]:
+    """Our triggers are off, as a careless migration or a superuser at a console would have them."""
+    for table in TABLES:
+        run(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+    yield
+    run("SET CONSTRAINTS ALL IMMEDIATE")
+    for table in TABLES:
+        run(f"ALTER TABLE {table} ENABLE TRIGGER USER")
+
+
+def update(row: models.Model, assignments: str) -> str:
+    run(f"UPDATE {row._meta.db_table} SET {assignments} WHERE id = %s", row.pk)  # noqa: S608  Written in this file.
+    return str(row.pk)
+
+
+def twin_of(row: Attempt | Refund, **changes: Any) -> Attempt | Refund:
+    values = type(row)._default_manager.filter(pk=row.pk).values().get()
+    twin = type(row)(**{**values, "id": clock.new_id(), **changes})
+    twin.save(force_insert=True)
+    return twin
+
+
+def checked(*, now_json: bool = True) -> tuple[int, str]:
+    """The command's exit code and what it printed."""
+    said = io.StringIO()
+    try:
+        call_command("check_invariants", json=now_json, stdout=said)
+    except SystemExit as exit_:
+        return int(str(exit_.code)), said.getvalue()
+    return 0, said.getvalue()
+
+
+def _keeps_too_much(w: World) -> str:
+    update(w.kept, "captured_minor = captured_minor + 4001")
+    return str(w.kept.payment.order_id)
+
+
+def _two_hold(w: World) -> str:
+    run("DROP INDEX one_live_attempt_per_payment")
+    twin_of(w.doubtful, number=2, status="sent")
+    return str(w.doubtful.payment_id)
+
+
+def _began_too_early(w: World) -> str:
+    later = twin_of(w.failed, number=2, created_at=w.failed.created_at)
+    return str(later.pk)
+
+
+def _surplus_kept_silently(w: World) -> str:
+    run("DELETE FROM payments_refund WHERE attempt_id = %s", w.surplus.pk)
+    return str(w.surplus.pk)
+
+
+def _surplus_given_back_twice(w: World) -> str:
+    run("DROP INDEX one_refund_per_surplus")
+    twin_of(Refund.objects.get(attempt=w.surplus))
+    return str(w.surplus.pk)
+
+
+def _surplus_without_case(w: World) -> str:
+    run("DELETE FROM failures_case WHERE payment_id = %s AND kind = 'surplus'", w.surplus.payment_id)
+    return str(w.surplus.pk)
+
+
+def _refunds_more_than_captured(w: World) -> str:
+    run("ALTER TABLE payments_attempt DROP CONSTRAINT attempt_never_refunds_above_captured")
+    return update(w.kept, "refunded_minor = captured_minor + 1")
+
+
+def _case_closed_without_decision(w: World) -> str:
+    run("UPDATE failures_case SET status = 'resolved' WHERE payment_id = %s", w.mismatched.payment_id)
+    return str(w.mismatched.pk)
+
+
+def _overdue(row: Payment | Refund) -> str:
+    at = clock.now() - timedelta(seconds=MAX_OVERDUE_SECONDS + 1)
+    type(row)._default_manager.filter(pk=row.pk).update(next_action_at=at, lease_until=None)
+    return str(row.pk)
+
+
+def _failed_in_doubt(w: World) -> str:
+    return update(w.doubtful.payment, "status = 'failed', failure_code = 'timeout', in_doubt = FALSE")
+
+
+def _closed_by_silence(w: World, **evidence: str) -> str:
+    Transition.objects.create(
+        restaurant_id=w.restaurant.pk,
+        mode="test",
+        subject_kind="attempt",
+        subject_id=w.failed.pk,
+        step="decline",
+        from_status="unknown",
+        to_status="declined",
+        reason="Retries exhausted.",
+        evidence=evidence,
+        actor_kind="system",
+    )
+    return str(w.failed.pk)
+
+
+def _event_lost(w: World) -> str:
+    run("DELETE FROM events_event WHERE stream_id = %s AND version = 1", w.kept.payment_id)
+    return str(w.kept.payment_id)
+
+
+def _notice(w: World, assignments: str) -> str:
+    return update(w.notice, assignments)
+
+
+def _cash_by_nobody(w: World) -> str:
+    run("ALTER TABLE events_transition DISABLE TRIGGER USER")
+    run("UPDATE events_transition SET actor_id = '' WHERE subject_id = %s AND to_status = 'succeeded'", w.cash.pk)
+    return str(w.cash.pk)
+
+
+def _cash_confirmed_again(w: World) -> str:
+    values = Transition.objects.values().get(subject_id=w.cash.pk, to_status="succeeded")
+    Transition.objects.create(**{**values, "id": None})
+    return str(w.cash.pk)
+
+
+def _at_anothers_account(w: World) -> str:
+    run("ALTER TABLE payments_attempt DROP CONSTRAINT attempt_in_its_accounts_tenant")
+    theirs = routed(RestaurantFactory.create(), "a")[0]
+    return update(w.doubtful, f"account_id = '{theirs.pk}'")
+
+
+def _live_money_on_a_test_payment(w: World) -> str:
+    run("ALTER TABLE payments_attempt DROP CONSTRAINT attempt_in_its_accounts_tenant")
+    run("ALTER TABLE payments_attempt DROP CONSTRAINT attempt_in_its_payments_tenant")
+    return update(w.doubtful, "mode = 'live'")
+
+
+NO_NEXT = "next_action = '', next_action_at = NULL"
+# For each sentence: ways to break it, each of which returns the row that the check has to name.
+BREAKS: list[tuple[str, str, Callable[[World], str]]] = [
+    ("I1", "An order keeps no more than its total and its tips.", _keeps_too_much),
+    ("I1", "A payment has at most one attempt that may hold money.", _two_hold),
+    ("I2", "No attempt begins while an earlier one of its payment is live.", _began_too_early),
+    ("I3", "A surplus has exactly one refund of its own, and a case.", _surplus_kept_silently),
+    ("I3", "A surplus has exactly one refund of its own, and a case.", _surplus_given_back_twice),
+    ("I3", "A surplus has exactly one refund of its own, and a case.", _surplus_without_case),
+    ("I4", "What an attempt counts", lambda w: update(w.kept, "refunding_minor = 3999")),
+    ("I4", "What an attempt counts", lambda w: update(w.kept, "refunded_minor = 1")),
+    ("I4", "What an attempt counts", _refunds_more_than_captured),
+    ("I6", "Kept money has the currency", lambda w: update(w.kept, "captured_currency = 'USD'")),
+    ("I6", "Kept money has the currency", _case_closed_without_decision),
+    ("I10", "A payment that is under way", lambda w: update(w.doubtful.payment, NO_NEXT)),
+    ("I10", "A payment that is under way", lambda w: _overdue(w.doubtful.payment)),
+    ("I10", "A refund that is under way", lambda w: update(w.refund, NO_NEXT)),
+    ("I10", "A refund that is under way", lambda w: _overdue(w.refund)),
+    ("I11", "A failed payment has evidence", _failed_in_doubt),
+    ("I11", "Silence is no evidence", lambda w: _closed_by_silence(w, finding="no_answer")),
+    ("I11", "Silence is no evidence", lambda w: _closed_by_silence(w, finding="unknown")),
+    ("I11", "Silence is no evidence", _closed_by_silence),
+    ("I13", "A stream's events are numbered", _event_lost),
+    ("I13", "A stream's events are numbered", lambda w: update(w.kept.payment, "version = version + 1")),
+    ("I13", "A stream's events are numbered", lambda w: update(w.kept.payment.order, "version = version - 1")),
+    ("I14", "A notice is settled", lambda w: _notice(w, "state = 'stored'")),
+    ("I14", "A notice is settled", lambda w: _notice(w, "state = 'parked'")),
+    ("I14", "A notice is settled", lambda w: _notice(w, "state = 'orphaned'")),
+    ("I17", "Kept cash was confirmed once", _cash_by_nobody),
+    ("I17", "Kept cash was confirmed once", _cash_confirmed_again),
+    ("I20", "An attempt is at an account of its own", _at_anothers_account),
+    ("I20", "An attempt is at an account of its own", _live_money_on_a_test_payment),
+    (
+        "I13",
+        "The last step in the history of each order",
+        lambda w: update(w.kept.payment.order, "status = 'fulfilled'"),
+    ),
+    ("I13", "The last step in the history of each payment", lambda w: update(w.kept.payment, "status = 'processing'")),
+    ("I13", "The last step in the history of each attempt", lambda w: update(w.failed, "status = 'cancelled'")),
+    ("I13", "The last step in the history of each refund", lambda w: update(w.refund, "status = 'processing'")),
+]
+
+
+@pytest.mark.parametrize(
+    ("number", "sentence", "harm"),
+    [pytest.param(*each, id=f"{each[0]} {each[1][:30]} {n}") for n, each in enumerate(BREAKS)],
+)
+def test_an_invariant_bites_and_names_the_row(
+    world: World, number: str, sentence: str, harm: Callable[[World], str]
+) -> None:
+    assert checked()[0] == 0
+
+    with _behind_everybodys_back():
+        row = harm(world)
+    code, said = checked()
+
+    found = [offence for offence in json.loads(said)["offences"] if offence["sentence"].startswith(sentence)]
+    assert code == 1
+    assert {(offence["invariant"], offence["row"]) for offence in found} == {(number, row)}
+    assert found[0]["what"]
+
+
+@pytest.mark.parametrize("table", [table for table in TABLES if table != "events_event"])
+@pytest.mark.parametrize("harm", ["DISABLE TRIGGER USER", "DROP"])
+def test_a_missing_trigger_is_an_offence_of_its_table(world: World, table: str, harm: str) -> None:
+    if harm == "DROP":
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT tgname FROM pg_trigger WHERE tgrelid = %s::regclass AND tgname LIKE '%%never_deleted%%'",
+                [table],
+            )
+            harm = f"DROP TRIGGER {cursor.fetchone()[0]} ON {table}"
+            cursor.execute(harm)
+    else:
+        run(f"ALTER TABLE {table} {harm}")
+
+    code, said = checked()
+
+    assert code == 1
+    assert [(each["invariant"], each["row"]) for each in json.loads(said)["offences"]] == [("I19", table)]
+
+
+def test_every_invariant_is_broken_somewhere_above() -> None:
+    def is_broken(invariant: Invariant) -> bool:
+        return any(invariant.id == number and invariant.sentence.startswith(start) for number, start, _ in BREAKS)
+
+    assert [invariant.sentence for invariant in INVARIANTS if not is_broken(invariant)] == [
+        "The triggers that protect money rows are there and enabled."
+    ]
+
+
+def test_a_sound_database_is_said_to_be_sound(world: World) -> None:
+    code, said = checked()
+
+    assert code == 0
+    assert json.loads(said) == {"checked": len(INVARIANTS), "offences": []}
+    assert checked(now_json=False) == (0, f"{len(INVARIANTS)} invariants checked, 0 rows offend.\n")
+
+
+def test_an_empty_database_is_sound(db: None) -> None:
+    assert checked()[0] == 0
+
+
+def test_for_people_the_row_and_the_sentence_are_on_one_line(world: World) -> None:
+    with _behind_everybodys_back():
+        update(world.refund, "status = 'processing'")
+
+    code, said = checked(now_json=False)
+
+    assert code == 1
+    line, summary = said.splitlines()
+    assert line.startswith(f"I13  {world.refund.pk}  processing, but the history ends at requested")
+    assert summary == f"{len(INVARIANTS)} invariants checked, 1 rows offend."
+
+
+@pytest.mark.parametrize(("late", "offends"), [(MAX_OVERDUE_SECONDS - 5, False), (MAX_OVERDUE_SECONDS + 5, True)])
+def test_an_action_may_be_a_minute_late(world: World, late: int, offends: bool) -> None:
+    at = clock.now() - timedelta(seconds=late)
+    Payment.objects.filter(pk=world.doubtful.payment_id).update(next_action_at=at, lease_until=None)
+
+    assert checked()[0] == int(offends)
+
+
+def test_a_payment_that_somebody_holds_is_not_overdue(world: World) -> None:
+    _overdue(world.doubtful.payment)
+    Payment.objects.filter(pk=world.doubtful.payment_id).update(lease_until=clock.now() + timedelta(seconds=30))
+
+    assert checked()[0] == 0
+
+
+def test_a_payment_with_an_open_case_may_stand_still(world: World) -> None:
+    assert Case.objects.filter(payment=world.mismatched.payment_id).count() == 1
+    assert Payment.objects.get(pk=world.mismatched.payment_id).next_action_at is None
+
+    assert checked()[0] == 0
