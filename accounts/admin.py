@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
+from django.http import HttpRequest
 
 from accounts.models import ApiKey, Membership, Restaurant, User
 
@@ -26,5 +29,14 @@ class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Not subscripta
     exclude = ["key_hash"]
     list_select_related = ["restaurant"]
 
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A key is revoked: what it did stays its doing."""
+        return False
 
-admin.site.register(User, UserAdmin)
+
+@admin.register(User)
+class PersonAdmin(UserAdmin):  # type: ignore[type-arg]  # Not subscriptable at run time.
+    """A person who took cash or decided about money stays named: deactivated, never deleted (I17)."""
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False

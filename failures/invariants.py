@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import connection
 
-from failures.models import WAITING
+from failures.models import WAITING, Case
 from orders.models import Order
 from payments.models import Attempt, Payment, Refund
 from payments.models.attempt import HOLDING, LIVE, NOT_CHARGED
@@ -52,7 +52,7 @@ _WORDS: dict[str, list[Any] | str] = {
     "overdue": f"{MAX_OVERDUE_SECONDS} seconds",
 }
 
-_MACHINES = {"order": Order, "payment": Payment, "attempt": Attempt, "refund": Refund}
+_MACHINES = {"order": Order, "payment": Payment, "attempt": Attempt, "refund": Refund, "case": Case}
 
 INVARIANTS: list[Invariant] = [
     Invariant(
@@ -97,6 +97,8 @@ INVARIANTS: list[Invariant] = [
                                           WHERE r.attempt_id = a.id AND r.origin = 'surplus')
               FROM payments_attempt a
              WHERE a.capture = 'surplus'
+               AND NOT (a.refunded_minor = a.captured_minor AND EXISTS (
+                        SELECT 1 FROM payments_refund r WHERE r.attempt_id = a.id AND r.origin = 'provider'))
                AND ((SELECT COUNT(*) FROM payments_refund r WHERE r.attempt_id = a.id AND r.origin = 'surplus') <> 1
                     OR NOT EXISTS (SELECT 1 FROM failures_case c
                                     WHERE c.payment_id = a.payment_id AND c.kind = 'surplus'))""",
@@ -229,10 +231,11 @@ INVARIANTS: list[Invariant] = [
         id="I19",
         sentence="The triggers that protect money rows are there and enabled.",
         question="""
-            SELECT t.name, 'no enabled trigger never_deleted'
+            SELECT t.name, 'no enabled trigger ' || w.word
               FROM unnest(ARRAY['orders_order', 'payments_payment', 'payments_attempt', 'payments_refund',
-                                'failures_case']) AS t(name)
+                                'failures_case']) AS t(name),
+                   unnest(ARRAY['never_deleted', 'creation_in_history', 'step_in_history']) AS w(word)
              WHERE NOT EXISTS (SELECT 1 FROM pg_trigger g WHERE g.tgrelid = t.name::regclass
-                                 AND g.tgname LIKE 'pgtrigger_never_deleted%%' AND g.tgenabled = 'O')""",
+                                 AND g.tgname LIKE 'pgtrigger_' || w.word || '%%' AND g.tgenabled = 'O')""",
     ),
 ]

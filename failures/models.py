@@ -48,7 +48,7 @@ class Case(models.Model):
     kind = models.CharField(max_length=20, choices=CaseKind.choices)
     status = FSMField(default=CaseStatus.OPEN, choices=CaseStatus.choices, protected=True)
     payment = models.ForeignKey(Payment, on_delete=models.PROTECT, null=True, blank=True, related_name="cases")
-    subject_id = models.UUIDField(help_text="The payment, or the notice that belongs to none.")
+    subject_id = models.UUIDField(help_text="The payment, one refund of it, or a notice that belongs to none.")
     data = models.JSONField(default=dict, help_text="What the event said that opened it.")
     owner = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="cases")
     resolution = models.CharField(max_length=500, blank=True)

@@ -13,12 +13,11 @@ from events.actors import Actor
 from events.models import Event
 from events.services import Journal
 from failures.models import WAITING, Case, CaseKind, CaseStatus
-from kernel.card_numbers import contains_card_number
 from kernel.errors import ServiceError
+from kernel.texts import check_reason
 from payments.services.facts import PaymentEvent, RefundEvent
 
 MAY_WORK_ON_CASES = (Role.FINANCE, Role.ADMIN)
-MIN_REASON = 3  # "ok" is no reason.
 
 
 class CaseEvent(StrEnum):
@@ -63,7 +62,8 @@ ENDS: dict[StrEnum, tuple[CaseKind, ...]] = {
 def open_case(event: Event, actor: Actor) -> None:
     """One open case per subject and kind; an ended one is reopened by new evidence."""
     kind = OPENS[_type(event)]
-    latest = Case.objects.select_for_update().filter(subject_id=event.stream_id, kind=kind).order_by("id").last()
+    cases = Case.objects.select_for_update().filter(subject_id=_subject_id(event), kind=kind)
+    latest = cases.order_by("id").last()
     if latest is not None and latest.is_waiting:
         return
     journal = Journal(actor)
@@ -80,9 +80,9 @@ def open_case(event: Event, actor: Actor) -> None:
 
 def end_cases(event: Event, actor: Actor) -> None:
     """The reason for these cases is gone; the same transaction that ended it says so."""
-    kinds = _ended_kinds(event)
-    cases = Case.objects.select_for_update().filter(subject_id=event.stream_id, kind__in=kinds, status__in=WAITING)
-    for case in cases.order_by("id"):
+    waiting = Case.objects.select_for_update().filter(kind__in=_ended_kinds(event), status__in=WAITING)
+    whose = {"subject_id": _subject_id(event)} if event.data.get("refund") else {"payment_id": event.stream_id}
+    for case in waiting.filter(**whose).order_by("id"):
         _end(case, case.resolve, f"Ended by itself: {event.type}.", actor)
 
 
@@ -99,7 +99,7 @@ def assign_case(*, case_id: UUID, person: User) -> Case:
 
 
 def resolve_case(*, case_id: UUID, person: User, reason: str) -> Case:
-    _check_reason(reason)
+    check_reason(reason, refusal=CaseRefused)
     with transaction.atomic():
         case = _waiting_case(case_id, person)
         _end(case, case.resolve, reason, Actor.user(person))
@@ -107,7 +107,7 @@ def resolve_case(*, case_id: UUID, person: User, reason: str) -> Case:
 
 
 def dismiss_case(*, case_id: UUID, person: User, reason: str) -> Case:
-    _check_reason(reason)
+    check_reason(reason, refusal=CaseRefused)
     with transaction.atomic():
         case = _waiting_case(case_id, person)
         _end(case, case.dismiss, reason, Actor.user(person))
@@ -120,8 +120,13 @@ def _new_case(event: Event, kind: CaseKind) -> Case:
         mode=event.mode,
         kind=kind,
         payment_id=event.stream_id if event.stream_kind == "payment" else None,
-        subject_id=event.stream_id,
+        subject_id=_subject_id(event),
     )
+
+
+def _subject_id(event: Event) -> UUID:
+    """The refund that an event is about, or else its stream: two refunds of a payment are two worries."""
+    return UUID(event.data["refund"]) if event.data.get("refund") else event.stream_id
 
 
 def _ended_kinds(event: Event) -> tuple[CaseKind, ...]:
@@ -155,10 +160,3 @@ def _end(case: Case, step: Callable[[], None], reason: str, actor: Actor) -> Non
     journal.happened(ended, case, kind=case.kind, subject=str(case.subject_id))
     case.save()
     journal.write()
-
-
-def _check_reason(reason: str) -> None:
-    if len(reason.strip()) < MIN_REASON:
-        raise CaseRefused("Say in a few words why.", field="reason", code="no_reason")
-    if contains_card_number(reason):
-        raise CaseRefused("This looks like a card number. Leave it out.", field="reason", code="card_number")

@@ -20,10 +20,16 @@ def is_currency(code: str) -> bool:
     return code in get_global("all_currencies")
 
 
+# Where Babel says how people write a price today, which is not what ISO 4217 and the providers count in.
+_ISO_DIGITS = {"IQD": 3} | dict.fromkeys(
+    ("AFN", "ALL", "IRR", "KPW", "LAK", "LBP", "MGA", "MMK", "RSD", "SOS", "SYP", "YER"), 2
+)
+
+
 @lru_cache(maxsize=512)
 def minor_digits(currency: str) -> int:
     """How many decimals the currency has: INR 2, JPY 0, KWD 3."""
-    return get_currency_precision(currency)
+    return _ISO_DIGITS.get(currency, get_currency_precision(currency))
 
 
 @dataclass(frozen=True, slots=True)

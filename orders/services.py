@@ -13,13 +13,17 @@ from accounts.models import Restaurant
 from events.actors import Actor
 from events.services import Journal
 from kernel import clock
-from kernel.card_numbers import contains_card_number
 from kernel.errors import ServiceError
 from kernel.modes import Mode
 from kernel.money import MAX_MINOR
+from kernel.texts import check_text
 from orders.models import Channel, Order, OrderLine, OrderStatus, PaymentState
 
 MAX_LINES = 200  # A banquet. More is a mistake in a client.
+MAX_QUANTITY = 10_000
+MAX_CLIENT_REFERENCE = 64  # The column's size. Reference fields are not read for card numbers.
+MAX_CUSTOMER_TEXT = 200
+CUSTOMER_FIELDS = ("name", "phone", "email")
 
 
 class OrderEvent(StrEnum):
@@ -159,23 +163,27 @@ def _check_draft(draft: OrderDraft) -> None:
 def _check_line(place: int, line: LineDraft) -> None:
     if type(line.unit_minor) is not int or type(line.quantity) is not int:
         raise OrderRefused("Amounts and quantities are whole numbers.", field=f"lines[{place}]", code="not_an_integer")
-    if line.quantity < 1 or line.unit_minor < 0 or not line.name.strip():
+    if not 1 <= line.quantity <= MAX_QUANTITY or line.unit_minor < 0 or not line.name.strip():
         raise OrderRefused(
-            "A line needs a name, a quantity of at least 1 and a price that is not negative.",
+            f"A line needs a name, a quantity from 1 to {MAX_QUANTITY} and a price that is not negative.",
             field=f"lines[{place}]",
             code="bad_line",
         )
 
 
 def _check_texts(draft: OrderDraft) -> None:
-    texts = {"table": draft.table, **draft.customer, **{f"lines[{n}]": x.name for n, x in enumerate(draft.lines)}}
-    for name, text in texts.items():
-        if contains_card_number(text):
-            raise OrderRefused(
-                "This looks like a card number. Card numbers belong on the provider's page only.",
-                field=name,
-                code="card_number",
-            )
+    check_text(draft.table, field="table", longest=20, refusal=OrderRefused)
+    for place, line in enumerate(draft.lines):
+        check_text(line.name, field=f"lines[{place}]", longest=120, refusal=OrderRefused)
+    for name, text in draft.customer.items():
+        if name not in CUSTOMER_FIELDS:
+            known = ", ".join(CUSTOMER_FIELDS)
+            raise OrderRefused(f"A customer has {known}, not {name}.", field=name, code="unknown_field")
+        check_text(text, field=name, longest=MAX_CUSTOMER_TEXT, refusal=OrderRefused)
+    if len(draft.client_reference) > MAX_CLIENT_REFERENCE or "\x00" in draft.client_reference:
+        raise OrderRefused(
+            f"A reference has at most {MAX_CLIENT_REFERENCE} characters.", field="client_reference", code="bad_text"
+        )
 
 
 def _already_placed(draft: OrderDraft, error: IntegrityError) -> Exception:

@@ -17,10 +17,6 @@ class ShiftedClock(SystemSource):
     def monotonic(self) -> float:
         return super().monotonic() + self.offset.total_seconds()
 
-    def sleep(self, seconds: float) -> None:
-        """Whoever waits in the code under test waits in its time, not in ours."""
-        self.advance(seconds=seconds)
-
     def advance(self, **span: float) -> None:
         self.offset += timedelta(**span)
 

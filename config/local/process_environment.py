@@ -11,7 +11,7 @@ from typing import Final
 from cryptography.fernet import Fernet
 
 from config.local.servers import Servers
-from config.local.state import make_folder, read_private, write_private
+from config.local.state import CannotStart, make_folder, read_private, write_private
 
 _KEY_BYTES: Final = 32
 
@@ -28,6 +28,11 @@ def local_secrets(state: Path) -> dict[str, str]:
         "SANDBOX_API_KEY": secrets.token_urlsafe(_KEY_BYTES),
         "SANDBOX_WEBHOOK_SECRET": secrets.token_urlsafe(_KEY_BYTES),
     }
+    if not known and (state / "ports.json").exists():
+        raise CannotStart(
+            f"The data in {state} was encrypted with keys that are gone. Put {path} back from a backup; "
+            "or remove that folder, and begin anew without its data."
+        )
     if not made.keys() <= known.keys():
         write_private(path, made | known)
     return made | known

@@ -240,10 +240,20 @@ def _answers(port: int) -> bool:
         connection.close()
 
 
+# Who may open the console; the others are for programs and for what is built on Steward.
+CONSOLE_ROLES = ("admin", "finance")
+
+
 def summary(record: RunRecord, *, state: Path) -> str:
     """What the person at the terminal wants to know now."""
     folder = state.relative_to(PROJECT) if state.is_relative_to(PROJECT) else state
-    logins = [f"{login['username']} / {login['password']}  ({login['role']})" for login in record.logins]
+    elsewhere = "" if state == PROJECT / "var" else f"STATE_DIR={folder} "
+    manage = f"{elsewhere}.venv/bin/python manage.py"
+    logins = [
+        f"{login['username']} / {login['password']}  ({login['role']})"
+        for login in record.logins
+        if login["role"] in CONSOLE_ROLES
+    ]
     rows = [
         ("Web", [record.addresses["web"]]),
         ("Admin", [record.addresses["admin"]]),
@@ -251,8 +261,8 @@ def summary(record: RunRecord, *, state: Path) -> str:
         ("Sign in as", logins),
         ("API keys", [f"in {folder / 'run.json'}"] if record.api_keys else []),
         ("Logs", [f"{folder / 'log'}/*.log"]),
-        ("Commands", [".venv/bin/python manage.py …, in a second terminal"]),
-        ("Take a payment", [f".venv/bin/python manage.py pay {order}" for order in record.open_orders[:1]]),
+        ("Commands", [f"{manage} …, in a second terminal"]),
+        ("Take a payment", [f"{manage} pay {order}" for order in record.open_orders[:1]]),
         ("Stop", ["Ctrl-C"]),
     ]
     lines = [_row(title if not place else "", text) for title, texts in rows for place, text in enumerate(texts)]

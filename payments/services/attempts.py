@@ -14,7 +14,7 @@ from events.services import Journal
 from kernel import clock
 from kernel.crashpoints import CrashPoint, crashpoint
 from kernel.money import Money
-from payments.gateways.contract import ChargeRequest
+from payments.gateways.contract import ChargeRequest, ErrorCode
 from payments.gateways.waits import backoff_seconds
 from payments.models import Attempt, AttemptStatus, NextAction, Payment, PaymentStatus, ProviderAccount
 from payments.services import routing, timing
@@ -49,6 +49,8 @@ def begin_attempt(*, payment_id: UUID, lease_token: UUID | None = None, actor: A
             return None
         journal = Journal(actor)
         sending = begin_locked(bill=bill, payment=payment, candidates=candidates, journal=journal)
+        if sending is None:
+            payment.claims = 0  # Its worker came back: there was just nothing to send.
         payment.save()
         if sending:
             sending.attempt.save(force_insert=True)
@@ -201,7 +203,9 @@ def _to_send_again(bill: Bill, payment: Payment) -> Attempt | None:
 
 
 def _may_be_sent_again(attempt: Attempt) -> bool:
-    return attempt.status == AttemptStatus.NOT_SENT and attempt.sends < timing.MAX_SENDS
+    """What a provider refused as invalid it would refuse again."""
+    refused = attempt.error_code == ErrorCode.REQUEST_REFUSED
+    return attempt.status == AttemptStatus.NOT_SENT and not refused and attempt.sends < timing.MAX_SENDS
 
 
 def _key_is_spent(attempt: Attempt) -> bool:
@@ -215,6 +219,7 @@ def _do_not_send_again(payment: Payment, attempt: Attempt, journal: Journal) -> 
         payment.plan(NextAction.LOOK_UP, timing.next_look_up(attempt.look_ups, attempt.doubt_since))
     else:
         _give_up(payment, FailureCode.NOT_DUE, journal)
+    payment.claims = 0
     payment.save()
     journal.write()
 

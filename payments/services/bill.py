@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from django.db.models import QuerySet
+
 from orders.models import Order, OrderStatus, PaymentState
 from payments.models import Attempt, Capture, Payment
+from payments.services.refusals import PaymentRefused
 
 
 @dataclass(slots=True)
@@ -77,12 +80,19 @@ def lock_bill(order: Order) -> Bill:
 
 
 def lock_bill_of_order(order_id: UUID) -> Bill:
-    return lock_bill(Order.objects.select_for_update().get(pk=order_id))
+    return lock_bill(_locked(Order.objects.select_for_update().filter(pk=order_id), "order"))
 
 
 def lock_bill_of_payment(payment_id: UUID) -> Bill:
     """Which order a payment belongs to never changes, so that it may be read before the lock."""
-    return lock_bill(Order.objects.select_for_update(of=("self",)).get(payments=payment_id))
+    return lock_bill(_locked(Order.objects.select_for_update(of=("self",)).filter(payments=payment_id), "payment"))
+
+
+def _locked(orders: QuerySet[Order], wanted: str) -> Order:
+    order = orders.first()
+    if order is None:
+        raise PaymentRefused(f"There is no such {wanted}.", field=wanted, code="not_found")
+    return order
 
 
 def lock_bill_of_attempt(attempt_id: UUID) -> Bill:

@@ -11,7 +11,7 @@ from payments.services.bill import lock_bill
 from payments.services.facts import RefundEvent
 from payments.services.payments import withdraw_locked
 from payments.services.providers import facts_of
-from payments.services.refund_requests import reserve_refund
+from payments.services.refund_requests import reserve_refund, tip_left_of
 
 
 def on_order_cancelled(event: Event, actor: Actor) -> None:
@@ -24,8 +24,8 @@ def on_order_cancelled(event: Event, actor: Actor) -> None:
         if attempt.capture == Capture.KEPT and attempt.refundable_minor > 0:
             refund = reserve_refund(
                 attempt=attempt,
-                amount_minor=attempt.refundable_minor,
-                tip_minor=0,
+                amount_minor=attempt.refundable_minor - (tip := tip_left_of(attempt)),
+                tip_minor=tip,
                 origin=RefundOrigin.PERSON,
                 reason="The order was cancelled.",
                 journal=journal,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kernel import clock
 from kernel.money import Money
-from payments.models import AttemptStatus, Capture, NextAction, PaymentStatus, Refund, RefundOrigin
+from payments.models import AttemptStatus, Capture, NextAction, PaymentStatus, RefundOrigin
 from payments.services.facts import PaymentEvent
 from payments.services.refund_requests import reserve_refund
 from payments.services.settling import Settling
@@ -61,11 +61,13 @@ def complete_payment(s: Settling) -> None:
     s.release_other_attempts()
 
 
-def return_surplus(s: Settling) -> Refund:
-    """It was never ours: no four eyes, one refund, one case."""
+def return_surplus(s: Settling) -> None:
+    """It was never ours: no four eyes, one refund, one case. What the provider gave back already is not sent twice."""
+    if s.attempt.refundable_minor <= 0:
+        return
     refund = reserve_refund(
         attempt=s.attempt,
-        amount_minor=s.attempt.captured_minor,
+        amount_minor=s.attempt.refundable_minor,
         tip_minor=0,
         origin=RefundOrigin.SURPLUS,
         reason="Captured although it was not due.",
@@ -79,7 +81,6 @@ def return_surplus(s: Settling) -> Refund:
         amount_minor=s.attempt.captured_minor,
         currency=s.attempt.captured_currency,
     )
-    return refund
 
 
 def _is_due(s: Settling) -> bool:

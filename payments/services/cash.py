@@ -12,6 +12,7 @@ from events.actors import Actor
 from events.services import Journal
 from kernel import clock
 from kernel.money import MAX_MINOR, Money
+from kernel.texts import check_reason
 from payments.models import Attempt, AttemptStatus, Method, Payment, PaymentStatus, Refund, RefundStatus
 from payments.services import routing
 from payments.services.attempts import begin_locked
@@ -61,8 +62,7 @@ def take_cash_against_doubt(*, payment_id: UUID, person: User, reason: str, take
         doubtful = bill.live_attempt_of(payment)
         if doubtful is None or doubtful.status != AttemptStatus.UNKNOWN or doubtful.mismatch:
             raise CashRefused(f"Payment {payment.reference} is not in doubt.", code="not_in_doubt")
-        if not reason.strip():
-            raise CashRefused("Say why cash was taken.", field="reason", code="no_reason")
+        check_reason(reason, refusal=CashRefused)
         journal = Journal(Actor.user(person))
         _release(doubtful, payment, reason, journal)
         attempt = _cash_attempt(bill, payment, candidates, journal)

@@ -9,6 +9,7 @@ from django.db import transaction
 from accounts.models import User
 from kernel import clock
 from kernel.modes import Mode
+from kernel.texts import check_reason
 from payments.gateways.breaker import BreakerState
 from payments.gateways.guard import Operation
 from payments.models import BreakerOverride
@@ -24,7 +25,7 @@ WORDS: dict[str, BreakerState | None] = {
 }
 # Longer than a day is no longer an incident: disable the account instead.
 LONGEST = timedelta(days=1)
-MIN_REASON = 3  # "ok" is no reason.
+MAX_REASON = 300  # The column's size.
 
 
 def force_circuit(
@@ -47,7 +48,8 @@ def force_circuit(
             state=state.value if state else "",
             reason=reason,
             actor_id=str(person.pk),
-            expires_at=clock.now() + lasts,
+            # What takes a word back has to outlast every word that it takes back.
+            expires_at=clock.now() + (lasts if state else LONGEST),
         )
 
 
@@ -58,7 +60,6 @@ def _check(provider: str, state: BreakerState | None, person: User, reason: str,
         raise CircuitRefused("A circuit is forced open or closed; half-open is found out.", field="state")
     if not timedelta() < lasts <= LONGEST:
         raise CircuitRefused("An override lasts up to a day.", field="lasts", code="too_long")
-    if len(reason.strip()) < MIN_REASON:
-        raise CircuitRefused("Say in a few words why.", field="reason", code="no_reason")
+    check_reason(reason, refusal=CircuitRefused, longest=MAX_REASON)
     if not (person.is_active and person.is_staff):
         raise CircuitRefused("Only operators force a circuit.", code="not_an_operator")

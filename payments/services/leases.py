@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db import models, transaction
+from django.db import connection, models, transaction
 from django.db.models import F, Q
 
 from kernel import clock
@@ -51,13 +51,14 @@ def _claim_machines(model: type[Payment] | type[Refund], limit: int) -> list[Cla
     now = clock.now()
     free = Q(lease_until__isnull=True) | Q(lease_until__lte=now)
     with transaction.atomic():
+        _one_claimer_at_a_time(model)
         busy, full = _busy(model)
         rows: list[Any] = list(
             model._default_manager.select_for_update(skip_locked=True, of=("self",))
             .filter(free, next_action_at__lte=now)
-            .exclude(full)
+            .exclude(account__in=full)
             .order_by("next_action_at")
-            .values("id", "next_action", "claims", "account__provider", "account__mode", "account__concurrency")[:limit]
+            .values("id", "next_action", "claims", "account", "account__concurrency")[:limit]
         )
         claims = _lease(model, _within_caps(rows, busy))
     if claims:
@@ -65,31 +66,33 @@ def _claim_machines(model: type[Payment] | type[Refund], limit: int) -> list[Cla
     return claims
 
 
-Busy = Counter[tuple[str, str]]
+def _one_claimer_at_a_time(model: type[Payment] | type[Refund]) -> None:
+    """For some milliseconds: two that count at once would both see room below a cap. No money rests on it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"claim {model._meta.db_table}"])
 
 
-def _busy(model: type[Payment] | type[Refund]) -> tuple[Busy, Q]:
-    """How many leases each provider carries over all workers, and which carry all they may."""
-    leased = (
+Busy = Counter[UUID]
+
+
+def _busy(model: type[Payment] | type[Refund]) -> tuple[Busy, list[UUID]]:
+    """How many leases each account carries over all workers, and which carry all they may."""
+    rows = list(
         model._default_manager.filter(lease_until__gt=clock.now(), next_action_at__isnull=False, account__isnull=False)
-        .values_list("account__provider", "account__mode")
-        .annotate(count=models.Count("id"), cap=models.Max("account__concurrency"))
+        .values_list("account", "account__concurrency")
+        .annotate(count=models.Count("id"))
     )
-    rows = list(leased)
-    full = Q(pk__in=[])
-    for provider, mode, count, cap in rows:
-        if count >= cap:
-            full |= Q(account__provider=provider, account__mode=mode)
-    return Counter({(provider, mode): count for provider, mode, count, _ in rows}), full
+    full = [account for account, cap, count in rows if count >= cap]
+    return Counter({account: count for account, _, count in rows}), full
 
 
 def _within_caps(rows: Sequence[dict[str, Any]], busy: Busy) -> list[dict[str, Any]]:
-    """A provider that recovers is not trampled: the leases at it count against its cap."""
+    """A provider that recovers is not trampled: the leases at an account count against its cap."""
     chosen = []
     for row in rows:
-        provider = (row["account__provider"], row["account__mode"])
-        if row["account__provider"] is None or busy[provider] < row["account__concurrency"]:
-            busy[provider] += 1
+        account = row["account"]
+        if account is None or busy[account] < row["account__concurrency"]:
+            busy[account] += 1
             chosen.append(row)
     return chosen
 

@@ -12,6 +12,7 @@ from events.actors import Actor
 from events.services import Journal
 from kernel import clock
 from kernel.money import Money
+from kernel.texts import check_reason
 from payments.models import (
     Attempt,
     AttemptStatus,
@@ -34,7 +35,6 @@ from payments.services.settlement import settle_locked
 from payments.services.settling import Settling
 
 MAY_DECIDE = (Role.FINANCE, Role.ADMIN)
-MIN_REASON = 3  # "ok" is no reason.
 
 
 class MismatchChoice(StrEnum):
@@ -46,7 +46,7 @@ class MismatchChoice(StrEnum):
 def resolve_mismatch(*, payment_id: UUID, choice: MismatchChoice, person: User, reason: str) -> Payment:
     """Another amount was captured than asked: keep it, give it all back, or give back what was too much."""
     with transaction.atomic():
-        settling = _settling(payment_id, person, reason)
+        settling = _settling(payment_id, person, reason, Finding.SUCCEEDED)
         attempt = settling.attempt
         if not attempt.mismatch:
             raise PaymentRefused("No amount is waiting for a decision here.", code="no_mismatch")
@@ -60,11 +60,11 @@ def resolve_mismatch(*, payment_id: UUID, choice: MismatchChoice, person: User, 
 def record_not_charged(*, payment_id: UUID, person: User, reason: str) -> Payment:
     """A named human has seen at the provider that nothing was charged. That is evidence, and it has a name."""
     with transaction.atomic():
-        settling = _settling(payment_id, person, reason)
+        settling = _settling(payment_id, person, reason, Finding.NOT_CHARGED)
         if settling.attempt.mismatch:
             raise PaymentRefused("Money was captured here: decide about its amount instead.", code="captured")
-        if settling.attempt.status == AttemptStatus.SENT:
-            raise PaymentRefused("It is being sent right now. Wait until its lease is over.", code="being_sent")
+        if settling.attempt.status == AttemptStatus.SENT or settling.payment.is_leased:
+            raise PaymentRefused("Somebody is asking the provider right now. Wait half a minute.", code="being_sent")
         settle_locked(
             bill=settling.bill, attempt_id=settling.attempt.pk, evidence=settling.evidence, actor=Actor.user(person)
         )
@@ -102,7 +102,7 @@ def _take_up(refund: Refund) -> None:
     refund.save()
 
 
-def _settling(payment_id: UUID, person: User, reason: str) -> Settling:
+def _settling(payment_id: UUID, person: User, reason: str, finding: Finding) -> Settling:
     bill = lock_bill_of_payment(payment_id)
     payment = bill.payment(payment_id)
     _check_person(payment, person, reason)
@@ -113,7 +113,7 @@ def _settling(payment_id: UUID, person: User, reason: str) -> Settling:
         bill=bill,
         payment=payment,
         attempt=attempt,
-        evidence=Evidence(source=Source.OPERATOR, finding=Finding.NOT_CHARGED, message=reason),
+        evidence=Evidence(source=Source.OPERATOR, finding=finding, message=reason),
         facts=facts_of(attempt.account),
         journal=Journal(Actor.user(person)),
         now=clock.now(),
@@ -126,8 +126,7 @@ def _check_person(payment: Payment, person: User, reason: str) -> None:
     )
     if not allowed.exists():
         raise PaymentRefused("Only finance staff of this restaurant may decide this.", code="not_finance_here")
-    if len(reason.strip()) < MIN_REASON:
-        raise PaymentRefused("Say in a few words why.", field="reason", code="no_reason")
+    check_reason(reason, refusal=PaymentRefused)
 
 
 def _check_choice(s: Settling, choice: MismatchChoice) -> None:
@@ -158,9 +157,13 @@ def _apply_choice(s: Settling, choice: MismatchChoice, reason: str) -> None:
 
 
 def _give_back_difference(s: Settling, attempt: Attempt, reason: str) -> None:
+    """Less what the provider gave back meanwhile by itself."""
+    difference = attempt.refundable_minor - s.expected.minor
+    if difference <= 0:
+        return
     reserve_refund(
         attempt=attempt,
-        amount_minor=attempt.captured_minor - s.expected.minor,
+        amount_minor=difference,
         tip_minor=0,
         origin=RefundOrigin.PERSON,
         reason=reason,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,6 +16,7 @@ from events.services import Journal
 from kernel import clock
 from kernel.crashpoints import CrashPoint, crashpoint
 from kernel.money import MAX_MINOR
+from kernel.texts import check_text
 from orders.models import Order
 from payments.models import AttemptStatus, Method, NextAction, Payment, PaymentStatus
 from payments.services import routing, timing
@@ -193,6 +195,7 @@ def _accept(draft: PaymentDraft, actor: Actor, start: Start) -> tuple[Payment, S
 
 def _new_payment(bill: Bill, draft: PaymentDraft, candidates: list[routing.Candidate]) -> Payment:
     order = bill.order
+    _check_texts(draft)
     amount = bill.free_minor if draft.amount_minor is None else draft.amount_minor
     _check_amounts(bill, draft, amount)
     _check_method(order, draft, amount, candidates)
@@ -216,6 +219,19 @@ def _new_payment(bill: Bill, draft: PaymentDraft, candidates: list[routing.Candi
     )
     payment.plan(NextAction.BEGIN, now)
     return payment
+
+
+def _check_texts(draft: PaymentDraft) -> None:
+    """A token is a provider's word for a card; whoever sends the card itself is stopped here (I18)."""
+    check_text(draft.instrument, field="instrument", longest=MAX_INSTRUMENT, refusal=PaymentRefused)
+    check_text(json.dumps(dict(draft.metadata)), field="metadata", longest=MAX_METADATA, refusal=PaymentRefused)
+    if len(draft.return_url) > MAX_RETURN_URL:
+        raise PaymentRefused("This address is too long.", field="return_url", code="bad_text")
+
+
+MAX_INSTRUMENT = 500  # The longest token of a provider is half of it.
+MAX_METADATA = 8_000  # Somebody else's notes, not somebody else's database.
+MAX_RETURN_URL = 500
 
 
 def _check_amounts(bill: Bill, draft: PaymentDraft, amount: int) -> None:

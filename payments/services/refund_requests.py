@@ -5,18 +5,18 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Sum
 
 from events.actors import Actor
 from events.services import Journal
 from kernel import clock
-from kernel.card_numbers import contains_card_number
-from payments.models import Attempt, Capture, NextAction, Payment, Refund, RefundOrigin
+from kernel.texts import check_reason
+from payments.models import Attempt, Capture, NextAction, Payment, Refund, RefundOrigin, RefundStatus
+from payments.models.refund import RESERVING
 from payments.services.bill import Bill, lock_bill_of_payment
 from payments.services.facts import RefundEvent
 from payments.services.providers import facts_of
 from payments.services.refusals import RefundRefused
-
-MIN_REASON = 3  # "ok" is no reason; "cold" is.
 
 
 def request_refund(
@@ -32,9 +32,11 @@ def request_refund(
     with transaction.atomic():
         bill = lock_bill_of_payment(payment_id)
         attempt = refundable_attempt(bill, bill.payment(payment_id))
+        tip_left = tip_left_of(attempt)
         if amount_minor is None:
-            amount_minor, tip_minor = _everything_left(attempt)
-        _check(attempt, amount_minor, tip_minor, reason)
+            amount_minor, tip_minor = attempt.refundable_minor - tip_left, tip_left
+        check_reason(reason, refusal=RefundRefused)
+        _check(attempt, amount_minor, tip_minor, tip_left)
         journal = Journal(actor)
         refund = reserve_refund(
             attempt=attempt,
@@ -101,13 +103,16 @@ def refundable_attempt(bill: Bill, payment: Payment) -> Attempt:
     raise RefundRefused(f"Payment {payment.reference} holds no money that could be refunded.", code="nothing_to_refund")
 
 
-def _everything_left(attempt: Attempt) -> tuple[int, int]:
-    """The tip goes back last: what is left of it is whatever the share cannot explain."""
-    tip = min(attempt.tip_minor, attempt.refundable_minor)
-    return attempt.refundable_minor - tip, tip
+def tip_left_of(attempt: Attempt) -> int:
+    """What no refund gave back of the tip: share and tip are two columns, and each goes back once."""
+    if not attempt.refunded_minor and not attempt.refunding_minor:
+        return attempt.tip_minor
+    returned = Refund.objects.filter(attempt=attempt, status__in=[*RESERVING, RefundStatus.COMPLETED])
+    tips: int = returned.aggregate(sum=Sum("tip_minor"))["sum"] or 0
+    return max(0, min(attempt.tip_minor - tips, attempt.refundable_minor))
 
 
-def _check(attempt: Attempt, amount_minor: int, tip_minor: int, reason: str) -> None:
+def _check(attempt: Attempt, amount_minor: int, tip_minor: int, tip_left: int) -> None:
     if type(amount_minor) is not int or type(tip_minor) is not int or amount_minor < 0 or tip_minor < 0:
         raise RefundRefused("Amounts are whole numbers that are not negative.", field="amount", code="bad_amount")
     if amount_minor + tip_minor == 0:
@@ -119,7 +124,9 @@ def _check(attempt: Attempt, amount_minor: int, tip_minor: int, reason: str) -> 
             field="amount",
             code="more_than_left",
         )
-    if len(reason.strip()) < MIN_REASON:
-        raise RefundRefused("A refund needs a reason that a colleague understands.", field="reason", code="no_reason")
-    if contains_card_number(reason):
-        raise RefundRefused("This looks like a card number. Leave it out.", field="reason", code="card_number")
+    if tip_minor > tip_left or amount_minor > attempt.refundable_minor - tip_left:
+        raise RefundRefused(
+            f"Of the tip {tip_left} is left to refund, of the share {attempt.refundable_minor - tip_left}.",
+            field="tip" if tip_minor > tip_left else "amount",
+            code="more_than_left",
+        )

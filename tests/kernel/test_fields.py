@@ -66,7 +66,7 @@ def test_equal_texts_are_stored_differently(restaurant: Restaurant) -> None:
     assert in_the_table(first, "customer_phone_hash") == in_the_table(second, "customer_phone_hash")
 
 
-@pytest.mark.parametrize("text", ["x", "नमस्ते", "a" * 10_000, "line\nline", "'; DROP TABLE orders_order; --"])
+@pytest.mark.parametrize("text", ["x", "नमस्ते", "a" * 200, "line\nline", "'; DROP TABLE orders_order; --"])
 def test_any_text_comes_back_as_it_went_in(restaurant: Restaurant, text: str) -> None:
     order_for(restaurant, name=text)
 
