@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import shlex
 import sys
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -247,7 +248,7 @@ CONSOLE_ROLES = ("admin", "finance")
 def summary(record: RunRecord, *, state: Path) -> str:
     """What the person at the terminal wants to know now."""
     folder = state.relative_to(PROJECT) if state.is_relative_to(PROJECT) else state
-    elsewhere = "" if state == PROJECT / "var" else f"STATE_DIR={folder} "
+    elsewhere = "" if state == PROJECT / "var" else f"STATE_DIR={shlex.quote(str(folder))} "
     manage = f"{elsewhere}.venv/bin/python manage.py"
     logins = [
         f"{login['username']} / {login['password']}  ({login['role']})"
