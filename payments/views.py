@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
+from events.actors import Actor, ActorKind
 from payments.selectors import account_at
 from payments.services.notices import apply_notice, receive_notice
 from payments.services.refusals import NoticeRefused
@@ -33,7 +34,12 @@ def receive_webhook(request: HttpRequest, provider: str, account_id: UUID) -> Ht
     except NoticeRefused as refused:
         return JsonResponse({"detail": refused.sentence}, status=400)
     try:
-        apply_notice(notice_id=received.notice_id)
+        apply_notice(notice_id=received.notice_id, actor=_provider(request))
     except Exception:
         logger.exception("notice_not_applied")
     return JsonResponse({"stored": True, "repeated": not received.is_new})
+
+
+def _provider(request: HttpRequest) -> Actor:
+    """With the request's id, so that a step in the history leads to its line in the log."""
+    return Actor(kind=ActorKind.PROVIDER, request_id=request.headers.get("X-Request-Id", ""))

@@ -12,7 +12,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import F
 
-from events.actors import PROVIDER
+from events.actors import PROVIDER, Actor
 from events.services import Journal
 from kernel import clock
 from kernel.crashpoints import CrashPoint, crashpoint
@@ -67,7 +67,7 @@ def receive_notice(*, account: ProviderAccount, headers: Mapping[str, str], body
     return Received(notice_id=stored.pk, is_new=is_new)
 
 
-def apply_notice(*, notice_id: UUID) -> None:
+def apply_notice(*, notice_id: UUID, actor: Actor = PROVIDER) -> None:
     """Settles what it says. It can touch only what belongs to the account that signed it."""
     stored = InboundNotice.objects.select_related("account").get(pk=notice_id)
     if stored.state in {NoticeState.APPLIED, NoticeState.ORPHANED}:
@@ -79,9 +79,9 @@ def apply_notice(*, notice_id: UUID) -> None:
         return
     evidence = from_look_up(notice.result, source=Source.NOTICE)
     if notice.subject == Subject.CHARGE:
-        settle_attempt(attempt_id=subject_id, evidence=evidence, actor=PROVIDER)
+        settle_attempt(attempt_id=subject_id, evidence=evidence, actor=actor)
     else:
-        settle_refund(refund_id=subject_id, evidence=evidence, actor=PROVIDER)
+        settle_refund(refund_id=subject_id, evidence=evidence, actor=actor)
     _finish(notice_id, NoticeState.APPLIED)
 
 

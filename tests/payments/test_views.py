@@ -1,0 +1,121 @@
+"""The webhook's address: what gets in, what it changes, and how it is answered."""
+
+from __future__ import annotations
+
+import pytest
+from django.http import HttpResponse
+from django.test import Client
+
+from accounts.models import Restaurant
+from events.models import Transition
+from failures.models import Case, CaseKind
+from payments.gateways.contract import Gateway
+from payments.models import InboundNotice, NoticeState, Payment, PaymentStatus, ProviderAccount
+from payments.services import providers, timing
+from payments.services.sweeps import sweep_notices
+from payments.views import MAX_NOTICE_BYTES
+from sandbox.inprocess import InProcess
+from sandbox.notices import Webhook
+from tests.factories import RestaurantFactory, order_of, paid, routed
+from tests.sandbox.running import gateway_in, in_process
+from tests.time_machine import ShiftedClock
+
+
+@pytest.fixture
+def sandbox(monkeypatch: pytest.MonkeyPatch) -> InProcess:
+    """Provider A, inside this process: its webhooks wait to be delivered by hand."""
+    sandbox = in_process(notify_url="http://testserver/")
+    gateway: Gateway = gateway_in(sandbox)
+    provider = providers.Provider(facts=gateway.facts, build=lambda facts, credentials: gateway)
+    monkeypatch.setitem(providers.PROVIDERS, "a", provider)
+    return sandbox
+
+
+@pytest.fixture
+def restaurant(transactional_db: None, sandbox: InProcess) -> Restaurant:
+    restaurant = RestaurantFactory.create()
+    routed(restaurant, "a")
+    return restaurant
+
+
+def deliver(webhook: Webhook, *, body: bytes | None = None, provider: str = "a") -> HttpResponse:
+    account = ProviderAccount.objects.get()
+    headers = dict(webhook.headers)
+    content_type = headers.pop("content-type")
+    return Client().post(  # type: ignore[return-value]  # The test client's own response class.
+        f"/webhooks/{provider}/{account.pk}",
+        data=webhook.body if body is None else body,
+        content_type=content_type,
+        headers={**headers, "X-Request-Id": "webhook-test-1"},
+    )
+
+
+def in_doubt(restaurant: Restaurant, sandbox: InProcess) -> Webhook:
+    payment = paid(order_of(restaurant), instrument="sim_5xx_after_effect")
+    assert payment.in_doubt
+    (webhook,) = sandbox.take_webhooks()
+    return webhook
+
+
+def test_a_signed_notice_settles_once_however_often_it_comes(restaurant: Restaurant, sandbox: InProcess) -> None:
+    webhook = in_doubt(restaurant, sandbox)
+
+    answers = [deliver(webhook) for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert Payment.objects.get().status == PaymentStatus.COMPLETED
+    notice = InboundNotice.objects.get()
+    assert (notice.state, notice.repeats) == (NoticeState.APPLIED, 2)
+    assert "x-sandbox-signature" in notice.headers.lower()
+    assert Transition.objects.get(subject_kind="attempt", to_status="succeeded").request_id == "webhook-test-1"
+
+
+@pytest.mark.parametrize("change", [b" ", b"\n", b"0"])
+def test_a_changed_body_changes_nothing(restaurant: Restaurant, sandbox: InProcess, change: bytes) -> None:
+    webhook = in_doubt(restaurant, sandbox)
+
+    answer = deliver(webhook, body=webhook.body + change)
+
+    assert answer.status_code == 400
+    assert InboundNotice.objects.count() == 0
+    assert Payment.objects.get().in_doubt
+
+
+def test_a_notice_ahead_of_us_is_parked_and_applied_later_or_shown_to_a_human(
+    restaurant: Restaurant, sandbox: InProcess, time: ShiftedClock
+) -> None:
+    webhook = in_doubt(restaurant, sandbox)
+    body = webhook.body
+    payment = Payment.objects.get()
+    stranger = body.replace(str(payment.attempts.get().pk).encode(), b"01a1fc6a-c8db-7c25-b938-f5b6a1f94ae2")
+    webhook.body = stranger.replace(b'"id": "ch_', b'"id": "ch_x')
+
+    assert deliver(webhook).status_code == 200
+    assert InboundNotice.objects.get().state == NoticeState.PARKED
+    time.advance(seconds=timing.NOTICE_PARKING.total_seconds() + 600)
+    sweep_notices(width=1)
+
+    assert InboundNotice.objects.get().state == NoticeState.ORPHANED
+    assert Case.objects.get().kind == CaseKind.ORPHAN_NOTICE
+    assert Payment.objects.get().in_doubt
+
+
+def test_other_ways_in_are_refused(restaurant: Restaurant, sandbox: InProcess) -> None:
+    webhook = in_doubt(restaurant, sandbox)
+    account = ProviderAccount.objects.get()
+    address = f"/webhooks/a/{account.pk}"
+
+    assert Client().get(address).status_code == 405
+    assert deliver(webhook, provider="b").status_code == 404
+    assert deliver(webhook, body=b"x" * (MAX_NOTICE_BYTES + 1)).status_code == 413
+    assert Client().post(address, data=b"{}", content_type="application/json").status_code == 400
+    assert InboundNotice.objects.count() == 0
+
+
+def test_a_disabled_account_still_hears_what_it_charged(restaurant: Restaurant, sandbox: InProcess) -> None:
+    webhook = in_doubt(restaurant, sandbox)
+    ProviderAccount.objects.update(enabled=False)
+
+    assert deliver(webhook).status_code == 200
+
+    assert Payment.objects.get().status == PaymentStatus.COMPLETED
