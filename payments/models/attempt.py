@@ -107,7 +107,7 @@ class Attempt(models.Model):
     mismatch = models.BooleanField(default=False)
     refunded_minor = models.BigIntegerField(default=0)
     refunding_minor = models.BigIntegerField(default=0)
-    reopened_minor = models.BigIntegerField(default=0, help_text="Given back so that the order is payable again.")
+    reopened_minor = models.BigIntegerField(default=0, help_text="Owed to the guest, or given back: it pays no bill.")
     cash_given_minor = models.BigIntegerField(null=True)
     watch_at = models.DateTimeField(null=True, help_text="When a closed attempt is asked about again.")
     watch_until = models.DateTimeField(null=True)

@@ -125,6 +125,11 @@ class Refund(Leased):
         """The provider refused, finally: the reservation is freed and a case is open."""
         self._finish()
 
+    @transition(field=status, source=RefundStatus.FAILED, target=RefundStatus.COMPLETED)
+    def complete_late(self) -> None:
+        """It went back although we were told that it would not."""
+        self._finish()
+
     @transition(field=status, source=RefundStatus.COMPLETED, target=RefundStatus.FAILED)
     def bounce(self) -> None:
         """The provider took its word back days later."""

@@ -20,7 +20,7 @@ from payments.services.bill import Bill, lock_bill_of_payment
 from payments.services.evidence import Evidence, Finding, Source
 from payments.services.facts import PaymentEvent
 from payments.services.providers import candidates_for_payment, facts_of
-from payments.services.refund_requests import request_refund
+from payments.services.refund_requests import refundable_attempt, request_refund
 from payments.services.refunds import complete_cash_refund
 from payments.services.refusals import CashRefused
 from payments.services.settlement import settle_locked
@@ -78,9 +78,10 @@ def take_cash_against_doubt(*, payment_id: UUID, person: User, reason: str, take
 def record_cash_refund(*, payment_id: UUID, person: User, reason: str, amount_minor: int | None = None) -> Payment:
     """Money that a named person hands back across the table: asked for and done in one step."""
     with transaction.atomic():
-        payment = lock_bill_of_payment(payment_id).payment(payment_id)
+        bill = lock_bill_of_payment(payment_id)
+        payment = bill.payment(payment_id)
         _check_waiter(payment, person)
-        if payment.method != Method.CASH:
+        if not facts_of(refundable_attempt(bill, payment).account).is_manual:
             raise CashRefused(f"Payment {payment.reference} was not paid in cash.", code="not_cash")
         actor = Actor.user(person)
         refund = request_refund(payment_id=payment_id, amount_minor=amount_minor, reason=reason, actor=actor)
@@ -91,6 +92,8 @@ def record_cash_refund(*, payment_id: UUID, person: User, reason: str, amount_mi
 def hand_over_refund(*, refund_id: UUID, person: User) -> Refund:
     """A cash refund that was waiting for somebody to hand it back, such as that of a cancelled order."""
     with transaction.atomic():
+        payment_id = Refund.objects.values_list("payment_id", flat=True).get(pk=refund_id)
+        lock_bill_of_payment(payment_id)
         refund = Refund.objects.select_related("payment", "account").get(pk=refund_id)
         _check_waiter(refund.payment, person)
         if not facts_of(refund.account).is_manual or refund.status != RefundStatus.REQUESTED:

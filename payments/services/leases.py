@@ -57,6 +57,7 @@ def _claim_machines(model: type[Payment] | type[Refund], limit: int) -> list[Cla
             model._default_manager.select_for_update(skip_locked=True, of=("self",))
             .filter(free, next_action_at__lte=now)
             .exclude(account__in=full)
+            .exclude(account__concurrency=0)
             .order_by("next_action_at")
             .values("id", "next_action", "claims", "account", "account__concurrency")[:limit]
         )

@@ -36,10 +36,10 @@ def look_up_attempt(*, attempt: Attempt, actor: Actor = SYSTEM) -> Settled:
     return settle_attempt(attempt_id=attempt.pk, evidence=evidence, actor=actor)
 
 
-def close_payment(*, payment_id: UUID, actor: Actor = SYSTEM) -> None:
+def close_payment(*, payment_id: UUID, lease_token: UUID, actor: Actor = SYSTEM) -> None:
     """Withdrawn or out of time: the provider closes it, or a look-up says what became of it."""
     attempt = _live_attempt(payment_id)
-    if attempt is None or attempt.status == AttemptStatus.SENT:
+    if attempt is None or attempt.status == AttemptStatus.SENT or not attempt.payment.is_held_by(lease_token):
         return
     close_attempt(attempt=attempt, actor=actor)
 

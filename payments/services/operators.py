@@ -157,7 +157,8 @@ def _apply_choice(s: Settling, choice: MismatchChoice, reason: str) -> None:
 
 
 def _give_back_difference(s: Settling, attempt: Attempt, reason: str) -> None:
-    """Less what the provider gave back meanwhile by itself."""
+    """Less what the provider gave back meanwhile by itself. The excess is the guest's, also if its refund fails."""
+    attempt.reopened_minor = attempt.captured_minor - s.expected.minor
     difference = attempt.refundable_minor - s.expected.minor
     if difference <= 0:
         return

@@ -150,7 +150,8 @@ def expire_payment(*, payment_id: UUID, actor: Actor = SYSTEM) -> Payment:
     with transaction.atomic():
         bill = lock_bill_of_payment(payment_id)
         payment = bill.payment(payment_id)
-        if payment.status != PaymentStatus.PENDING or clock.now() < payment.hold_until:
+        started = payment.next_action != NextAction.EXPIRE
+        if payment.status != PaymentStatus.PENDING or started or clock.now() < payment.hold_until:
             return payment
         journal = Journal(actor)
         fail_locked(payment=payment, code=FailureCode.EXPIRED, journal=journal, reason="The hold of this share ended.")

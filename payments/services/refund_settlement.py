@@ -20,7 +20,7 @@ from payments.gateways.waits import backoff_seconds
 from payments.models import Attempt, NextAction, Payment, Refund, RefundStatus
 from payments.services import timing
 from payments.services.bill import Bill, lock_bill_of_payment
-from payments.services.evidence import Evidence, Finding, contradicting
+from payments.services.evidence import Evidence, Finding, Source, contradicting
 from payments.services.facts import PaymentEvent, RefundEvent
 from payments.services.providers import facts_of
 
@@ -108,15 +108,23 @@ def _succeeded(s: SettlingRefund) -> None:
     refund, attempt = s.refund, s.attempt
     wrong = s.evidence.money != Money(refund.total_minor, refund.currency)
     if refund.status == RefundStatus.COMPLETED and not wrong:
+        refund.plan(NextAction.NONE)
         return
-    if wrong or refund.status == RefundStatus.FAILED:
+    if wrong or (refund.status == RefundStatus.FAILED and attempt.refundable_minor < refund.total_minor):
         _contradicted(s)
         return
-    s.free_reservation()
+    if refund.status == RefundStatus.FAILED:
+        # We had been told no, and the money moved all the same: counted before anybody refunds it again.
+        _contradicted(s)
+        step = refund.complete_late
+    else:
+        s.free_reservation()
+        step = refund.complete
     attempt.refunded_minor += refund.total_minor
     if refund.reopens_order:
-        attempt.reopened_minor += refund.amount_minor
-    s.move(refund.complete, reason="The money went back.")
+        most = attempt.captured_minor - attempt.tip_minor
+        attempt.reopened_minor = min(most, attempt.reopened_minor + refund.amount_minor)
+    s.move(step, reason="The money went back.")
     s.happened(RefundEvent.COMPLETED)
     s.happened(PaymentEvent.REFUNDED, full=attempt.refundable_minor == 0)
 
@@ -130,9 +138,15 @@ def _pending(s: SettlingRefund) -> None:
 def _declined(s: SettlingRefund) -> None:
     """Final, unless it comes after a success: then the provider took its word back."""
     refund = s.refund
+    if refund.status == RefundStatus.COMPLETED and s.evidence.source == Source.NOTICE:
+        # A message may be stale or out of order: nobody gives money back a second time on its word alone.
+        refund.plan(NextAction.LOOK_UP, clock.now())
+        return
     if refund.status == RefundStatus.COMPLETED:
-        # Where it had made the order payable again it stays so: the bill may be paid anew by now.
         s.attempt.refunded_minor -= refund.total_minor
+        if refund.reopens_order and s.bill.due_minor >= refund.amount_minor:
+            # Nobody has paid the bill anew: the money that we hold again pays for it.
+            s.attempt.reopened_minor -= refund.amount_minor
         s.move(refund.bounce, reason="The provider took its word back.")
     elif refund.status in OPEN:
         s.free_reservation()
@@ -195,7 +209,8 @@ def _contradicted(s: SettlingRefund) -> None:
 
 def _plan_look_up(s: SettlingRefund) -> None:
     refund = s.refund
-    if refund.status == RefundStatus.PROCESSING:
+    asked_about = refund.status == RefundStatus.COMPLETED and refund.next_action == NextAction.LOOK_UP
+    if refund.status == RefundStatus.PROCESSING or asked_about:
         refund.look_ups += 1
         refund.plan(NextAction.LOOK_UP, timing.next_look_up(refund.look_ups - 1, refund.doubt_since))
 

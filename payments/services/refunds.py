@@ -26,7 +26,7 @@ _SENDS = (NextAction.BEGIN, NextAction.RESEND)
 def send_refund(*, refund_id: UUID, lease_token: UUID | None = None) -> None:
     """Phase one commits the send, phase two calls, phase three settles."""
     refund = _begin(refund_id, lease_token)
-    if refund is None or refund.lease_token is None:
+    if refund is None or refund.lease_token is None or refund.lease_until is None:
         return
     gateway = gateway_for(refund.account)
     request = RefundRequest(
@@ -34,7 +34,8 @@ def send_refund(*, refund_id: UUID, lease_token: UUID | None = None) -> None:
         money=Money(refund.total_minor, refund.currency),
         charge_key=str(refund.attempt_id),
         charge_reference=refund.attempt.provider_reference,
-        send_before=timing.send_before(clock.now()),
+        # From the lease that was committed, not from now: whoever was paused in between sends nothing.
+        send_before=timing.send_before(refund.lease_until - timing.lease()),
     )
     leave_database()
     result = gateway.refund(request)
@@ -45,7 +46,7 @@ def send_refund(*, refund_id: UUID, lease_token: UUID | None = None) -> None:
 
 def look_up_refund(*, refund_id: UUID) -> None:
     refund = Refund.objects.select_related("account", "attempt").get(pk=refund_id)
-    if refund.status != RefundStatus.PROCESSING:
+    if refund.status not in {RefundStatus.PROCESSING, RefundStatus.COMPLETED}:
         return
     gateway = gateway_for(refund.account)
     request = LookUpRequest(

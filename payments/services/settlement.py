@@ -53,8 +53,10 @@ def settle_locked(*, bill: Bill, attempt_id: UUID, evidence: Evidence, actor: Ac
     """For a caller that holds the bill's locks and has more to do in the same transaction."""
     attempt = bill.attempt(attempt_id)
     payment = bill.payment(attempt.payment_id)
-    if evidence.lease_token is not None and not payment.is_held_by(evidence.lease_token):
-        # A sender that lost its lease may not commit: whoever holds the payment now finds out by asking.
+    lost = evidence.lease_token is not None and not payment.is_held_by(evidence.lease_token)
+    if lost and evidence.finding != Finding.SUCCEEDED:
+        # A sender that lost its lease frees and plans nothing: whoever holds the payment now finds out by asking.
+        # That money moved is news whoever brings it: it can only be kept or given back.
         return Settled(payment=payment, attempt=attempt, fenced=True)
     settling = Settling(
         bill=bill,
@@ -132,6 +134,8 @@ def _pending(s: Settling) -> None:
 def _declined(s: Settling) -> None:
     if s.attempt.mismatch:
         _contradicted(s, "The provider captured another amount and now says declined.")
+    elif s.attempt.status == AttemptStatus.SENT and s.somebody_is_asking:
+        return  # Its sender is about to hear it from the provider itself.
     elif s.attempt.is_live:
         closings.close(s, s.attempt.decline, reason="The provider said no.")
     elif s.attempt.capture:

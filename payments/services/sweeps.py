@@ -59,7 +59,7 @@ SWEEPS = (sweep_payments, sweep_refunds, sweep_watches, sweep_notices)
 
 def act_on_payment(claim: Claim) -> None:
     if claim.claims > timing.MAX_CLAIMS:
-        quarantine_payment(payment_id=claim.id)
+        quarantine_payment(payment_id=claim.id, lease_token=claim.token)
     elif claim.action == NextAction.BEGIN:
         run_payment(payment_id=claim.id, lease_token=claim.token)
     elif claim.action == NextAction.RESEND:
@@ -69,7 +69,7 @@ def act_on_payment(claim: Claim) -> None:
     elif claim.action == NextAction.LOOK_UP:
         look_up_payment(payment_id=claim.id)
     elif claim.action == NextAction.CANCEL:
-        close_payment(payment_id=claim.id)
+        close_payment(payment_id=claim.id, lease_token=claim.token)
     elif claim.action == NextAction.EXPIRE:
         expire_payment(payment_id=claim.id)
 
@@ -83,10 +83,12 @@ def act_on_refund(claim: Claim) -> None:
         send_refund(refund_id=claim.id, lease_token=claim.token)
 
 
-def quarantine_payment(*, payment_id: UUID) -> None:
+def quarantine_payment(*, payment_id: UUID, lease_token: UUID | None = None) -> None:
     """It killed or broke its workers again and again. A human looks; the others go on."""
     with transaction.atomic():
         payment = lock_bill_of_payment(payment_id).payment(payment_id)
+        if not payment.may_be_taken_by(lease_token):
+            return
         payment.plan(NextAction.NONE)
         journal = Journal(SYSTEM)
         journal.happened(PaymentEvent.QUARANTINED, payment, claims=payment.claims)

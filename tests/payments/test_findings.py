@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
+from django.db import connection
 
 from accounts.models import Restaurant, Role
 from events.actors import GUEST
-from failures.models import WAITING, Case
+from failures.models import WAITING, Case, CaseKind
+from kernel import clock, crashpoints
+from kernel.crashpoints import CrashPoint
 from kernel.modes import Mode
 from kernel.money import Money
 from payments.gateways.breaker import BreakerState
-from payments.gateways.contract import ErrorCode, Outcome, RefundFact
+from payments.gateways.contract import Answer, ChargeRequest, ErrorCode, LookUpResult, Outcome, RefundFact, Result
 from payments.gateways.guard import Operation
-from payments.models import Attempt, NextAction, Payment, PaymentStatus, ProviderAccount, Refund
+from payments.models import Attempt, NextAction, Payment, PaymentStatus, ProviderAccount, Refund, RefundStatus
 from payments.services.attempts import resend_attempt
 from payments.services.circuit_overrides import force_circuit
 from payments.services.evidence import Evidence, Finding, Source
@@ -179,3 +183,121 @@ def test_what_does_not_exist_is_refused_by_name(restaurant: Restaurant) -> None:
         request_refund(payment_id=nobody, reason="cold", actor=GUEST)  # type: ignore[arg-type]  # As a client would.
 
     assert refused.value.code == "not_found"
+
+
+def test_a_refund_worker_that_was_paused_past_its_lease_sends_nothing(
+    restaurant: Restaurant, provider_a: ScriptedGateway, time: ShiftedClock
+) -> None:
+    request_refund(payment_id=paid(order_of(restaurant)).pk, reason="cold food", actor=GUEST)
+    previous = crashpoints.install(
+        lambda point: time.advance(seconds=60) if point == CrashPoint.REFUND_AFTER_COMMIT else None
+    )
+    try:
+        sweep_refunds(width=1)
+    finally:
+        crashpoints.install(previous)
+
+    assert provider_a.count("refund") == 0
+    assert Refund.objects.get().status == RefundStatus.PROCESSING
+
+
+def test_a_stale_no_about_a_refund_leads_to_no_second_one(restaurant: Restaurant, provider_a: ScriptedGateway) -> None:
+    payment = paid(order_of(restaurant))
+    refund = request_refund(payment_id=payment.pk, reason="cold food", actor=GUEST)
+    sweep_refunds(width=1)
+    no = Evidence(source=Source.NOTICE, finding=Finding.DECLINED)
+    provider_a.look_ups.append(LookUpResult(answer=Answer.SUCCEEDED, money=Money(84_000, INR)))
+
+    settle_refund(refund_id=refund.pk, evidence=no)
+    sweep_refunds(width=1)
+
+    refund = Refund.objects.get()
+    assert (refund.status, refund.next_action) == (RefundStatus.COMPLETED, NextAction.NONE)
+    with pytest.raises(RefundRefused):
+        request_refund(payment_id=payment.pk, reason="cold food", actor=GUEST)
+    assert provider_a.count("refund") == 1
+
+
+def test_a_refund_that_moved_after_all_is_counted_before_anybody_refunds_again(
+    restaurant: Restaurant, provider_a: ScriptedGateway
+) -> None:
+    payment = paid(order_of(restaurant))
+    provider_a.refunds.append(outcome(Outcome.DECLINED, ErrorCode.REFUND_REFUSED))
+    refund = request_refund(payment_id=payment.pk, reason="cold food", actor=GUEST)
+    sweep_refunds(width=1)
+    assert Refund.objects.get().status == RefundStatus.FAILED
+
+    moved = Evidence(source=Source.NOTICE, finding=Finding.SUCCEEDED, money=Money(84_000, INR))
+    settle_refund(refund_id=refund.pk, evidence=moved)
+
+    assert Attempt.objects.get().refunded_minor == 84_000
+    with pytest.raises(RefundRefused):
+        request_refund(payment_id=payment.pk, reason="cold food", actor=GUEST)
+    assert Case.objects.filter(kind=CaseKind.CONTRADICTION).count() == 1
+
+
+def test_a_refused_refund_of_a_difference_settles(restaurant: Restaurant, provider_a: ScriptedGateway) -> None:
+    provider_a.charges.append(succeeded(Money(90_000, INR)))
+    payment = paid(order_of(restaurant))
+    resolve_mismatch(
+        payment_id=payment.pk,
+        choice=MismatchChoice.REFUND_DIFFERENCE,
+        person=staff(restaurant, Role.FINANCE),
+        reason="too much",
+    )
+    provider_a.refunds.append(outcome(Outcome.DECLINED, ErrorCode.REFUND_REFUSED))
+
+    sweep_refunds(width=1)
+
+    assert Refund.objects.get().status == RefundStatus.FAILED
+    assert Attempt.objects.get().refundable_minor == 90_000
+    assert Case.objects.filter(kind=CaseKind.REFUND_FAILED).count() == 1
+
+
+def test_a_bounced_refund_can_be_made_again(restaurant: Restaurant, provider_a: ScriptedGateway) -> None:
+    payment = paid(order_of(restaurant))
+    refund = request_refund(payment_id=payment.pk, reason="cold food", actor=GUEST, reopens_order=True)
+    sweep_refunds(width=1)
+    no = Evidence(source=Source.LOOK_UP, finding=Finding.DECLINED)
+    settle_refund(refund_id=refund.pk, evidence=no)
+
+    again = request_refund(payment_id=payment.pk, reason="cold food", actor=GUEST, reopens_order=True)
+    sweep_refunds(width=1)
+
+    assert Refund.objects.get(pk=again.pk).status == RefundStatus.COMPLETED
+    attempt = Attempt.objects.get()
+    assert (attempt.refunded_minor, attempt.reopened_minor) == (84_000, 84_000)
+
+
+def test_a_no_by_message_while_the_charge_is_under_way_starts_no_second_charge(
+    restaurant: Restaurant,
+    provider_a: ScriptedGateway,
+    provider_b: ScriptedGateway,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def charge(request: ChargeRequest) -> Result:
+        no = Evidence(source=Source.NOTICE, finding=Finding.DECLINED, code=ErrorCode.PROVIDER_ERROR)
+        settle_attempt(attempt_id=UUID(request.key), evidence=no)
+        connection.close()
+        return succeeded(request.money)
+
+    monkeypatch.setattr(provider_a, "charge", charge)
+
+    payment = paid(order_of(restaurant))
+
+    assert payment.status == PaymentStatus.COMPLETED
+    assert provider_b.count("charge") == 0
+
+
+def test_money_is_news_even_from_a_sender_that_lost_its_lease(
+    restaurant: Restaurant, provider_a: ScriptedGateway
+) -> None:
+    provider_a.charges.append(outcome(Outcome.UNKNOWN, ErrorCode.TIMED_OUT))
+    paid(order_of(restaurant))
+    late = Evidence(
+        source=Source.CHARGE, finding=Finding.SUCCEEDED, money=Money(84_000, INR), lease_token=clock.new_id()
+    )
+
+    settled = settle_attempt(attempt_id=Attempt.objects.get().pk, evidence=late)
+
+    assert (settled.fenced, settled.payment.status) == (False, PaymentStatus.COMPLETED)
