@@ -8,9 +8,7 @@ from events.services import Journal
 from orders.services import lock_order
 from payments.models import Capture, RefundOrigin
 from payments.services.bill import lock_bill
-from payments.services.facts import RefundEvent
 from payments.services.payments import withdraw_locked
-from payments.services.providers import facts_of
 from payments.services.refund_requests import reserve_refund, tip_left_of
 
 
@@ -22,7 +20,7 @@ def on_order_cancelled(event: Event, actor: Actor) -> None:
         withdraw_locked(bill=bill, payment=payment, journal=journal)
     for attempt in bill.attempts:
         if attempt.capture == Capture.KEPT and attempt.refundable_minor > 0:
-            refund = reserve_refund(
+            reserve_refund(
                 attempt=attempt,
                 amount_minor=attempt.refundable_minor - (tip := tip_left_of(attempt)),
                 tip_minor=tip,
@@ -31,8 +29,6 @@ def on_order_cancelled(event: Event, actor: Actor) -> None:
                 journal=journal,
             )
             attempt.save(update_fields=["refunding_minor"])
-            if facts_of(attempt.account).is_manual:
-                journal.happened(RefundEvent.HAND_OVER_NEEDED, attempt.payment, refund=str(refund.pk))
     for payment in bill.payments:
         payment.save()
     journal.write()

@@ -84,7 +84,9 @@ def record_cash_refund(*, payment_id: UUID, person: User, reason: str, amount_mi
         if not facts_of(refundable_attempt(bill, payment).account).is_manual:
             raise CashRefused(f"Payment {payment.reference} was not paid in cash.", code="not_cash")
         actor = Actor.user(person)
-        refund = request_refund(payment_id=payment_id, amount_minor=amount_minor, reason=reason, actor=actor)
+        refund = request_refund(
+            payment_id=payment_id, amount_minor=amount_minor, reason=reason, actor=actor, is_handed_over=True
+        )
         complete_cash_refund(refund_id=refund.pk, actor=actor)
     return payment
 

@@ -68,7 +68,9 @@ def _failure_code(s: Settling) -> str:
 
 def tell_overdue_doubt(s: Settling) -> None:
     """Once per doubt: the asking goes on, and a human knows."""
-    since = s.attempt.doubt_since
+    attempt = s.attempt
+    # A guest's time that is over counts as well, where the provider neither closes nor answers.
+    since = attempt.expires_at if attempt.status == AttemptStatus.PENDING else attempt.doubt_since
     if since is None or clock.now() < since + timing.DOUBT_BOUND or not s.tell_once("overdue doubt"):
         return
     s.journal.happened(PaymentEvent.DOUBT_OVERDUE, s.payment, attempt=str(s.attempt.pk), since=since.isoformat())

@@ -27,6 +27,7 @@ def request_refund(
     reason: str,
     actor: Actor,
     reopens_order: bool = False,
+    is_handed_over: bool = False,
 ) -> Refund:
     """Full when no amount is given. The sweep or the caller sends it; the reservation stands at once."""
     with transaction.atomic():
@@ -46,6 +47,7 @@ def request_refund(
             reason=reason,
             journal=journal,
             reopens_order=reopens_order,
+            is_handed_over=is_handed_over,
         )
         attempt.save(update_fields=["refunding_minor"])
         attempt.payment.save(update_fields=["version"])
@@ -62,6 +64,7 @@ def reserve_refund(
     reason: str,
     journal: Journal,
     reopens_order: bool = False,
+    is_handed_over: bool = False,
 ) -> Refund:
     """For a locked attempt; the caller saves attempt and payment and writes the journal."""
     payment = attempt.payment
@@ -79,7 +82,8 @@ def reserve_refund(
         reopens_order=reopens_order,
         requested_by=journal.actor.id,
     )
-    if not facts_of(attempt.account).is_manual:
+    by_hand = facts_of(attempt.account).is_manual
+    if not by_hand:
         refund.plan(NextAction.BEGIN, clock.now())
     attempt.refunding_minor += refund.total_minor
     refund.save(force_insert=True)
@@ -93,6 +97,9 @@ def reserve_refund(
         currency=refund.currency,
         origin=origin.value,
     )
+    if by_hand and not is_handed_over:
+        # No clock hands over cash: somebody has to be told.
+        journal.happened(RefundEvent.HAND_OVER_NEEDED, payment, refund=str(refund.pk))
     return refund
 
 

@@ -91,7 +91,7 @@ def _succeeded(s: Settling) -> None:
     attempt, money = s.attempt, s.evidence.money
     if money is None or money.minor <= 0:
         _contradicted(s, "The provider says that the money moved, but not how much.")
-    elif attempt.capture in {Capture.KEPT, Capture.SURPLUS}:
+    elif attempt.capture in {Capture.KEPT, Capture.SURPLUS} or attempt.mismatch:
         _captured_again(s, money)
     elif money == s.expected:
         captures.capture(s, money)
@@ -102,7 +102,7 @@ def _succeeded(s: Settling) -> None:
 
 
 def _captured_again(s: Settling, money: Money) -> None:
-    """The same news once more is silence; other news about the same money is a contradiction."""
+    """The same news once more is silence; other news about the same money is a contradiction, never a new truth."""
     attempt = s.attempt
     if (attempt.captured_minor, attempt.captured_currency) != (money.minor, money.currency):
         _contradicted(s, "The provider now names another amount for money that is settled.")
@@ -217,7 +217,7 @@ def _plan_look_up(s: Settling) -> None:
     attempt = s.attempt
     if not attempt.is_live:
         return
-    if attempt.status == AttemptStatus.UNKNOWN and not attempt.mismatch:
+    if not attempt.mismatch:
         closings.tell_overdue_doubt(s)
     if not s.owns_the_clock or s.somebody_is_asking:
         return

@@ -17,10 +17,21 @@ from kernel.crashpoints import CrashPoint
 from kernel.modes import Mode
 from kernel.money import Money
 from payments.gateways.breaker import BreakerState
-from payments.gateways.contract import Answer, ChargeRequest, ErrorCode, LookUpResult, Outcome, RefundFact, Result
+from payments.gateways.contract import (
+    Answer,
+    CancelAnswer,
+    CancelResult,
+    ChargeRequest,
+    ErrorCode,
+    LookUpResult,
+    Outcome,
+    RefundFact,
+    Result,
+)
 from payments.gateways.guard import Operation
 from payments.models import Attempt, NextAction, Payment, PaymentStatus, ProviderAccount, Refund, RefundStatus
 from payments.services.attempts import resend_attempt
+from payments.services.cash import CashTaken, confirm_cash, record_cash_refund
 from payments.services.circuit_overrides import force_circuit
 from payments.services.evidence import Evidence, Finding, Source
 from payments.services.operators import MismatchChoice, record_not_charged, resolve_mismatch
@@ -301,3 +312,47 @@ def test_money_is_news_even_from_a_sender_that_lost_its_lease(
     settled = settle_attempt(attempt_id=Attempt.objects.get().pk, evidence=late)
 
     assert (settled.fenced, settled.payment.status) == (False, PaymentStatus.COMPLETED)
+
+
+def test_another_amount_than_the_undecided_one_is_shown_and_changes_nothing(
+    restaurant: Restaurant, provider_a: ScriptedGateway
+) -> None:
+    provider_a.charges.append(succeeded(Money(90_000, INR)))
+    paid(order_of(restaurant))
+    attempt = Attempt.objects.get()
+
+    for amount in (84_000, 50_000):
+        news = Evidence(source=Source.NOTICE, finding=Finding.SUCCEEDED, money=Money(amount, INR))
+        settle_attempt(attempt_id=attempt.pk, evidence=news)
+
+    attempt = Attempt.objects.get()
+    assert (attempt.captured_minor, attempt.mismatch) == (90_000, True)
+    assert set(Case.objects.values_list("kind", flat=True)) == {"amount_mismatch", "contradiction"}
+
+
+def test_a_guest_whose_time_is_over_at_a_silent_provider_has_a_case(
+    restaurant: Restaurant, provider_a: ScriptedGateway, time: ShiftedClock
+) -> None:
+    provider_a.charges.append(outcome(Outcome.PENDING))
+    provider_a.cancels.extend([CancelResult(answer=CancelAnswer.NO_ANSWER)] * 50)
+    paid(order_of(restaurant))
+
+    for _ in range(30):
+        due = Payment.objects.get().next_action_at
+        assert due is not None
+        time.jump_to(due)
+        sweep_payments(width=1)
+
+    assert Payment.objects.get().status == PaymentStatus.PROCESSING
+    assert Case.objects.get().kind == CaseKind.IN_DOUBT
+
+
+def test_a_cash_refund_that_was_only_asked_for_has_a_case(restaurant: Restaurant) -> None:
+    payment = paid(order_of(restaurant), method="cash")
+    waiter = staff(restaurant, Role.WAITER)
+    confirm_cash(payment_id=payment.pk, waiter=waiter, taken=CashTaken(amount_minor=84_000))
+
+    request_refund(payment_id=payment.pk, amount_minor=1_000, reason="cold food", actor=GUEST)
+    record_cash_refund(payment_id=payment.pk, person=waiter, reason="cold food", amount_minor=2_000)
+
+    assert [case.kind for case in Case.objects.all()] == [CaseKind.CASH_REFUND]
