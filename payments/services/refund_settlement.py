@@ -132,7 +132,7 @@ def _succeeded(s: SettlingRefund) -> None:
 def _pending(s: SettlingRefund) -> None:
     if s.refund.status == RefundStatus.PROCESSING:
         s.refund.in_doubt = False
-        _plan_look_up(s)
+    _plan_look_up(s)
 
 
 def _declined(s: SettlingRefund) -> None:
@@ -180,6 +180,7 @@ def _not_found(s: SettlingRefund) -> None:
     """Believed late and twice, as with a charge; then the same key again, within its lifetime."""
     refund, now = s.refund, clock.now()
     if refund.status != RefundStatus.PROCESSING:
+        _plan_look_up(s)
         return
     visible = refund.invisible_until is not None and now >= refund.invisible_until
     refund.not_found_count += 1 if visible else 0

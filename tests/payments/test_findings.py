@@ -356,3 +356,21 @@ def test_a_cash_refund_that_was_only_asked_for_has_a_case(restaurant: Restaurant
     record_cash_refund(payment_id=payment.pk, person=waiter, reason="cold food", amount_minor=2_000)
 
     assert [case.kind for case in Case.objects.all()] == [CaseKind.CASH_REFUND]
+
+
+@pytest.mark.parametrize("answer", [Answer.NOT_FOUND, Answer.PENDING, Answer.NO_ANSWER])
+def test_asking_about_a_completed_refund_keeps_to_the_schedule(
+    restaurant: Restaurant, provider_a: ScriptedGateway, answer: Answer
+) -> None:
+    refund = request_refund(payment_id=paid(order_of(restaurant)).pk, reason="cold food", actor=GUEST)
+    sweep_refunds(width=1)
+    settle_refund(refund_id=refund.pk, evidence=Evidence(source=Source.NOTICE, finding=Finding.DECLINED))
+    provider_a.look_ups.append(LookUpResult(answer=answer, code=ErrorCode.RATE_LIMITED))
+
+    sweep_refunds(width=1)
+
+    refund = Refund.objects.get()
+    assert (refund.status, refund.next_action) == (RefundStatus.COMPLETED, NextAction.LOOK_UP)
+    assert refund.next_action_at is not None
+    assert refund.next_action_at > clock.now()
+    assert not refund.is_leased
