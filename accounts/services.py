@@ -1,11 +1,13 @@
-"""Writers of accounts: API keys are made here and nowhere else."""
+"""Accounts: API keys are made here and nowhere else, and who works where is asked here."""
 
 from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Collection
+from uuid import UUID
 
-from accounts.models import ApiKey, Restaurant
+from accounts.models import ApiKey, Membership, Restaurant, Role, User
 from kernel.errors import ServiceError
 from kernel.modes import Mode
 
@@ -16,6 +18,12 @@ class KeyRefused(ServiceError):
 
 KEY_BYTES = 32  # 256 bits: a fast hash is enough for a secret that nobody can guess.
 PREFIX_LENGTH = 12
+
+
+def works_as(person: User, roles: Collection[Role], *, restaurant_id: UUID) -> bool:
+    """Asked anew for each decision, under its lock: a role may have been taken away since the page was drawn."""
+    memberships = Membership.objects.filter(user=person, user__is_active=True, role__in=roles)
+    return memberships.filter(restaurant=restaurant_id).exists()
 
 
 def hash_api_key(key: str) -> str:

@@ -68,6 +68,9 @@ STEWARD_REQUEST_BUDGET_SECONDS: int = environment.read(
 STEWARD_LEASE_SECONDS: int = environment.read(
     "STEWARD_LEASE_SECONDS", read.positive_whole_number, expected="whole seconds above 0", default=30
 )
+STEWARD_PROVIDER_CONCURRENCY: int = environment.read(
+    "STEWARD_PROVIDER_CONCURRENCY", read.positive_whole_number, expected="whole number above 0", default=16
+)
 STEWARD_SWEEP_SECONDS: int = environment.read(
     "STEWARD_SWEEP_SECONDS", read.positive_whole_number, expected="whole seconds above 0", default=3
 )

@@ -91,17 +91,20 @@ INVARIANTS: list[Invariant] = [
     ),
     Invariant(
         id="I3",
-        sentence="A surplus has exactly one refund of its own, and a case.",
+        sentence="A surplus has exactly one refund of its own, or a case says that it failed, and always a case.",
         question="""
-            SELECT a.id, 'refunds: ' || (SELECT COUNT(*) FROM payments_refund r
-                                          WHERE r.attempt_id = a.id AND r.origin = 'surplus')
+            SELECT a.id, 'refunds: ' || r.alive || ', failed: ' || r.failed
               FROM payments_attempt a
+              JOIN LATERAL (SELECT COUNT(*) FILTER (WHERE status <> 'failed') AS alive,
+                                   COUNT(*) FILTER (WHERE status = 'failed') AS failed
+                              FROM payments_refund WHERE attempt_id = a.id AND origin = 'surplus') r ON TRUE
              WHERE a.capture = 'surplus'
                AND NOT (a.refunded_minor = a.captured_minor AND EXISTS (
                         SELECT 1 FROM payments_refund r WHERE r.attempt_id = a.id AND r.origin = 'provider'))
-               AND ((SELECT COUNT(*) FROM payments_refund r WHERE r.attempt_id = a.id AND r.origin = 'surplus') <> 1
+               AND (r.alive > 1 OR r.alive + r.failed = 0
                     OR NOT EXISTS (SELECT 1 FROM failures_case c
-                                    WHERE c.payment_id = a.payment_id AND c.kind = 'surplus'))""",
+                                    WHERE c.subject_id = a.id AND c.kind = 'surplus'
+                                      AND (r.alive = 1 OR c.status = ANY(%(waiting)s))))""",
     ),
     Invariant(
         id="I4",
@@ -137,6 +140,17 @@ INVARIANTS: list[Invariant] = [
                AND (p.next_action_at IS NULL
                     OR GREATEST(p.next_action_at, COALESCE(p.lease_until, p.next_action_at))
                        < %(now)s::timestamptz - %(overdue)s::interval)
+               AND NOT EXISTS (SELECT 1 FROM failures_case c
+                                WHERE c.payment_id = p.id AND c.status = ANY(%(waiting)s))""",
+    ),
+    Invariant(
+        id="I10",
+        sentence="An attempt that may still hold money after its payment ended is being watched, or has an open case.",
+        question="""
+            SELECT a.id, a.status || ' while its payment is ' || p.status
+              FROM payments_attempt a JOIN payments_payment p ON p.id = a.payment_id
+             WHERE a.status = ANY(%(live)s) AND p.status IN ('completed', 'failed')
+               AND (a.watch_at IS NULL OR a.watch_at < %(now)s::timestamptz - %(overdue)s::interval)
                AND NOT EXISTS (SELECT 1 FROM failures_case c
                                 WHERE c.payment_id = p.id AND c.status = ANY(%(waiting)s))""",
     ),
@@ -191,7 +205,8 @@ INVARIANTS: list[Invariant] = [
         question="""
             SELECT n.id, 'notice is ' || n.state FROM payments_inboundnotice n
              WHERE (n.state IN ('stored', 'parked') AND n.next_action_at IS NULL)
-                OR (n.state = 'orphaned' AND NOT EXISTS (SELECT 1 FROM failures_case c WHERE c.subject_id = n.id))""",
+                OR (n.state IN ('orphaned', 'quarantined')
+                    AND NOT EXISTS (SELECT 1 FROM failures_case c WHERE c.subject_id = n.id))""",
     ),
     Invariant(
         id="I17",

@@ -7,8 +7,10 @@ from enum import StrEnum
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q
 
-from accounts.models import Membership, Role, User
+from accounts.models import Role, User
+from accounts.services import works_as
 from events.actors import Actor
 from events.models import Event
 from events.services import Journal
@@ -34,7 +36,7 @@ class CaseRefused(ServiceError):
 # Which event needs a human.
 OPENS: dict[StrEnum, CaseKind] = {
     PaymentEvent.EXHAUSTED: CaseKind.EXHAUSTED,
-    PaymentEvent.DOUBT_OVERDUE: CaseKind.IN_DOUBT,
+    PaymentEvent.DOUBT_PROLONGED: CaseKind.IN_DOUBT,
     PaymentEvent.AMOUNT_MISMATCHED: CaseKind.AMOUNT_MISMATCH,
     PaymentEvent.COMPLETED_LATE: CaseKind.LATE_SUCCESS,
     PaymentEvent.SURPLUS_CAPTURED: CaseKind.SURPLUS,
@@ -42,20 +44,29 @@ OPENS: dict[StrEnum, CaseKind] = {
     PaymentEvent.QUARANTINED: CaseKind.QUARANTINED,
     PaymentEvent.CREDENTIALS_REFUSED: CaseKind.CREDENTIALS,
     PaymentEvent.NOTICE_ORPHANED: CaseKind.ORPHAN_NOTICE,
+    PaymentEvent.NOTICE_QUARANTINED: CaseKind.QUARANTINED,
     RefundEvent.FAILED: CaseKind.REFUND_FAILED,
-    RefundEvent.IN_DOUBT_OVERDUE: CaseKind.REFUND_IN_DOUBT,
+    RefundEvent.PROLONGED: CaseKind.REFUND_IN_DOUBT,
     RefundEvent.HAND_OVER_NEEDED: CaseKind.CASH_REFUND,
     RefundEvent.STARTED_BY_PROVIDER: CaseKind.PROVIDER_REFUND,
     RefundEvent.QUARANTINED: CaseKind.QUARANTINED,
 }
 # Which event ends a need by itself: the doubt is over, the surplus went back.
 ENDS: dict[StrEnum, tuple[CaseKind, ...]] = {
-    PaymentEvent.COMPLETED: (CaseKind.IN_DOUBT, CaseKind.EXHAUSTED),
-    PaymentEvent.FAILED: (CaseKind.IN_DOUBT,),
+    PaymentEvent.COMPLETED: (CaseKind.EXHAUSTED,),
+    PaymentEvent.DOUBT_ENDED: (CaseKind.IN_DOUBT,),
     PaymentEvent.RELEASED: (CaseKind.IN_DOUBT,),
     PaymentEvent.TAKEN_UP: (CaseKind.QUARANTINED,),
     PaymentEvent.MISMATCH_RESOLVED: (CaseKind.AMOUNT_MISMATCH,),
-    RefundEvent.COMPLETED: (CaseKind.REFUND_IN_DOUBT, CaseKind.CASH_REFUND),
+    PaymentEvent.NOTICE_TAKEN_UP: (CaseKind.QUARANTINED, CaseKind.ORPHAN_NOTICE),
+    RefundEvent.COMPLETED: (CaseKind.REFUND_IN_DOUBT, CaseKind.REFUND_FAILED, CaseKind.CASH_REFUND),
+    RefundEvent.FAILED: (CaseKind.REFUND_IN_DOUBT, CaseKind.CASH_REFUND),
+}
+# Whose case it is, where it is not the payment's: two refunds are two worries, one account is one.
+SUBJECTS: dict[StrEnum, str] = {
+    **dict.fromkeys(RefundEvent, "refund"),
+    PaymentEvent.SURPLUS_CAPTURED: "attempt",
+    PaymentEvent.CREDENTIALS_REFUSED: "account",
 }
 
 
@@ -81,8 +92,7 @@ def open_case(event: Event, actor: Actor) -> None:
 def end_cases(event: Event, actor: Actor) -> None:
     """The reason for these cases is gone; the same transaction that ended it says so."""
     waiting = Case.objects.select_for_update().filter(kind__in=_ended_kinds(event), status__in=WAITING)
-    whose = {"subject_id": _subject_id(event)} if event.data.get("refund") else {"payment_id": event.stream_id}
-    for case in waiting.filter(**whose).order_by("id"):
+    for case in waiting.filter(_whose(event)).order_by("id"):
         _end(case, case.resolve, f"Ended by itself: {event.type}.", actor)
 
 
@@ -125,8 +135,15 @@ def _new_case(event: Event, kind: CaseKind) -> Case:
 
 
 def _subject_id(event: Event) -> UUID:
-    """The refund that an event is about, or else its stream: two refunds of a payment are two worries."""
-    return UUID(event.data["refund"]) if event.data.get("refund") else event.stream_id
+    named = SUBJECTS.get(_type(event))
+    return UUID(event.data[named]) if named else event.stream_id
+
+
+def _whose(event: Event) -> Q:
+    """A refund ends its own cases and those of the surplus that it gave back, a payment any that it has."""
+    if isinstance(_type(event), RefundEvent):
+        return Q(subject_id__in=[event.data["refund"], event.data["attempt"]])
+    return Q(payment_id=event.stream_id) | Q(subject_id=event.stream_id)
 
 
 def _ended_kinds(event: Event) -> tuple[CaseKind, ...]:
@@ -142,10 +159,7 @@ def _type(event: Event) -> StrEnum:
 
 def _waiting_case(case_id: UUID, person: User) -> Case:
     case = Case.objects.select_for_update().get(pk=case_id)
-    allowed = Membership.objects.filter(
-        user=person, user__is_active=True, restaurant=case.restaurant_id, role__in=MAY_WORK_ON_CASES
-    )
-    if not allowed.exists():
+    if not works_as(person, MAY_WORK_ON_CASES, restaurant_id=case.restaurant_id):
         raise CaseRefused("Only finance staff of this restaurant work on its cases.", code="not_finance_here")
     if not case.is_waiting:
         raise CaseRefused(f"This case is {case.status} already: {case.resolution}", code="already_ended")

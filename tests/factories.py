@@ -12,7 +12,8 @@ from kernel.modes import Mode
 from orders.models import Order
 from orders.services import LineDraft, OrderDraft, place_order
 from payments.models import Method, Payment, ProviderAccount, Route
-from payments.services.payments import PaymentDraft, create_payment, pay
+from payments.services.acceptance import PaymentDraft
+from payments.services.payments import create_payment, pay
 
 
 class RestaurantFactory(factory.django.DjangoModelFactory[Restaurant]):

@@ -21,8 +21,9 @@ from kernel.modes import Mode
 from orders.models import Order, PaymentState
 from orders.services import LineDraft, OrderDraft, fulfil_order, place_order
 from payments.models import Method, Payment, PaymentStatus, ProviderAccount, Route
+from payments.services.acceptance import PaymentDraft
 from payments.services.cash import CashTaken, confirm_cash
-from payments.services.payments import PaymentDraft, pay
+from payments.services.payments import pay
 from payments.services.refund_requests import request_refund
 from payments.services.refunds import send_refund
 

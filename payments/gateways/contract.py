@@ -156,12 +156,14 @@ class LookUpResult:
     reference: str = ""
     money: Money | None = None
     refunds: tuple[RefundFact, ...] = ()
+    retry_after_seconds: int = 0
     raw: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelResult:
     answer: CancelAnswer
+    code: ErrorCode = ErrorCode.NONE
     message: str = ""
     raw: Mapping[str, Any] = field(default_factory=dict)
 

@@ -40,6 +40,8 @@ logger = logging.getLogger(__name__)
 
 # Nobody repairs credentials in half a minute, and a repaired key should not need a button either.
 CREDENTIALS_COOL_DOWN_SECONDS = 300.0
+# A provider that asks for a pause (429 with Retry-After) gets it, but no answer closes a till for longer than this.
+MAX_REST_SECONDS = 300.0
 # The innermost frames say what went wrong; endless recursion must not fill the log.
 MAX_FRAMES = 20
 # From a simulated provider to the total deadline (10 s) and a little beyond, where a deadline was missed.
@@ -107,7 +109,16 @@ def _health_of_look_up(result: LookUpResult) -> Health:
 
 
 def _health_of_cancel(result: CancelResult) -> Health:
-    return Health.FAILING if result.answer is CancelAnswer.NO_ANSWER else Health.WELL
+    if result.answer is CancelAnswer.NO_ANSWER:
+        return _health_by_code(result.code, otherwise=Health.FAILING)
+    return Health.WELL
+
+
+def _asked_rest_seconds(answer: Result | LookUpResult | CancelResult) -> float:
+    """How long this account was asked to leave the provider alone."""
+    if isinstance(answer, CancelResult) or answer.code is not ErrorCode.RATE_LIMITED:
+        return 0.0
+    return float(answer.retry_after_seconds)
 
 
 def _clean_result(result: Result) -> Result:
@@ -198,8 +209,8 @@ _CANCEL = _Verb(
     label=lambda result: result.answer,
     health=_health_of_cancel,
     clean=_clean_cancel,
-    refused=CancelResult(answer=CancelAnswer.NO_ANSWER, message=_CIRCUIT_OPEN),
-    broken=CancelResult(answer=CancelAnswer.NO_ANSWER, message=_BROKEN),
+    refused=CancelResult(answer=CancelAnswer.NO_ANSWER, code=ErrorCode.CIRCUIT_OPEN, message=_CIRCUIT_OPEN),
+    broken=CancelResult(answer=CancelAnswer.NO_ANSWER, code=ErrorCode.UNREADABLE_ANSWER, message=_BROKEN),
 )
 
 Circuits = Mapping[Operation, Breaker]
@@ -209,7 +220,7 @@ OnCall = Callable[[Operation, Result | LookUpResult | CancelResult, float], None
 def circuits(
     board: BreakerBoard, stem: str, *, settings: BreakerSettings | None = None, is_measured: bool = True
 ) -> Circuits:
-    """One breaker for each operation; `stem` is "provider:mode", or that and an account for credentials."""
+    """One breaker for each operation; `stem` is "provider:mode", or that and an account."""
     return {
         operation: board.breaker(f"{stem}:{operation}", settings=settings, is_measured=is_measured)
         for operation in Operation
@@ -225,7 +236,7 @@ class _Admission:
     """The permits that one call holds; none of them where no circuit was asked."""
 
     provider: Permit | None = None
-    credentials: Permit | None = None
+    account: Permit | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,7 +248,7 @@ class GuardedGateway:
     breakers: Circuits = field(default_factory=dict)  # Of the provider. An operation without one is never refused.
     # Of the account, so that one restaurant's revoked key closes no other restaurant's till. Without these,
     # refused credentials trip the provider's own.
-    credentials: Circuits = field(default_factory=dict)
+    account: Circuits = field(default_factory=dict)
     forced: Mapping[Operation, BreakerState] = field(default_factory=dict)  # An operator's word: OPEN or CLOSED.
     on_call: OnCall = _nobody  # Hears of each call that reached the gateway, with its seconds.
 
@@ -279,12 +290,12 @@ class GuardedGateway:
         admission = self._admit(verb.operation)
         if admission is None:
             return self._counted(verb, verb.refused)
-        health = Health.NO_INFORMATION
+        health, rest = Health.NO_INFORMATION, 0.0
         try:
             answer = self._call(verb, send)
-            health = verb.health(answer)
+            health, rest = verb.health(answer), _asked_rest_seconds(answer)
         finally:  # Also when the process is told to stop: a probe that is not given back blocks until its lease ends.
-            self._tell(verb.operation, admission, health)
+            self._tell(verb.operation, admission, health, rest)
         return self._counted(verb, answer)
 
     def _call(self, verb: _Verb[A], send: Callable[[], A]) -> A:
@@ -303,24 +314,27 @@ class GuardedGateway:
     def _admit(self, operation: Operation) -> _Admission | None:
         if operation in self.forced:
             return _Admission() if self.forced[operation] is BreakerState.CLOSED else None
-        credentials, provider = self.credentials.get(operation), self.breakers.get(operation)
-        account_permit = credentials.acquire_cheaply() if credentials else None
+        account, provider = self.account.get(operation), self.breakers.get(operation)
+        account_permit = account.acquire_cheaply() if account else None
         if account_permit is not None and not account_permit.allowed:
             return None
         permit = provider.acquire() if provider else None
         if permit is not None and not permit.allowed:
-            _record(credentials, account_permit, success=None)
+            _record(account, account_permit, success=None)
             return None
-        return _Admission(provider=permit, credentials=account_permit)
+        return _Admission(provider=permit, account=account_permit)
 
-    def _tell(self, operation: Operation, admission: _Admission, health: Health) -> None:
+    def _tell(self, operation: Operation, admission: _Admission, health: Health, rest_seconds: float) -> None:
         """The circuits learn from the answer; the answer learns nothing from the circuits."""
-        provider, credentials = self.breakers.get(operation), self.credentials.get(operation)
+        provider, account = self.breakers.get(operation), self.account.get(operation)
         if health is Health.CREDENTIALS_REFUSED:
-            _trip(*((credentials, admission.credentials) if credentials else (provider, admission.provider)))
+            tripped = (account, admission.account) if account else (provider, admission.provider)
+            _trip(*tripped, CREDENTIALS_COOL_DOWN_SECONDS)
+        elif rest_seconds:
+            _trip(account, admission.account, min(rest_seconds, MAX_REST_SECONDS))
         # What was just tripped ignores these, because the permits belong to its life before.
-        if admission.credentials is not None and admission.credentials.probe:
-            _record(credentials, admission.credentials, success=True if health is Health.WELL else None)
+        if admission.account is not None and admission.account.probe:
+            _record(account, admission.account, success=True if health is Health.WELL else None)
         _record(provider, admission.provider, success=_SUCCESS[health])
 
     def _observe(self, operation: Operation, answer: Result | LookUpResult | CancelResult, seconds: float) -> None:
@@ -348,9 +362,9 @@ def _record(breaker: Breaker | None, permit: Permit | None, *, success: bool | N
         breaker.record(permit, success=success)
 
 
-def _trip(breaker: Breaker | None, permit: Permit | None) -> None:
+def _trip(breaker: Breaker | None, permit: Permit | None, cool_down_seconds: float) -> None:
     if breaker and permit:
-        breaker.trip(cool_down_seconds=CREDENTIALS_COOL_DOWN_SECONDS, permit=permit)
+        breaker.trip(cool_down_seconds=cool_down_seconds, permit=permit)
 
 
 def _log_failure(provider: str, operation: str, error: Exception) -> None:

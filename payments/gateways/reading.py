@@ -73,7 +73,7 @@ def understand(exchange: Exchange, read: Callable[[Mapping[str, Any]], LookUpRes
     """What a complete answer says by a gateway's own reading, or NO_ANSWER with the reason."""
     raw = exchange.body or {}
     if exchange.status != HTTPStatus.OK or exchange.body is None:
-        return replace(failed_look_up(exchange), raw=raw)
+        return replace(failed_look_up(exchange, own_error_format=bool(own_error(exchange)[0])), raw=raw)
     try:
         return read(raw)
     except CONTRADICTIONS:
@@ -97,7 +97,8 @@ def as_result(said: LookUpResult, *, next_step: Mapping[str, str]) -> Result:
 def as_cancel_result(said: LookUpResult) -> CancelResult:
     """What was read in the answer to a cancel: only a charge that ended without money is cancelled."""
     answer = _CANCELLED.get(said.answer, CancelAnswer.NO_ANSWER)
-    return CancelResult(answer=answer, message=said.message, raw=said.raw)
+    code = said.code if answer is CancelAnswer.NO_ANSWER else ErrorCode.NONE
+    return CancelResult(answer=answer, code=code, message=said.message, raw=said.raw)
 
 
 def check_secrets(secrets: tuple[str, ...]) -> None:

@@ -80,7 +80,9 @@ class SimulatedGateway:
         exchange = self._http().send("POST", f"{_path(Subject.CHARGE, request.key)}/cancel", body={})
         said = reading.as_cancel_result(_understand(exchange, Subject.CHARGE, request.key))
         code, message = reading.own_error(exchange)
-        return replace(said, answer=_NOT_CLOSED.get(code, said.answer), message=message or said.message)
+        if code in _NOT_CLOSED:
+            return contract.CancelResult(answer=_NOT_CLOSED[code], message=message, raw=said.raw)
+        return replace(said, message=message or said.message)
 
     def look_up(self, request: contract.LookUpRequest) -> LookUpResult:
         exchange = self._http().send("GET", _path(request.subject, request.key))

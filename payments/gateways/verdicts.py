@@ -31,9 +31,15 @@ def failed_call(exchange: Exchange, *, own_error_format: bool) -> Result:
     return Result(outcome=Outcome.UNKNOWN, code=why_unknown(exchange), message=exchange.message)
 
 
-def failed_look_up(exchange: Exchange) -> LookUpResult:
-    """A look-up that was refused or garbled says nothing about the money."""
-    return LookUpResult(answer=Answer.NO_ANSWER, code=why_unknown(exchange), message=exchange.message)
+def failed_look_up(exchange: Exchange, *, own_error_format: bool) -> LookUpResult:
+    """A look-up that was refused or garbled says nothing about the money, but why it was refused is worth knowing."""
+    refused = _REFUSED_BEFORE_PROCESSING.get(exchange.status) if own_error_format else None
+    return LookUpResult(
+        answer=Answer.NO_ANSWER,
+        code=refused or why_unknown(exchange),
+        message=exchange.message,
+        retry_after_seconds=exchange.retry_after_seconds,
+    )
 
 
 def why_unknown(exchange: Exchange) -> ErrorCode:

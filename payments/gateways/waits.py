@@ -34,8 +34,6 @@ JITTER = 0.1
 QUICK_TRIES = 2
 # Long enough for a connection to be made anew, short enough that a guest does not notice.
 QUICK_WAIT_SECONDS = 0.25
-# With less time than this left a second try could only time out.
-QUICK_LEAST_SECONDS = 1.0
 # For these the provider was not asked or said that it does not want to be: the next look-up's time is the answer.
 _NOT_WORTH_REPEATING = frozenset(
     {ErrorCode.CIRCUIT_OPEN, ErrorCode.RATE_LIMITED, ErrorCode.CREDENTIALS_REFUSED, ErrorCode.REQUEST_REFUSED}
@@ -62,14 +60,14 @@ class WaitAround(wait_base):
         return self._inner(retry_state) * (1 + JITTER * (2 * clock.random() - 1))
 
 
-class StopBefore(stop_base):
-    """Stop when too little would be left of the deadline after the wait. tenacity's own reads another clock."""
+class StopAfter(stop_base):
+    """Stop when the wait would end after this. tenacity's own reads another clock."""
 
-    def __init__(self, deadline: float) -> None:
-        self._deadline = deadline
+    def __init__(self, until: float) -> None:
+        self._until = until
 
     def __call__(self, retry_state: RetryCallState) -> bool:
-        return clock.monotonic() + retry_state.upcoming_sleep + QUICK_LEAST_SECONDS > self._deadline
+        return clock.monotonic() + retry_state.upcoming_sleep > self._until
 
 
 def _chain(*seconds: float) -> wait_base:
@@ -98,14 +96,15 @@ def watch_wait_seconds(look_ups: int, *, jitter: bool = True) -> float:
     return _wait(WaitAround(_WATCH) if jitter else _WATCH, look_ups + 1)
 
 
-def look_up_patiently(look_up: Callable[[], LookUpResult], *, deadline: float) -> LookUpResult:
-    """Ask, and ask once more if there was no answer and time is left. Only look-ups are safe to repeat like this.
+def look_up_patiently(look_up: Callable[[], LookUpResult], *, until: float) -> LookUpResult:
+    """Ask, and ask once more if that failed quickly. Only look-ups are safe to repeat like this.
 
-    `deadline` is monotonic. The last answer is returned whatever it is; nothing is raised for it.
+    `until` is monotonic: no repeat begins after it, because each may take a whole deadline of its own. The last
+    answer is returned whatever it is; nothing is raised for it.
     """
     repeat = Retrying(
         retry=retry_if_result(_is_worth_repeating),
-        stop=stop_after_attempt(QUICK_TRIES) | StopBefore(deadline),
+        stop=stop_after_attempt(QUICK_TRIES) | StopAfter(until),
         wait=WaitAround(wait_fixed(QUICK_WAIT_SECONDS)),
         sleep=clock.sleep,
         # Without these two tenacity wraps the last answer, or an exception, in a RetryError.

@@ -10,8 +10,6 @@ from kernel import clock
 from kernel.fields import EncryptedJSONField
 from kernel.modes import Mode
 
-DEFAULT_CONCURRENCY = 10  # Sweeps at one provider at once: enough to drain, too few to trample a recovery.
-
 
 class ProviderAccount(models.Model):
     """A restaurant's contract with a provider, in one mode."""
@@ -24,7 +22,6 @@ class ProviderAccount(models.Model):
     credentials = EncryptedJSONField(blank=True, default=dict)
     breaker = models.JSONField(default=dict, blank=True, help_text="Thresholds that differ from the defaults.")
     fee_bps = models.PositiveSmallIntegerField(default=0, help_text="Fee in hundredths of a percent.")
-    concurrency = models.PositiveSmallIntegerField(default=DEFAULT_CONCURRENCY)
     enabled = models.BooleanField(default=True)
 
     class Meta:

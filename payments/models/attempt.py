@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pgtrigger
-from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django_fsm import FSMField, transition
 
@@ -13,6 +12,7 @@ from kernel import clock
 from kernel.modes import Mode
 from payments.models.account import ProviderAccount
 from payments.models.payment import Payment
+from payments.models.telling import Telling
 
 
 class AttemptStatus(models.TextChoices):
@@ -71,7 +71,7 @@ _KEPT_WITHIN_ORDER = """
 """
 
 
-class Attempt(models.Model):
+class Attempt(Telling):
     id = models.UUIDField(primary_key=True, default=clock.new_id, editable=False)
     restaurant = models.ForeignKey(Restaurant, on_delete=models.PROTECT, related_name="+")
     mode = models.CharField(max_length=4, choices=Mode.choices)
@@ -97,9 +97,9 @@ class Attempt(models.Model):
     invisible_until = models.DateTimeField(help_text='A look-up\'s "not found" means nothing before this.')
     expires_at = models.DateTimeField(help_text="How long the guest may take to act.")
     not_found_count = models.PositiveSmallIntegerField(default=0)
+    not_found_at = models.DateTimeField(null=True, help_text="When that was counted last.")
     look_ups = models.PositiveSmallIntegerField(default=0)
     doubt_since = models.DateTimeField(null=True)
-    told = ArrayField(models.CharField(max_length=200), default=list, help_text="What a human was told already.")
     latency_ms = models.PositiveIntegerField(null=True)
     captured_minor = models.BigIntegerField(default=0)
     captured_currency = models.CharField(max_length=3, blank=True)
@@ -112,6 +112,7 @@ class Attempt(models.Model):
     watch_at = models.DateTimeField(null=True, help_text="When a closed attempt is asked about again.")
     watch_until = models.DateTimeField(null=True)
     watches = models.PositiveSmallIntegerField(default=0)
+    watch_claims = models.PositiveSmallIntegerField(default=0, help_text="Watches in a row that never came back.")
     created_at = models.DateTimeField(default=clock.now)
     settled_at = models.DateTimeField(null=True)
 

@@ -15,6 +15,7 @@ class NoticeState(models.TextChoices):
     APPLIED = "applied", "applied"
     PARKED = "parked", "its reference is not known yet"
     ORPHANED = "orphaned", "its reference stayed unknown: a human looks"
+    QUARANTINED = "quarantined", "it broke its workers again and again: a human looks"
 
 
 class InboundNotice(models.Model):
@@ -28,7 +29,8 @@ class InboundNotice(models.Model):
     content = EncryptedField(help_text="What the gateway read in it, once its signature was verified.")
     version = models.PositiveIntegerField(default=0)
     subject_id = models.CharField(max_length=64, blank=True, help_text="Our key, as the provider repeated it.")
-    state = models.CharField(max_length=10, choices=NoticeState.choices, default=NoticeState.STORED)
+    state = models.CharField(max_length=12, choices=NoticeState.choices, default=NoticeState.STORED)
+    claims = models.PositiveSmallIntegerField(default=0, help_text="Claims in a row that never came back.")
     tries = models.PositiveSmallIntegerField(default=0)
     repeats = models.PositiveIntegerField(default=0, help_text="How often the provider sent it again.")
     next_action_at = models.DateTimeField(null=True)

@@ -52,6 +52,7 @@ class Payment(Leased):
     metadata = models.JSONField(default=dict, blank=True)
     status = FSMField(default=PaymentStatus.PENDING, choices=PaymentStatus.choices, protected=True)
     failure_code = models.CharField(max_length=40, blank=True)
+    close_wanted = models.BooleanField(default=False, help_text="Withdrawn: it ends as soon as that can be.")
     in_doubt = models.BooleanField(default=False, help_text="Some attempt is UNKNOWN: money may have moved.")
     # A guest's try: what was tried before counts against routing and limits only within it.
     round = models.PositiveSmallIntegerField(default=1)
@@ -114,6 +115,7 @@ class Payment(Leased):
         """By the payer while the amount is still due, or by an operator."""
         self.failure_code = ""
         self.finished_at = None
+        self.close_wanted = False
 
     @transition(field=status, source=PaymentStatus.PROCESSING, target=PaymentStatus.COMPLETED)
     def complete(self) -> None:

@@ -14,6 +14,7 @@ from payments.models.account import ProviderAccount
 from payments.models.attempt import Attempt
 from payments.models.leased import Leased, NextAction
 from payments.models.payment import Payment
+from payments.models.telling import Telling
 
 
 class RefundStatus(models.TextChoices):
@@ -34,7 +35,7 @@ class RefundOrigin(models.TextChoices):
 RESERVING = (RefundStatus.REQUESTED, RefundStatus.WAITING_APPROVAL, RefundStatus.PROCESSING)
 
 
-class Refund(Leased):
+class Refund(Leased, Telling):
     id = models.UUIDField(primary_key=True, default=clock.new_id, editable=False)
     restaurant = models.ForeignKey(Restaurant, on_delete=models.PROTECT, related_name="+")
     mode = models.CharField(max_length=4, choices=Mode.choices)
@@ -54,13 +55,14 @@ class Refund(Leased):
     error_message = models.CharField(max_length=300, blank=True)
     evidence = models.JSONField(default=dict)
     sends = models.PositiveSmallIntegerField(default=0)
+    is_awaited = models.BooleanField(default=False, help_text="It was sent, and its sender told nothing yet.")
     failed_sends = models.PositiveSmallIntegerField(default=0, help_text="Sends that provably never arrived.")
     key_expires_at = models.DateTimeField(null=True)
     invisible_until = models.DateTimeField(null=True)
     not_found_count = models.PositiveSmallIntegerField(default=0)
+    not_found_at = models.DateTimeField(null=True, help_text="When that was counted last.")
     look_ups = models.PositiveSmallIntegerField(default=0)
     doubt_since = models.DateTimeField(null=True)
-    told_overdue = models.BooleanField(default=False, help_text="A human was told that it takes too long.")
     requested_by = models.CharField(max_length=64, blank=True)
     created_at = models.DateTimeField(default=clock.now)
     finished_at = models.DateTimeField(null=True)
@@ -83,7 +85,9 @@ class Refund(Leased):
                 name="one_refund_per_provider_reference",
             ),
             models.UniqueConstraint(
-                fields=["attempt"], condition=models.Q(origin=RefundOrigin.SURPLUS), name="one_refund_per_surplus"
+                fields=["attempt"],
+                condition=models.Q(origin=RefundOrigin.SURPLUS) & ~models.Q(status=RefundStatus.FAILED),
+                name="one_refund_per_surplus",
             ),
         ]
         indexes = [

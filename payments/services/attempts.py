@@ -18,9 +18,11 @@ from payments.gateways.contract import ChargeRequest, ErrorCode
 from payments.gateways.waits import backoff_seconds
 from payments.models import Attempt, AttemptStatus, NextAction, Payment, PaymentStatus, ProviderAccount
 from payments.services import routing, timing
+from payments.services.acceptance import wish_for
 from payments.services.bill import Bill, lock_bill_of_payment
 from payments.services.evidence import Source, from_result
 from payments.services.facts import FailureCode, PaymentEvent
+from payments.services.failing import fail_payment
 from payments.services.outside import leave_database
 from payments.services.providers import candidates_for_payment, facts_of, gateway_for
 from payments.services.settlement import Settled, settle_attempt
@@ -70,9 +72,8 @@ def begin_locked(
         _give_up(payment, FailureCode.NOT_DUE, journal)
         return None
     mine = [attempt for attempt in bill.attempts_of(payment) if attempt.round == payment.round]
-    choice = routing.choose(
-        candidates=candidates, wish=_wish(bill, payment), tried=[attempt.account_id for attempt in mine]
-    )
+    wish = wish_for(bill.order, payment.method, payment.charge_minor, payment.wanted_provider)
+    choice = routing.choose(candidates=candidates, wish=wish, tried=[attempt.account_id for attempt in mine])
     if choice.account is None:
         _without_candidate(payment, choice, mine, journal)
         return None
@@ -80,7 +81,7 @@ def begin_locked(
     payment.account = choice.account
     if payment.status == PaymentStatus.PENDING:
         journal.move(payment, payment.process, reason="The first attempt begins.")
-        journal.happened(PaymentEvent.PROCESSING, payment, attempt=str(attempt.pk), provider=choice.account.provider)
+        journal.happened(PaymentEvent.STARTED, payment, attempt=str(attempt.pk), provider=choice.account.provider)
     journal.created(attempt, reason=choice.why["rule"])
     token = payment.lease(clock.now() + timing.lease())
     bill.attempts.append(attempt)
@@ -92,12 +93,12 @@ def resend_attempt(*, payment_id: UUID, lease_token: UUID | None = None, actor: 
     with transaction.atomic():
         bill = lock_bill_of_payment(payment_id)
         payment = bill.payment(payment_id)
-        attempt = _to_send_again(bill, payment)
-        if attempt is None or not _may_act(payment, NextAction.RESEND, lease_token):
+        if not _may_act(payment, NextAction.RESEND, lease_token):
             return None
+        attempt = _to_send_again(bill, payment)
         journal = Journal(actor)
-        if not bill.is_payable or _key_is_spent(attempt):
-            _do_not_send_again(payment, attempt, journal)
+        if attempt is None or not _is_worth_sending(bill, payment, attempt):
+            _do_not_send_again(bill, payment, journal)
             return None
         token = _send_again(payment, attempt, journal)
         attempt.save()
@@ -159,16 +160,6 @@ def _may_act(payment: Payment, action: NextAction, lease_token: UUID | None) -> 
     return payment.next_action == action and payment.holds_its_share and payment.may_be_taken_by(lease_token)
 
 
-def _wish(bill: Bill, payment: Payment) -> routing.Wish:
-    return routing.Wish(
-        method=payment.method,
-        currency=payment.currency,
-        amount_minor=payment.charge_minor,
-        channel=bill.order.channel,
-        provider=payment.wanted_provider,
-    )
-
-
 def _new_attempt(bill: Bill, payment: Payment, choice: routing.Choice) -> Attempt:
     now, facts, account = clock.now(), choice.facts, choice.account
     if facts is None or account is None:
@@ -203,8 +194,8 @@ def _to_send_again(bill: Bill, payment: Payment) -> Attempt | None:
 
 
 def _may_be_sent_again(attempt: Attempt) -> bool:
-    """What a provider refused as invalid it would refuse again."""
-    refused = attempt.error_code == ErrorCode.REQUEST_REFUSED
+    """What a provider refused as invalid it would refuse again, and a disabled account is sent nothing."""
+    refused = attempt.error_code == ErrorCode.REQUEST_REFUSED or not attempt.account.enabled
     return attempt.status == AttemptStatus.NOT_SENT and not refused and attempt.sends < timing.MAX_SENDS
 
 
@@ -213,12 +204,21 @@ def _key_is_spent(attempt: Attempt) -> bool:
     return attempt.status == AttemptStatus.UNKNOWN and clock.now() >= attempt.key_expires_at - timing.KEY_MARGIN
 
 
-def _do_not_send_again(payment: Payment, attempt: Attempt, journal: Journal) -> None:
-    """A doubt goes on being asked about; what provably never left ends here."""
-    if attempt.status == AttemptStatus.UNKNOWN:
-        payment.plan(NextAction.LOOK_UP, timing.next_look_up(attempt.look_ups, attempt.doubt_since))
-    else:
+def _is_worth_sending(bill: Bill, payment: Payment, attempt: Attempt) -> bool:
+    """Much may have happened since the send was planned: nobody wants it any more, or nobody may take it."""
+    wanted = bill.is_payable and not payment.close_wanted
+    return wanted and attempt.account.enabled and not _key_is_spent(attempt)
+
+
+def _do_not_send_again(bill: Bill, payment: Payment, journal: Journal) -> None:
+    """A doubt goes on being asked about; where everything provably never left, another provider is chosen."""
+    live = bill.live_attempt_of(payment)
+    if live is not None:
+        payment.plan(NextAction.LOOK_UP, timing.next_look_up(live.look_ups, live.doubt_since))
+    elif not bill.is_payable:
         _give_up(payment, FailureCode.NOT_DUE, journal)
+    else:
+        payment.plan(NextAction.BEGIN, clock.now())
     payment.claims = 0
     payment.save()
     journal.write()
@@ -257,6 +257,5 @@ def _without_candidate(payment: Payment, choice: routing.Choice, mine: Sequence[
 
 
 def _give_up(payment: Payment, code: FailureCode, journal: Journal) -> None:
-    payment.failure_code = code
-    journal.move(payment, payment.fail, reason="No provider is left, and nothing was charged.")
-    journal.happened(PaymentEvent.FAILED, payment, code=code.value)
+    reason = "Nobody takes it any more, and nothing was charged."
+    fail_payment(payment=payment, code=code, reason=reason, journal=journal)

@@ -7,7 +7,8 @@ from uuid import UUID
 
 from django.db import transaction
 
-from accounts.models import Membership, Role, User
+from accounts.models import Role, User
+from accounts.services import works_as
 from events.actors import Actor
 from events.services import Journal
 from kernel import clock
@@ -24,6 +25,7 @@ from payments.services.refund_requests import refundable_attempt, request_refund
 from payments.services.refunds import complete_cash_refund
 from payments.services.refusals import CashRefused
 from payments.services.settlement import settle_locked
+from payments.services.settling import PROLONGED_DOUBT
 
 MAY_TAKE_CASH = (Role.WAITER, Role.FINANCE, Role.ADMIN)
 
@@ -104,11 +106,7 @@ def hand_over_refund(*, refund_id: UUID, person: User) -> Refund:
 
 
 def _check_waiter(payment: Payment, person: User) -> None:
-    """Asked for again under the lock: a role may have been taken away since the page was drawn."""
-    allowed = Membership.objects.filter(
-        user=person, user__is_active=True, restaurant=payment.restaurant_id, role__in=MAY_TAKE_CASH
-    )
-    if not allowed.exists():
+    if not works_as(person, MAY_TAKE_CASH, restaurant_id=payment.restaurant_id):
         raise CashRefused("Only staff of this restaurant can take cash for it.", code="not_staff_here")
 
 
@@ -145,6 +143,8 @@ def _settle_cash(bill: Bill, attempt: Attempt, person: User, taken: CashTaken) -
 def _release(doubtful: Attempt, payment: Payment, reason: str, journal: Journal) -> None:
     """Not evidence of non-charge: it stays watched, and what arrives on it is given back."""
     journal.move(doubtful, doubtful.release, reason=reason)
+    doubtful.forget(PROLONGED_DOUBT)
+    payment.close_wanted = False
     doubtful.settled_at = doubtful.watch_at = clock.now()
     doubtful.watch_until = clock.now() + facts_of(doubtful.account).late_money_window
     payment.method = Method.CASH

@@ -7,20 +7,20 @@ from datetime import timedelta
 from typing import Any
 
 from kernel import clock
-from payments.gateways.contract import ErrorCode
 from payments.gateways.waits import backoff_seconds
 from payments.models import AttemptStatus, NextAction, PaymentStatus
 from payments.services import timing
 from payments.services.decisions import Decision, decide
 from payments.services.evidence import Finding, Source
 from payments.services.facts import FailureCode, PaymentEvent
-from payments.services.settling import Settling
+from payments.services.failing import fail_payment
+from payments.services.settling import PROLONGED_DOUBT, Settling
 
 
 def close(s: Settling, step: Callable[[], Any], *, reason: str) -> None:
     """Every way out of "live" without money. What the provider may still do about it is watched."""
     s.attempt.error_code = s.evidence.code.value
-    s.attempt.error_message = s.evidence.message[:MESSAGE_LENGTH]
+    s.attempt.error_message = s.evidence.short_message
     s.attempt.settled_at = s.now
     if s.evidence.retry_after_seconds:
         asked = timedelta(seconds=s.evidence.retry_after_seconds)
@@ -31,12 +31,9 @@ def close(s: Settling, step: Callable[[], Any], *, reason: str) -> None:
         _follow(s)
 
 
-MESSAGE_LENGTH = 300  # The column's size.
-
-
 def _follow(s: Settling) -> None:
-    if not s.bill.is_payable:
-        fail_payment(s, FailureCode.CANCELLED)
+    if not s.bill.is_payable or s.payment.close_wanted:
+        _fail(s, FailureCode.CANCELLED)
         return
     decision = decide(s.evidence.finding, s.evidence.code)
     if s.evidence.source == Source.OPERATOR:
@@ -45,15 +42,15 @@ def _follow(s: Settling) -> None:
         s.payment.plan(NextAction.BEGIN, s.now)
     elif decision == Decision.SAME_PROVIDER and s.may_send_again:
         s.payment.plan(NextAction.RESEND, s.now + timedelta(seconds=backoff_seconds(s.attempt.sends)))
+    elif decision == Decision.SAME_PROVIDER:
+        s.payment.plan(NextAction.BEGIN, s.now)
     else:
-        fail_payment(s, _failure_code(s))
+        _fail(s, _failure_code(s))
 
 
-def fail_payment(s: Settling, code: str) -> None:
-    """Each attempt of the payment has its evidence of non-charge by now."""
-    s.payment.failure_code = str(code)
-    s.move_payment(s.payment.fail, reason=f"Every attempt ended without a charge: {code}.")
-    s.journal.happened(PaymentEvent.FAILED, s.payment, code=str(code), attempt=str(s.attempt.pk))
+def _fail(s: Settling, code: str) -> None:
+    reason = f"Every attempt ended without a charge: {code}."
+    fail_payment(payment=s.payment, code=code, reason=reason, journal=s.journal, attempt=str(s.attempt.pk))
 
 
 def _failure_code(s: Settling) -> str:
@@ -66,20 +63,11 @@ def _failure_code(s: Settling) -> str:
     return s.evidence.code.value or FailureCode.DECLINED
 
 
-def tell_overdue_doubt(s: Settling) -> None:
+def tell_prolonged_doubt(s: Settling) -> None:
     """Once per doubt: the asking goes on, and a human knows."""
     attempt = s.attempt
     # A guest's time that is over counts as well, where the provider neither closes nor answers.
     since = attempt.expires_at if attempt.status == AttemptStatus.PENDING else attempt.doubt_since
-    if since is None or clock.now() < since + timing.DOUBT_BOUND or not s.tell_once("overdue doubt"):
+    if since is None or clock.now() < since + timing.DOUBT_BOUND or not attempt.tell_once(PROLONGED_DOUBT):
         return
-    s.journal.happened(PaymentEvent.DOUBT_OVERDUE, s.payment, attempt=str(s.attempt.pk), since=since.isoformat())
-
-
-def tell_refused_credentials(s: Settling) -> None:
-    """The circuit of this account is open by now, so that no other guest runs into the same wall."""
-    account = s.attempt.account
-    if s.evidence.code == ErrorCode.CREDENTIALS_REFUSED:
-        s.journal.happened(
-            PaymentEvent.CREDENTIALS_REFUSED, s.payment, account=str(account.pk), provider=account.provider
-        )
+    s.journal.happened(PaymentEvent.DOUBT_PROLONGED, s.payment, attempt=str(s.attempt.pk), since=since.isoformat())

@@ -19,6 +19,8 @@ from payments.gateways.contract import (
     Result,
 )
 
+MESSAGE_LENGTH = 300  # The columns' size.
+
 
 class Source(StrEnum):
     CHARGE = "charge"
@@ -62,6 +64,10 @@ class Evidence:
     # A sender's own answer counts only while it still holds the lease under which it sent (I12).
     lease_token: UUID | None = None
 
+    @property
+    def short_message(self) -> str:
+        return self.message[:MESSAGE_LENGTH]
+
     def for_history(self) -> dict[str, Any]:
         said = {
             "source": self.source.value,
@@ -72,6 +78,11 @@ class Evidence:
             "money": [self.money.minor, self.money.currency] if self.money else None,
         }
         return {name: value for name, value in said.items() if value}
+
+
+SENDER_DIED = Evidence(
+    source=Source.LEASE, finding=Finding.UNKNOWN, message="The sender's lease is over and it told nothing."
+)
 
 
 def from_result(result: Result, *, source: Source, lease_token: UUID, latency_ms: int) -> Evidence:
@@ -100,6 +111,7 @@ def from_look_up(result: LookUpResult, *, source: Source = Source.LOOK_UP) -> Ev
         reference=result.reference,
         money=result.money,
         refunds=result.refunds,
+        retry_after_seconds=result.retry_after_seconds,
         raw=result.raw,
     )
 

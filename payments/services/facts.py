@@ -7,14 +7,15 @@ from enum import StrEnum
 
 class PaymentEvent(StrEnum):
     CREATED = "payment.created"
-    PROCESSING = "payment.processing"
+    STARTED = "payment.started"
     ACTION_REQUIRED = "payment.action_required"
     COMPLETED = "payment.completed"
     COMPLETED_LATE = "payment.completed_late"
     FAILED = "payment.failed"
     EXHAUSTED = "payment.exhausted"
-    IN_DOUBT = "payment.in_doubt"
-    DOUBT_OVERDUE = "payment.doubt_overdue"
+    DOUBTED = "payment.doubted"
+    DOUBT_PROLONGED = "payment.doubt_prolonged"
+    DOUBT_ENDED = "payment.doubt_ended"
     AMOUNT_MISMATCHED = "payment.amount_mismatched"
     MISMATCH_RESOLVED = "payment.mismatch_resolved"
     SURPLUS_CAPTURED = "payment.surplus_captured"
@@ -24,6 +25,8 @@ class PaymentEvent(StrEnum):
     TAKEN_UP = "payment.taken_up"
     CREDENTIALS_REFUSED = "payment.credentials_refused"
     NOTICE_ORPHANED = "payment.notice_orphaned"
+    NOTICE_QUARANTINED = "payment.notice_quarantined"
+    NOTICE_TAKEN_UP = "payment.notice_taken_up"
     REFUNDED = "payment.refunded"
 
 
@@ -32,7 +35,7 @@ class RefundEvent(StrEnum):
     HAND_OVER_NEEDED = "refund.hand_over_needed"
     COMPLETED = "refund.completed"
     FAILED = "refund.failed"
-    IN_DOUBT_OVERDUE = "refund.doubt_overdue"
+    PROLONGED = "refund.prolonged"
     STARTED_BY_PROVIDER = "refund.started_by_provider"
     QUARANTINED = "refund.quarantined"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
@@ -13,7 +14,7 @@ from payments.gateways.contract import CancelAnswer, CancelRequest, LookUpReques
 from payments.gateways.waits import look_up_patiently
 from payments.models import Attempt, AttemptStatus, NextAction, PaymentStatus
 from payments.services import timing
-from payments.services.evidence import Evidence, Finding, Source, from_cancel, from_look_up
+from payments.services.evidence import SENDER_DIED, Evidence, Finding, Source, from_cancel, from_look_up
 from payments.services.outside import leave_database
 from payments.services.providers import gateway_for
 from payments.services.settlement import Settled, settle_attempt
@@ -27,7 +28,7 @@ def look_up_payment(*, payment_id: UUID) -> None:
     if attempt.status == AttemptStatus.SENT and not _sender_is_dead(attempt):
         return
     if attempt.status == AttemptStatus.SENT:
-        settle_attempt(attempt_id=attempt.pk, evidence=_SENDER_DIED)
+        settle_attempt(attempt_id=attempt.pk, evidence=SENDER_DIED)
     look_up_attempt(attempt=attempt)
 
 
@@ -62,29 +63,45 @@ def close_attempt(*, attempt: Attempt, actor: Actor = SYSTEM) -> Settled:
 def watch_attempt(*, attempt_id: UUID) -> None:
     """Money may still arrive on a closed attempt; one that another capture outran is closed first."""
     attempt = Attempt.objects.select_related("account", "payment").get(pk=attempt_id)
-    if attempt.is_live and attempt.payment.status != PaymentStatus.PROCESSING:
+    if attempt.status != AttemptStatus.SENT or _sender_is_dead(attempt):
+        _watch(attempt)
+    _plan_next_watch(attempt_id)
+
+
+def _watch(attempt: Attempt) -> None:
+    if attempt.status == AttemptStatus.SENT:
+        attempt = settle_attempt(attempt_id=attempt.pk, evidence=SENDER_DIED).attempt
+    outrun = attempt.is_live and attempt.payment.status != PaymentStatus.PROCESSING
+    if outrun and not attempt.mismatch:
         close_attempt(attempt=attempt)
     else:
         look_up_attempt(attempt=attempt)
-    _plan_next_watch(attempt_id)
 
 
 def _plan_next_watch(attempt_id: UUID) -> None:
     with transaction.atomic():
         attempt = Attempt.objects.select_for_update().get(pk=attempt_id)
         attempt.watches += 1
-        following = timing.next_watch(attempt.watches)
-        settled = attempt.status in {AttemptStatus.SUCCEEDED, AttemptStatus.LATE_SUCCESS}
-        over = attempt.watch_until is None or (following > attempt.watch_until and not attempt.is_live)
-        attempt.watch_at = None if settled or over else following
-        attempt.save(update_fields=["watches", "watch_at"])
+        attempt.watch_claims = 0
+        attempt.watch_at = _next_watch(attempt)
+        attempt.save(update_fields=["watches", "watch_claims", "watch_at"])
+
+
+def _next_watch(attempt: Attempt) -> datetime | None:
+    """What is still live is asked about like any doubt, without an end; the rest within its window."""
+    if attempt.status in {AttemptStatus.SUCCEEDED, AttemptStatus.LATE_SUCCESS}:
+        return None
+    if attempt.is_live:
+        return timing.next_look_up(attempt.look_ups, attempt.doubt_since)
+    following = timing.next_watch(attempt.watches)
+    return following if attempt.watch_until is not None and following <= attempt.watch_until else None
 
 
 def _ask(attempt: Attempt) -> Evidence:
     gateway = gateway_for(attempt.account)
     request = LookUpRequest(key=str(attempt.pk), subject=Subject.CHARGE, reference=attempt.provider_reference)
     leave_database()
-    answer = look_up_patiently(lambda: gateway.look_up(request), deadline=timing.look_up_deadline())
+    answer = look_up_patiently(lambda: gateway.look_up(request), until=timing.repeat_look_up_until())
     crashpoint(CrashPoint.LOOK_UP_AFTER_ANSWER)
     return from_look_up(answer)
 
@@ -105,7 +122,4 @@ def _time_is_over(settled: Settled) -> bool:
     return withdrawn or clock.now() >= settled.attempt.expires_at or settled.payment.status != PaymentStatus.PROCESSING
 
 
-_SENDER_DIED = Evidence(
-    source=Source.LEASE, finding=Finding.UNKNOWN, message="The sender's lease is over and it told nothing."
-)
 _NOT_PAID = Evidence(source=Source.LOOK_UP, finding=Finding.NOT_PAID, message="Time is over; a look-up says unpaid.")

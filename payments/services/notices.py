@@ -70,7 +70,7 @@ def receive_notice(*, account: ProviderAccount, headers: Mapping[str, str], body
 def apply_notice(*, notice_id: UUID, actor: Actor = PROVIDER) -> None:
     """Settles what it says. It can touch only what belongs to the account that signed it."""
     stored = InboundNotice.objects.select_related("account").get(pk=notice_id)
-    if stored.state in {NoticeState.APPLIED, NoticeState.ORPHANED}:
+    if stored.state not in {NoticeState.STORED, NoticeState.PARKED}:
         return
     notice = notice_content.read(stored.event_id, stored.content)
     subject_id = _find_subject(stored.account, notice)
@@ -102,6 +102,7 @@ def _park(notice_id: UUID) -> None:
     with transaction.atomic():
         stored = InboundNotice.objects.select_for_update().get(pk=notice_id)
         stored.tries += 1
+        stored.claims = 0
         stored.state = NoticeState.PARKED
         stored.next_action_at = clock.now() + timedelta(seconds=1 + backoff_seconds(stored.tries))
         journal = Journal(PROVIDER)
@@ -109,7 +110,7 @@ def _park(notice_id: UUID) -> None:
             stored.state = NoticeState.ORPHANED
             stored.next_action_at = None
             journal.happened(PaymentEvent.NOTICE_ORPHANED, stored, event_id=stored.event_id, key=stored.subject_id)
-        stored.save(update_fields=["tries", "state", "next_action_at", "version"])
+        stored.save(update_fields=["tries", "claims", "state", "next_action_at", "version"])
         journal.write()
 
 

@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from uuid import UUID
 
 from django.db import transaction
 
-from accounts.models import Membership, Role, User
+from accounts.models import Role, User
+from accounts.services import works_as
 from events.actors import Actor
 from events.services import Journal
 from kernel import clock
-from kernel.money import Money
+from kernel.money import MAX_MINOR, Money
 from kernel.texts import check_reason
 from payments.models import (
     Attempt,
     AttemptStatus,
     Capture,
+    InboundNotice,
     NextAction,
+    NoticeState,
     Payment,
-    PaymentStatus,
     Refund,
     RefundOrigin,
     RefundStatus,
 )
-from payments.services import captures
+from payments.services import captures, timing
 from payments.services.bill import lock_bill_of_payment
 from payments.services.evidence import Evidence, Finding, Source
 from payments.services.facts import PaymentEvent
 from payments.services.providers import facts_of
 from payments.services.refund_requests import reserve_refund
-from payments.services.refusals import PaymentRefused
+from payments.services.refund_settlement import OPEN, settle_refund
+from payments.services.refusals import PaymentRefused, RefundRefused
 from payments.services.settlement import settle_locked
 from payments.services.settling import Settling
 
@@ -63,12 +67,31 @@ def record_not_charged(*, payment_id: UUID, person: User, reason: str) -> Paymen
         settling = _settling(payment_id, person, reason, Finding.NOT_CHARGED)
         if settling.attempt.mismatch:
             raise PaymentRefused("Money was captured here: decide about its amount instead.", code="captured")
-        if settling.attempt.status == AttemptStatus.SENT or settling.payment.is_leased:
-            raise PaymentRefused("Somebody is asking the provider right now. Wait half a minute.", code="being_sent")
-        settle_locked(
-            bill=settling.bill, attempt_id=settling.attempt.pk, evidence=settling.evidence, actor=Actor.user(person)
-        )
+        _check_that_nobody_asks(settling)
+        _settle_by_hand(settling, settling.evidence, person)
     return settling.payment
+
+
+def record_charged(*, payment_id: UUID, captured_minor: int, person: User, reason: str) -> Payment:
+    """A named human has seen at the provider that the money moved, and how much of it."""
+    with transaction.atomic():
+        settling = _settling(payment_id, person, reason, Finding.SUCCEEDED)
+        if type(captured_minor) is not int or not 0 < captured_minor <= MAX_MINOR:
+            raise PaymentRefused("Say how much was captured, in minor units.", field="amount", code="bad_amount")
+        _check_that_nobody_asks(settling)
+        money = Money(captured_minor, settling.attempt.currency)
+        _settle_by_hand(settling, replace(settling.evidence, money=money), person)
+    return settling.payment
+
+
+def record_refund_made(*, refund_id: UUID, person: User, reason: str) -> Refund:
+    """A named human has seen at the provider that the money went back."""
+    return _settle_refund_by_hand(refund_id, person, reason, Finding.SUCCEEDED)
+
+
+def record_refund_not_made(*, refund_id: UUID, person: User, reason: str) -> Refund:
+    """A named human has seen at the provider that it did not, or gives up on one that never got there."""
+    return _settle_refund_by_hand(refund_id, person, reason, Finding.NOT_CHARGED)
 
 
 def release_from_quarantine(*, payment_id: UUID, person: User, reason: str) -> Payment:
@@ -76,12 +99,13 @@ def release_from_quarantine(*, payment_id: UUID, person: User, reason: str) -> P
     with transaction.atomic():
         bill = lock_bill_of_payment(payment_id)
         payment = bill.payment(payment_id)
-        _check_person(payment, person, reason)
+        _check_person(payment.restaurant_id, person, reason)
         now, journal = clock.now(), Journal(Actor.user(person))
         payment.claims = 0
         if payment.holds_its_share and payment.next_action == NextAction.NONE:
             live = bill.live_attempt_of(payment)
             payment.plan(NextAction.LOOK_UP if live else NextAction.BEGIN, now)
+        _watch_again(bill.attempts_of(payment))
         stopped = Refund.objects.select_for_update().filter(
             payment=payment, status__in=[RefundStatus.REQUESTED, RefundStatus.PROCESSING], next_action=NextAction.NONE
         )
@@ -94,6 +118,31 @@ def release_from_quarantine(*, payment_id: UUID, person: User, reason: str) -> P
     return payment
 
 
+def take_up_notice(*, notice_id: UUID, person: User, reason: str) -> InboundNotice:
+    """A notice that was set aside, because it broke us or spoke of something unknown, is read once more."""
+    with transaction.atomic():
+        notice = InboundNotice.objects.select_for_update().get(pk=notice_id)
+        _check_person(notice.restaurant_id, person, reason)
+        if notice.state not in {NoticeState.ORPHANED, NoticeState.QUARANTINED}:
+            raise PaymentRefused(f"This notice is {notice.state}: it was not set aside.", code="not_set_aside")
+        notice.state = NoticeState.STORED
+        notice.claims = notice.tries = 0
+        notice.next_action_at = clock.now()
+        journal = Journal(Actor.user(person))
+        journal.happened(PaymentEvent.NOTICE_TAKEN_UP, notice, reason=reason)
+        notice.save(update_fields=["state", "claims", "tries", "next_action_at", "version"])
+        journal.write()
+    return notice
+
+
+def _watch_again(attempts: list[Attempt]) -> None:
+    for attempt in attempts:
+        if attempt.watch_claims > timing.MAX_CLAIMS:
+            attempt.watch_claims = 0
+            attempt.watch_at = clock.now()
+            attempt.save(update_fields=["watch_claims", "watch_at"])
+
+
 def _take_up(refund: Refund) -> None:
     if facts_of(refund.account).is_manual:
         return
@@ -102,12 +151,36 @@ def _take_up(refund: Refund) -> None:
     refund.save()
 
 
+def _check_that_nobody_asks(s: Settling) -> None:
+    if s.attempt.status == AttemptStatus.SENT or s.payment.is_leased:
+        raise PaymentRefused("Somebody is asking the provider right now. Wait half a minute.", code="being_sent")
+
+
+def _settle_by_hand(s: Settling, evidence: Evidence, person: User) -> None:
+    settle_locked(bill=s.bill, attempt_id=s.attempt.pk, evidence=evidence, actor=Actor.user(person))
+
+
+def _settle_refund_by_hand(refund_id: UUID, person: User, reason: str, finding: Finding) -> Refund:
+    with transaction.atomic():
+        payment_id = Refund.objects.values_list("payment_id", flat=True).get(pk=refund_id)
+        payment = lock_bill_of_payment(payment_id).payment(payment_id)
+        refund = Refund.objects.select_for_update().get(pk=refund_id)
+        _check_person(payment.restaurant_id, person, reason)
+        if refund.status not in OPEN:
+            raise RefundRefused(f"This refund is {refund.status} already.", code="not_open")
+        if refund.is_leased:
+            raise RefundRefused("It is being sent right now. Wait half a minute.", code="being_sent")
+        money = Money(refund.total_minor, refund.currency)
+        evidence = Evidence(source=Source.OPERATOR, finding=finding, money=money, message=reason)
+        return settle_refund(refund_id=refund_id, evidence=evidence, actor=Actor.user(person))
+
+
 def _settling(payment_id: UUID, person: User, reason: str, finding: Finding) -> Settling:
     bill = lock_bill_of_payment(payment_id)
     payment = bill.payment(payment_id)
-    _check_person(payment, person, reason)
+    _check_person(payment.restaurant_id, person, reason)
     attempt = bill.live_attempt_of(payment)
-    if attempt is None or payment.status != PaymentStatus.PROCESSING:
+    if attempt is None:
         raise PaymentRefused(f"Payment {payment.reference} is {payment.status}: nothing is open.", code="not_open")
     return Settling(
         bill=bill,
@@ -120,11 +193,8 @@ def _settling(payment_id: UUID, person: User, reason: str, finding: Finding) -> 
     )
 
 
-def _check_person(payment: Payment, person: User, reason: str) -> None:
-    allowed = Membership.objects.filter(
-        user=person, user__is_active=True, restaurant=payment.restaurant_id, role__in=MAY_DECIDE
-    )
-    if not allowed.exists():
+def _check_person(restaurant_id: UUID, person: User, reason: str) -> None:
+    if not works_as(person, MAY_DECIDE, restaurant_id=restaurant_id):
         raise PaymentRefused("Only finance staff of this restaurant may decide this.", code="not_finance_here")
     check_reason(reason, refusal=PaymentRefused)
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -15,15 +11,21 @@ from events.actors import SYSTEM, Actor
 from events.services import Journal
 from kernel import clock
 from kernel.crashpoints import CrashPoint, crashpoint
-from kernel.money import MAX_MINOR
-from kernel.texts import check_text
-from orders.models import Order
-from payments.models import AttemptStatus, Method, NextAction, Payment, PaymentStatus
+from payments.models import AttemptStatus, NextAction, Payment, PaymentStatus
 from payments.services import routing, timing
+from payments.services.acceptance import (
+    PaymentDraft,
+    check_amounts,
+    check_instrument,
+    check_method,
+    check_texts,
+    wish_for,
+)
 from payments.services.attempts import Sending, begin_locked, drive
 from payments.services.bill import Bill, lock_bill_of_order, lock_bill_of_payment
 from payments.services.facts import FailureCode, PaymentEvent
-from payments.services.providers import candidates_for_order
+from payments.services.failing import fail_payment
+from payments.services.providers import candidates_for_order, candidates_for_payment
 from payments.services.refusals import PaymentRefused
 
 
@@ -33,19 +35,6 @@ class Start(StrEnum):
     NOW = "now"
     BY_THE_CLOCK = "by_the_clock"
     NOT_YET = "not_yet"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentDraft:
-    order_id: UUID
-    method: str
-    amount_minor: int | None = None  # None: all that is free.
-    tip_minor: int = 0
-    currency: str = ""  # Empty: the order's.
-    instrument: str = field(default="", repr=False)
-    provider: str = ""
-    return_url: str = ""
-    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 def create_payment(*, draft: PaymentDraft, actor: Actor) -> Payment:
@@ -60,12 +49,13 @@ def reserve_share(*, draft: PaymentDraft, actor: Actor) -> Payment:
 
 def start_payment(*, payment_id: UUID, actor: Actor, method: str = "", instrument: str = "") -> Payment:
     """The guest of a held share has chosen."""
+    candidates = candidates_for_payment(payment_id)
     with transaction.atomic():
-        payment = lock_bill_of_payment(payment_id).payment(payment_id)
+        bill = lock_bill_of_payment(payment_id)
+        payment = bill.payment(payment_id)
         if payment.status != PaymentStatus.PENDING or payment.next_action != NextAction.EXPIRE:
             raise PaymentRefused(f"Payment {payment.reference} is {payment.status} already.", code="not_waiting")
-        payment.method = method or payment.method
-        payment.instrument = instrument or payment.instrument
+        _choose(bill, payment, method, instrument, candidates)
         payment.retry_until = clock.now() + timing.RETRY_WINDOW
         payment.plan(NextAction.BEGIN, clock.now())
         journal = Journal(actor)
@@ -83,19 +73,19 @@ def pay(*, draft: PaymentDraft, actor: Actor) -> Payment:
 
 def retry_payment(*, payment_id: UUID, actor: Actor, method: str = "", instrument: str = "") -> Payment:
     """A failed payment, by the payer while its amount is still free, or by an operator: a new round."""
+    candidates = candidates_for_payment(payment_id)
     with transaction.atomic():
         bill = lock_bill_of_payment(payment_id)
         payment = bill.payment(payment_id)
         _check_retry(bill, payment)
-        payment.method = method or payment.method
-        payment.instrument = instrument or payment.instrument
+        _choose(bill, payment, method, instrument, candidates)
         payment.round += 1
         payment.retry_until = clock.now() + timing.RETRY_WINDOW
         payment.claims = 0
         journal = Journal(actor)
         journal.move(payment, payment.retry, reason="Another try was asked for.")
         payment.plan(NextAction.BEGIN, clock.now())
-        journal.happened(PaymentEvent.PROCESSING, payment, round=payment.round)
+        journal.happened(PaymentEvent.STARTED, payment, round=payment.round)
         payment.save()
         journal.write()
     return payment
@@ -126,23 +116,19 @@ def cancel_payment(*, payment_id: UUID, actor: Actor) -> Payment:
 
 
 def withdraw_locked(*, bill: Bill, payment: Payment, journal: Journal) -> None:
-    """For a locked bill. An attempt that is UNKNOWN stays live: closing it needs evidence, not a wish."""
+    """For a locked bill. Closing a live attempt needs evidence, not a wish: the wish is remembered until there is."""
     if not payment.holds_its_share:
         return
     live = bill.live_attempt_of(payment)
     if live is None:
-        fail_locked(payment=payment, code=FailureCode.CANCELLED, journal=journal, reason="Withdrawn before a charge.")
-    elif live.status == AttemptStatus.PENDING:
+        reason = "Withdrawn before a charge."
+        fail_payment(payment=payment, code=FailureCode.CANCELLED, reason=reason, journal=journal)
+        return
+    payment.close_wanted = True
+    if live.status == AttemptStatus.PENDING:
         payment.plan(NextAction.CANCEL, clock.now())
     elif live.status == AttemptStatus.UNKNOWN and not live.mismatch and not payment.is_leased:
         payment.plan(NextAction.LOOK_UP, clock.now())
-
-
-def fail_locked(*, payment: Payment, code: FailureCode, journal: Journal, reason: str) -> None:
-    """For a locked payment of which no attempt is live; the caller saves and writes."""
-    payment.failure_code = code
-    journal.move(payment, payment.fail, reason=reason)
-    journal.happened(PaymentEvent.FAILED, payment, code=code.value)
 
 
 def expire_payment(*, payment_id: UUID, actor: Actor = SYSTEM) -> Payment:
@@ -154,7 +140,8 @@ def expire_payment(*, payment_id: UUID, actor: Actor = SYSTEM) -> Payment:
         if payment.status != PaymentStatus.PENDING or started or clock.now() < payment.hold_until:
             return payment
         journal = Journal(actor)
-        fail_locked(payment=payment, code=FailureCode.EXPIRED, journal=journal, reason="The hold of this share ended.")
+        reason = "The hold of this share ended."
+        fail_payment(payment=payment, code=FailureCode.EXPIRED, reason=reason, journal=journal)
         payment.save()
         journal.write()
     return payment
@@ -196,10 +183,10 @@ def _accept(draft: PaymentDraft, actor: Actor, start: Start) -> tuple[Payment, S
 
 def _new_payment(bill: Bill, draft: PaymentDraft, candidates: list[routing.Candidate]) -> Payment:
     order = bill.order
-    _check_texts(draft)
+    check_texts(draft)
     amount = bill.free_minor if draft.amount_minor is None else draft.amount_minor
-    _check_amounts(bill, draft, amount)
-    _check_method(order, draft, amount, candidates)
+    check_amounts(bill, draft, amount)
+    check_method(wish_for(order, draft.method, amount + draft.tip_minor, draft.provider), candidates)
     now = clock.now()
     payment = Payment(
         restaurant_id=order.restaurant_id,
@@ -222,62 +209,14 @@ def _new_payment(bill: Bill, draft: PaymentDraft, candidates: list[routing.Candi
     return payment
 
 
-def _check_texts(draft: PaymentDraft) -> None:
-    """A token is a provider's word for a card; whoever sends the card itself is stopped here (I18)."""
-    check_text(draft.instrument, field="instrument", longest=MAX_INSTRUMENT, refusal=PaymentRefused)
-    check_text(json.dumps(dict(draft.metadata)), field="metadata", longest=MAX_METADATA, refusal=PaymentRefused)
-    if len(draft.return_url) > MAX_RETURN_URL:
-        raise PaymentRefused("This address is too long.", field="return_url", code="bad_text")
-
-
-MAX_INSTRUMENT = 500  # The longest token of a provider is half of it.
-MAX_METADATA = 8_000  # Somebody else's notes, not somebody else's database.
-MAX_RETURN_URL = 500
-
-
-def _check_amounts(bill: Bill, draft: PaymentDraft, amount: int) -> None:
-    order = bill.order
-    if not bill.is_payable:
-        raise PaymentRefused(f"Order {order.reference} is cancelled.", field="order", code="order_cancelled")
-    if draft.currency and draft.currency != order.currency:
-        raise PaymentRefused(
-            f"Order {order.reference} is in {order.currency}, not {draft.currency}.",
-            field="currency",
-            code="wrong_currency",
-        )
-    if type(amount) is not int or type(draft.tip_minor) is not int:
-        raise PaymentRefused("Amounts are whole numbers of minor units.", field="amount", code="not_an_integer")
-    if bill.due_minor <= 0:
-        raise PaymentRefused(f"Order {order.reference} is paid already.", field="order", code="already_covered")
-    if bill.free_minor <= 0:
-        raise PaymentRefused(
-            f"What is left of order {order.reference} is being paid right now.", field="order", code="being_paid"
-        )
-    if amount <= 0 or not 0 <= draft.tip_minor <= MAX_MINOR:
-        raise PaymentRefused("The amount must be above zero, and a tip not below.", field="amount", code="bad_amount")
-    if amount > bill.free_minor:
-        raise PaymentRefused(
-            f"{amount} is more than the {bill.free_minor} that is left to pay.", field="amount", code="more_than_due"
-        )
-
-
-def _check_method(order: Order, draft: PaymentDraft, amount: int, candidates: list[routing.Candidate]) -> None:
-    if draft.method not in Method.values:
-        known = ", ".join(Method.values)
-        raise PaymentRefused(f"{draft.method!r} is not one of: {known}.", field="method", code="unknown_method")
-    wish = routing.Wish(
-        method=draft.method,
-        currency=order.currency,
-        amount_minor=amount + draft.tip_minor,
-        channel=order.channel,
-        provider=draft.provider,
-    )
-    if not any(routing.fits(candidate, wish) for candidate in candidates):
-        raise PaymentRefused(
-            f"This restaurant has no provider for {draft.method} in {order.currency} at this amount.",
-            field="method",
-            code="no_provider",
-        )
+def _choose(bill: Bill, payment: Payment, method: str, instrument: str, candidates: list[routing.Candidate]) -> None:
+    """What the guest pays with from now on. A token and a wished provider belong to the method that they came with."""
+    check_instrument(instrument)
+    if method and method != payment.method:
+        payment.method = method
+        payment.instrument = payment.wanted_provider = ""
+    payment.instrument = instrument or payment.instrument
+    check_method(wish_for(bill.order, payment.method, payment.charge_minor, payment.wanted_provider), candidates)
 
 
 def _check_retry(bill: Bill, payment: Payment) -> None:

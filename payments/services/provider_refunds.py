@@ -1,14 +1,15 @@
-"""Refunds and chargebacks that we did not start: found at the provider, recorded, counted, shown to a human."""
+"""What a charge's answer says of its refunds: those that we did not start are recorded, ours are compared."""
 
 from __future__ import annotations
 
 from payments.gateways.contract import RefundFact
-from payments.models import NextAction, Refund, RefundOrigin
+from payments.models import NextAction, Refund, RefundOrigin, RefundStatus
 from payments.services.facts import PaymentEvent, RefundEvent
 from payments.services.settling import Settling
 
 
 def record_provider_refunds(s: Settling) -> None:
+    """Started at the provider, or a chargeback: counted at once, and shown to a human."""
     strange = [fact for fact in s.evidence.refunds if fact.succeeded and not fact.key]
     if not strange or not s.attempt.captured_minor:
         return
@@ -22,6 +23,19 @@ def record_provider_refunds(s: Settling) -> None:
         if fact.reference not in known:
             known.add(fact.reference)
             _record(s, fact)
+
+
+def ask_about_differing_refunds(s: Settling) -> None:
+    """Made there and failed here, or the other way round: the refund's own look-up settles it, through its own door."""
+    said = {fact.key: fact.succeeded for fact in s.evidence.refunds if fact.key}
+    if not said:
+        return
+    ended = {RefundStatus.COMPLETED: True, RefundStatus.FAILED: False}
+    mine = Refund.objects.select_for_update().filter(attempt=s.attempt, status__in=ended, next_action=NextAction.NONE)
+    for refund in mine:
+        if said.get(str(refund.pk), ended[refund.status]) != ended[refund.status]:
+            refund.plan(NextAction.LOOK_UP, s.now)
+            refund.save(update_fields=["next_action", "next_action_at"])
 
 
 def _record(s: Settling, fact: RefundFact) -> None:
@@ -57,5 +71,5 @@ def _record(s: Settling, fact: RefundFact) -> None:
 
 def _say_that_it_cannot_be(s: Settling, fact: RefundFact) -> None:
     sentence = f"The provider shows a refund {fact.reference} that is more than is left of this capture."
-    if s.tell_once(sentence):
+    if s.attempt.tell_once(sentence):
         s.journal.happened(PaymentEvent.CONTRADICTED, s.payment, attempt=str(s.attempt.pk), reason=sentence)

@@ -65,7 +65,7 @@ def gateway_for(account: ProviderAccount, *, forced: Forced | None = None) -> Gu
         gateway=gateway,
         assert_outside_transaction=assert_outside_database,
         breakers=circuits_of(account),
-        credentials=_credential_circuits(account),
+        account=_circuits_of_account(account),
         forced=forced_circuits(account) if forced is None else forced,
     )
 
@@ -124,7 +124,7 @@ def _candidate(route: Route, forced: str) -> Candidate:
         min_minor=route.min_minor,
         max_minor=route.max_minor,
         breaker_open=not facts.is_manual and not _would_allow(circuits_of(account), word),
-        paused=not facts.is_manual and not word and not _would_allow(_credential_circuits(account), word),
+        paused=not facts.is_manual and not word and not _would_allow(_circuits_of_account(account), word),
         forced=word,
     )
 
@@ -135,8 +135,8 @@ def _would_allow(of: Circuits, word: Forced) -> bool:
     return of[Operation.CHARGE].would_allow()
 
 
-def _credential_circuits(account: ProviderAccount) -> Circuits:
-    """Per account: one restaurant's revoked key closes no other restaurant's till. Too many to be measured."""
+def _circuits_of_account(account: ProviderAccount) -> Circuits:
+    """One restaurant's revoked key, or its rate limit, closes no other restaurant's till. Too many to be measured."""
     return circuits(_board(), f"{account.provider}:{account.mode}:{account.pk}", is_measured=False)
 
 

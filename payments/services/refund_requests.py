@@ -22,6 +22,7 @@ from payments.services.refusals import RefundRefused
 def request_refund(
     *,
     payment_id: UUID,
+    attempt_id: UUID | None = None,
     amount_minor: int | None = None,
     tip_minor: int = 0,
     reason: str,
@@ -32,8 +33,9 @@ def request_refund(
     """Full when no amount is given. The sweep or the caller sends it; the reservation stands at once."""
     with transaction.atomic():
         bill = lock_bill_of_payment(payment_id)
-        attempt = refundable_attempt(bill, bill.payment(payment_id))
-        tip_left = tip_left_of(attempt)
+        attempt = refundable_attempt(bill, bill.payment(payment_id), attempt_id)
+        is_surplus = attempt.capture == Capture.SURPLUS
+        tip_left = 0 if is_surplus else tip_left_of(attempt)
         if amount_minor is None:
             amount_minor, tip_minor = attempt.refundable_minor - tip_left, tip_left
         check_reason(reason, refusal=RefundRefused)
@@ -43,10 +45,10 @@ def request_refund(
             attempt=attempt,
             amount_minor=amount_minor,
             tip_minor=tip_minor,
-            origin=RefundOrigin.PERSON,
+            origin=RefundOrigin.SURPLUS if is_surplus else RefundOrigin.PERSON,
             reason=reason,
             journal=journal,
-            reopens_order=reopens_order,
+            reopens_order=reopens_order and not is_surplus,
             is_handed_over=is_handed_over,
         )
         attempt.save(update_fields=["refunding_minor"])
@@ -103,10 +105,12 @@ def reserve_refund(
     return refund
 
 
-def refundable_attempt(bill: Bill, payment: Payment) -> Attempt:
-    for attempt in bill.attempts_of(payment):
-        if attempt.capture == Capture.KEPT:
-            return attempt
+def refundable_attempt(bill: Bill, payment: Payment, attempt_id: UUID | None = None) -> Attempt:
+    """What is kept; else, or where it is named, a surplus that did not find its way back."""
+    for capture in (Capture.KEPT, Capture.SURPLUS):
+        for attempt in bill.attempts_of(payment):
+            if attempt.capture == capture and attempt_id in {None, attempt.pk}:
+                return attempt
     raise RefundRefused(f"Payment {payment.reference} holds no money that could be refunded.", code="nothing_to_refund")
 
 
@@ -120,6 +124,21 @@ def tip_left_of(attempt: Attempt) -> int:
 
 
 def _check(attempt: Attempt, amount_minor: int, tip_minor: int, tip_left: int) -> None:
+    _check_numbers(attempt, amount_minor, tip_minor, tip_left)
+    if attempt.capture == Capture.SURPLUS and amount_minor != attempt.refundable_minor:
+        raise RefundRefused(
+            f"This money was never due: all {attempt.refundable_minor} of it goes back.",
+            field="amount",
+            code="surplus_is_whole",
+        )
+    if Refund.objects.filter(attempt=attempt, status=RefundStatus.FAILED, next_action=NextAction.LOOK_UP).exists():
+        raise RefundRefused(
+            "The provider may have made an earlier refund after all. It is being asked: try again in a minute.",
+            code="being_asked",
+        )
+
+
+def _check_numbers(attempt: Attempt, amount_minor: int, tip_minor: int, tip_left: int) -> None:
     if type(amount_minor) is not int or type(tip_minor) is not int or amount_minor < 0 or tip_minor < 0:
         raise RefundRefused("Amounts are whole numbers that are not negative.", field="amount", code="bad_amount")
     if amount_minor + tip_minor == 0:

@@ -16,18 +16,22 @@ from kernel import clock
 from kernel.crashpoints import CrashPoint, crashpoint
 from kernel.money import Money
 from orders.services import set_payment_state
+from payments.gateways.contract import ErrorCode
 from payments.gateways.waits import backoff_seconds
 from payments.models import Attempt, NextAction, Payment, Refund, RefundStatus
 from payments.services import timing
 from payments.services.bill import Bill, lock_bill_of_payment
+from payments.services.credentials import tell_refused_credentials
 from payments.services.evidence import Evidence, Finding, Source, contradicting
 from payments.services.facts import PaymentEvent, RefundEvent
 from payments.services.providers import facts_of
 
-MESSAGE_LENGTH = 300  # The column's size.
 # A refund is wanted for longer than a charge: nobody waits at a table, but the guest's money does.
 MAX_REFUND_SENDS = 20
 OPEN = (RefundStatus.REQUESTED, RefundStatus.PROCESSING)
+ENDED = (RefundStatus.COMPLETED, RefundStatus.FAILED)
+# What a human was told about a refund that did not end within its bound.
+PROLONGED = "prolonged"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,8 +48,9 @@ class SettlingRefund:
 
     def happened(self, event: RefundEvent | PaymentEvent, **data: Any) -> None:
         refund = self.refund
-        facts = {"refund": str(refund.pk), "amount_minor": refund.total_minor, "currency": refund.currency}
-        self.journal.happened(event, self.payment, **facts, origin=refund.origin, **data)
+        whose = {"refund": str(refund.pk), "attempt": str(refund.attempt_id), "origin": refund.origin}
+        money = {"amount_minor": refund.total_minor, "currency": refund.currency}
+        self.journal.happened(event, self.payment, **whose, **money, **data)
 
     def free_reservation(self) -> None:
         self.attempt.refunding_minor -= self.refund.total_minor
@@ -75,8 +80,9 @@ def _settle(refund_id: UUID, evidence: Evidence, actor: Actor) -> Refund:
     with transaction.atomic():
         bill = lock_bill_of_payment(payment_id)
         refund = Refund.objects.select_for_update().get(pk=refund_id)
-        if evidence.lease_token is not None and not refund.is_held_by(evidence.lease_token):
-            return refund
+        lost = evidence.lease_token is not None and not refund.is_held_by(evidence.lease_token)
+        if lost and evidence.finding != Finding.SUCCEEDED:
+            return refund  # Whoever holds it now finds out by asking; that money moved is news whoever brings it.
         settling = SettlingRefund(
             bill=bill,
             refund=refund,
@@ -87,7 +93,8 @@ def _settle(refund_id: UUID, evidence: Evidence, actor: Actor) -> Refund:
         )
         _keep_what_was_said(refund, evidence)
         _HANDLERS[evidence.finding](settling)
-        _tell_overdue(settling)
+        _tell_prolonged(settling)
+        _tell_refused_credentials(settling)
         settling.save()
         crashpoint(CrashPoint.REFUND_SETTLE_BEFORE_COMMIT)
     crashpoint(CrashPoint.REFUND_SETTLE_AFTER_COMMIT)
@@ -97,10 +104,11 @@ def _settle(refund_id: UUID, evidence: Evidence, actor: Actor) -> Refund:
 def _keep_what_was_said(refund: Refund, evidence: Evidence) -> None:
     if evidence.reference and not refund.provider_reference:
         refund.provider_reference = evidence.reference
-    if evidence.raw:
+    if evidence.raw and evidence.finding != Finding.NO_ANSWER:
         refund.evidence = dict(evidence.raw)
     refund.error_code = evidence.code.value
-    refund.error_message = evidence.message[:MESSAGE_LENGTH]
+    refund.error_message = evidence.short_message
+    refund.is_awaited = refund.is_awaited and evidence.source not in {Source.CHARGE, Source.LEASE}
     refund.claims = 0
 
 
@@ -152,8 +160,9 @@ def _declined(s: SettlingRefund) -> None:
         s.free_reservation()
         s.move(refund.fail, reason="The provider refused.")
     else:
+        refund.plan(NextAction.NONE)  # It was asked about once more, and the answer is still no.
         return
-    s.happened(RefundEvent.FAILED, code=s.evidence.code.value, attempt=str(s.attempt.pk))
+    s.happened(RefundEvent.FAILED, code=s.evidence.code.value)
     if not facts_of(s.attempt.account).is_manual:
         s.attempt.watch_at = clock.now()  # Perhaps it was refunded there by hand: the next look-up tells.
 
@@ -161,12 +170,15 @@ def _declined(s: SettlingRefund) -> None:
 def _not_sent(s: SettlingRefund) -> None:
     refund = s.refund
     refund.failed_sends += 1
-    if refund.may_have_arrived or refund.failed_sends >= MAX_REFUND_SENDS:
+    if refund.may_have_arrived:
         _plan_look_up(s)
         return
+    # Nothing of it is at the provider, so that there is nothing to ask: it is sent until it arrives or a human ends it.
+    refund.in_doubt = False
     asked = min(timedelta(seconds=s.evidence.retry_after_seconds), timing.MAX_RETRY_AFTER)
     wait = timedelta(seconds=backoff_seconds(refund.sends, at_least_seconds=asked.total_seconds()))
-    refund.plan(NextAction.RESEND, clock.now() + wait)
+    at = clock.now() + wait
+    refund.plan(NextAction.RESEND, at if refund.sends < MAX_REFUND_SENDS else timing.next_look_up(refund.sends))
 
 
 def _unknown(s: SettlingRefund) -> None:
@@ -179,11 +191,16 @@ def _unknown(s: SettlingRefund) -> None:
 def _not_found(s: SettlingRefund) -> None:
     """Believed late and twice, as with a charge; then the same key again, within its lifetime."""
     refund, now = s.refund, clock.now()
+    if refund.status == RefundStatus.FAILED:
+        refund.plan(NextAction.NONE)
+        return
     if refund.status != RefundStatus.PROCESSING:
         _plan_look_up(s)
         return
     visible = refund.invisible_until is not None and now >= refund.invisible_until
-    refund.not_found_count += 1 if visible else 0
+    if visible and timing.is_another_time(refund.not_found_at):
+        refund.not_found_count += 1
+        refund.not_found_at = now
     lasts = refund.key_expires_at is not None and now < refund.key_expires_at - timing.KEY_MARGIN
     if refund.not_found_count >= timing.NOT_FOUND_NEEDED and lasts and refund.sends < MAX_REFUND_SENDS:
         refund.plan(NextAction.RESEND, now)
@@ -202,25 +219,34 @@ def _refused_by_human(s: SettlingRefund) -> None:
 
 def _contradicted(s: SettlingRefund) -> None:
     """The provider's books and ours differ about a refund: a human sees both."""
-    sentence = f"Refund {s.refund.pk} is {s.refund.status} here; the provider says otherwise."
-    s.journal.note(s.refund, step="contradicted", reason=sentence, evidence=s.evidence.for_history())
-    s.journal.happened(PaymentEvent.CONTRADICTED, s.payment, attempt=str(s.attempt.pk), reason=sentence)
+    said = s.evidence.message or s.evidence.finding.value
+    sentence = f"Refund {s.refund.pk} is {s.refund.status} here; the provider says otherwise: {said}"
+    if s.refund.tell_once(sentence):
+        s.journal.note(s.refund, step="contradicted", reason=sentence, evidence=s.evidence.for_history())
+        s.journal.happened(PaymentEvent.CONTRADICTED, s.payment, attempt=str(s.attempt.pk), reason=sentence)
     _plan_look_up(s)
 
 
 def _plan_look_up(s: SettlingRefund) -> None:
     refund = s.refund
-    asked_about = refund.status == RefundStatus.COMPLETED and refund.next_action == NextAction.LOOK_UP
+    asked_about = refund.status in ENDED and refund.next_action == NextAction.LOOK_UP
     if refund.status == RefundStatus.PROCESSING or asked_about:
         refund.look_ups += 1
-        refund.plan(NextAction.LOOK_UP, timing.next_look_up(refund.look_ups - 1, refund.doubt_since))
+        asked = min(timedelta(seconds=s.evidence.retry_after_seconds), timing.MAX_RETRY_AFTER)
+        at = timing.next_look_up(refund.look_ups - 1, refund.doubt_since)
+        refund.plan(NextAction.LOOK_UP, max(at, clock.now() + asked))
 
 
-def _tell_overdue(s: SettlingRefund) -> None:
+def _tell_prolonged(s: SettlingRefund) -> None:
     refund = s.refund
-    if refund.status in OPEN and not refund.told_overdue and clock.now() >= refund.created_at + timing.DOUBT_BOUND:
-        refund.told_overdue = True
-        s.happened(RefundEvent.IN_DOUBT_OVERDUE, attempt=str(s.attempt.pk))
+    overdue = refund.status in OPEN and clock.now() >= refund.created_at + timing.DOUBT_BOUND
+    if overdue and refund.tell_once(PROLONGED):
+        s.happened(RefundEvent.PROLONGED)
+
+
+def _tell_refused_credentials(s: SettlingRefund) -> None:
+    if s.evidence.code == ErrorCode.CREDENTIALS_REFUSED and s.refund.tell_once(ErrorCode.CREDENTIALS_REFUSED):
+        tell_refused_credentials(s.attempt.account, s.payment, s.journal)
 
 
 _HANDLERS: dict[Finding, Callable[[SettlingRefund], None]] = {

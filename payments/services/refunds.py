@@ -15,7 +15,7 @@ from payments.gateways.contract import LookUpRequest, RefundRequest, Subject
 from payments.gateways.waits import look_up_patiently
 from payments.models import NextAction, Refund, RefundStatus
 from payments.services import timing
-from payments.services.evidence import Evidence, Finding, Source, from_look_up, from_result
+from payments.services.evidence import SENDER_DIED, Evidence, Finding, Source, from_look_up, from_result
 from payments.services.outside import leave_database
 from payments.services.providers import facts_of, gateway_for
 from payments.services.refund_settlement import settle_refund
@@ -46,8 +46,11 @@ def send_refund(*, refund_id: UUID, lease_token: UUID | None = None) -> None:
 
 def look_up_refund(*, refund_id: UUID) -> None:
     refund = Refund.objects.select_related("account", "attempt").get(pk=refund_id)
-    if refund.status not in {RefundStatus.PROCESSING, RefundStatus.COMPLETED}:
+    if refund.next_action != NextAction.LOOK_UP:
         return
+    if refund.is_awaited:
+        # Whoever asks holds the lease by now: the sender's is over.
+        settle_refund(refund_id=refund_id, evidence=SENDER_DIED)
     gateway = gateway_for(refund.account)
     request = LookUpRequest(
         key=str(refund.pk),
@@ -56,7 +59,7 @@ def look_up_refund(*, refund_id: UUID) -> None:
         charge_reference=refund.attempt.provider_reference,
     )
     leave_database()
-    answer = look_up_patiently(lambda: gateway.look_up(request), deadline=timing.look_up_deadline())
+    answer = look_up_patiently(lambda: gateway.look_up(request), until=timing.repeat_look_up_until())
     crashpoint(CrashPoint.LOOK_UP_AFTER_ANSWER)
     settle_refund(refund_id=refund_id, evidence=from_look_up(answer))
 
@@ -107,6 +110,7 @@ def _commit_send(refund: Refund, journal: Journal) -> None:
     if not refund.may_have_arrived:
         refund.key_expires_at = now + facts.key_lifetime
     refund.sends += 1
+    refund.is_awaited = True
     refund.not_found_count = 0
     refund.invisible_until = now + timing.lease() + timing.provider_deadline() + facts.visibility_delay
     refund.lease(now + timing.lease())

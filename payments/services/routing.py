@@ -57,7 +57,7 @@ class Choice:
         return any(entry["skipped"] in _FOR_THE_MOMENT for entry in self.why["candidates"])
 
 
-_FOR_THE_MOMENT = {"breaker open", "credentials refused lately"}
+_FOR_THE_MOMENT = {"breaker open", "the account rests"}
 
 
 def choose(*, candidates: Sequence[Candidate], wish: Wish, tried: Iterable[UUID]) -> Choice:
@@ -84,7 +84,7 @@ def _why_not(candidate: Candidate, wish: Wish, tried: set[UUID]) -> str:
     if candidate.account.pk in tried:
         return "tried already"
     if candidate.paused:
-        return "credentials refused lately"
+        return "the account rests"
     return "breaker open" if candidate.breaker_open else ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -13,12 +14,14 @@ from events.services import Journal
 from kernel import clock
 from kernel.crashpoints import CrashPoint, crashpoint
 from kernel.money import Money
+from payments.gateways.contract import ErrorCode
 from payments.models import Attempt, AttemptStatus, Capture, NextAction, Payment
 from payments.services import captures, closings, timing
 from payments.services.bill import Bill, lock_bill_of_attempt
+from payments.services.credentials import tell_refused_credentials
 from payments.services.evidence import Evidence, Finding, Source, contradicting
 from payments.services.facts import PaymentEvent
-from payments.services.provider_refunds import record_provider_refunds
+from payments.services.provider_refunds import ask_about_differing_refunds, record_provider_refunds
 from payments.services.providers import facts_of
 from payments.services.settling import Settling
 
@@ -70,6 +73,7 @@ def settle_locked(*, bill: Bill, attempt_id: UUID, evidence: Evidence, actor: Ac
     _keep_what_was_said(settling)
     _HANDLERS[evidence.finding](settling)
     record_provider_refunds(settling)
+    ask_about_differing_refunds(settling)
     settling.save()
     return Settled(payment=payment, attempt=attempt)
 
@@ -78,7 +82,7 @@ def _keep_what_was_said(s: Settling) -> None:
     attempt, evidence = s.attempt, s.evidence
     if evidence.reference and not attempt.provider_reference:
         attempt.provider_reference = evidence.reference
-    if evidence.raw:
+    if evidence.raw and evidence.finding != Finding.NO_ANSWER:
         attempt.evidence = dict(evidence.raw)
     if evidence.latency_ms is not None:
         attempt.latency_ms = evidence.latency_ms
@@ -95,9 +99,10 @@ def _succeeded(s: Settling) -> None:
         _captured_again(s, money)
     elif money == s.expected:
         captures.capture(s, money)
-    elif attempt.is_live:
+    elif s.owns_the_clock:
         captures.hold_mismatch(s, money)
     else:
+        # On a closed attempt, or one that another capture outran: whatever the amount is, it goes back.
         captures.capture(s, money, wrong_amount=True)
 
 
@@ -121,12 +126,12 @@ def _pending(s: Settling) -> None:
         )
     if not s.owns_the_clock:
         return
-    if s.facts.is_manual:
-        payment.plan(NextAction.CANCEL, attempt.expires_at)
-    elif payment.next_action == NextAction.CANCEL:
+    if payment.next_action == NextAction.CANCEL and not s.facts.is_manual:
         payment.plan(NextAction.CANCEL, timing.next_look_up(attempt.look_ups))
-    elif s.now >= attempt.expires_at:
+    elif s.is_to_be_closed:
         payment.plan(NextAction.CANCEL, s.now)
+    elif s.facts.is_manual:
+        payment.plan(NextAction.CANCEL, attempt.expires_at)
     else:
         payment.plan(NextAction.LOOK_UP, min(timing.next_look_up(attempt.look_ups), attempt.expires_at))
 
@@ -148,13 +153,13 @@ def _not_sent(s: Settling) -> None:
         closings.close(s, s.attempt.not_sent, reason="Provably nothing was sent.")
     elif s.attempt.status == AttemptStatus.UNKNOWN:
         _plan_look_up(s)
-    closings.tell_refused_credentials(s)
+    _tell_refused_credentials(s)
 
 
 def _unknown(s: Settling) -> None:
     if s.attempt.status == AttemptStatus.SENT:
         s.move(s.attempt.doubt, reason=f"We do not know: {s.evidence.code or 'no answer'}.")
-        s.journal.happened(PaymentEvent.IN_DOUBT, s.payment, attempt=str(s.attempt.pk), code=s.evidence.code.value)
+        s.journal.happened(PaymentEvent.DOUBTED, s.payment, attempt=str(s.attempt.pk), code=s.evidence.code.value)
     s.attempt.error_code = s.evidence.code.value
     _plan_look_up(s)
 
@@ -165,7 +170,9 @@ def _not_found(s: Settling) -> None:
     if attempt.status != AttemptStatus.UNKNOWN or attempt.mismatch or s.now < attempt.invisible_until:
         _plan_look_up(s)
         return
-    attempt.not_found_count += 1
+    if timing.is_another_time(attempt.not_found_at):
+        attempt.not_found_count += 1
+        attempt.not_found_at = s.now
     if attempt.not_found_count < timing.NOT_FOUND_NEEDED:
         _plan_look_up(s)
     elif s.may_send_again and s.owns_the_clock:
@@ -178,6 +185,12 @@ def _not_found(s: Settling) -> None:
 
 def _no_answer(s: Settling) -> None:
     _plan_look_up(s)
+    _tell_refused_credentials(s)
+
+
+def _tell_refused_credentials(s: Settling) -> None:
+    if s.evidence.code == ErrorCode.CREDENTIALS_REFUSED and s.attempt.tell_once(ErrorCode.CREDENTIALS_REFUSED):
+        tell_refused_credentials(s.attempt.account, s.payment, s.journal)
 
 
 def _cancelled(s: Settling) -> None:
@@ -203,7 +216,7 @@ def _cannot_be(s: Settling) -> None:
 
 def _contradicted(s: Settling, sentence: str) -> None:
     """Nothing is decided on it; a human sees it, and the look-ups go on."""
-    if s.tell_once(sentence):
+    if s.attempt.tell_once(sentence):
         s.journal.note(s.attempt, step="contradicted", reason=sentence, evidence=s.evidence.for_history())
         s.journal.happened(PaymentEvent.CONTRADICTED, s.payment, attempt=str(s.attempt.pk), reason=sentence)
     if s.attempt.status == AttemptStatus.SENT:
@@ -218,14 +231,17 @@ def _plan_look_up(s: Settling) -> None:
     if not attempt.is_live:
         return
     if not attempt.mismatch:
-        closings.tell_overdue_doubt(s)
+        closings.tell_prolonged_doubt(s)
     if not s.owns_the_clock or s.somebody_is_asking:
         return
     if attempt.status == AttemptStatus.SENT:
         return  # Its sender still holds the lease, and the end of the lease is planned already.
     # A wish to close the attempt outlives an answer that did not come.
-    action = NextAction.CANCEL if s.payment.next_action == NextAction.CANCEL else NextAction.LOOK_UP
-    s.payment.plan(action, timing.next_look_up(attempt.look_ups, attempt.doubt_since))
+    closing = attempt.status == AttemptStatus.PENDING and s.is_to_be_closed
+    action = NextAction.CANCEL if closing else NextAction.LOOK_UP
+    asked = timedelta(seconds=s.evidence.retry_after_seconds)
+    at = timing.next_look_up(attempt.look_ups, attempt.doubt_since)
+    s.payment.plan(action, max(at, s.now + min(asked, timing.MAX_RETRY_AFTER)))
 
 
 _HANDLERS: dict[Finding, Callable[[Settling], None]] = {

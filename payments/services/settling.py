@@ -16,6 +16,10 @@ from payments.models import Attempt, AttemptStatus, NextAction, Payment, Payment
 from payments.services import timing
 from payments.services.bill import Bill
 from payments.services.evidence import Evidence, Source
+from payments.services.facts import PaymentEvent
+
+# What a human was told about an attempt whose doubt did not end within its bound.
+PROLONGED_DOUBT = "prolonged doubt"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,23 +48,23 @@ class Settling:
         return asked_for and self.evidence.source == Source.NOTICE
 
     @property
+    def is_to_be_closed(self) -> bool:
+        """The guest or the restaurant took it back, or the guest's time is over."""
+        withdrawn = self.payment.close_wanted or not self.bill.is_payable
+        return withdrawn or self.now >= self.attempt.expires_at
+
+    @property
     def may_send_again(self) -> bool:
-        """The same key, within its lifetime and the bound on sends."""
+        """The same key, within its lifetime and the bound on sends, as long as anybody wants it."""
         key_lasts = clock.now() < self.attempt.key_expires_at - timing.KEY_MARGIN
-        return key_lasts and self.attempt.sends < timing.MAX_SENDS and self.bill.is_payable
+        wanted = self.bill.is_payable and not self.payment.close_wanted and self.attempt.account.enabled
+        return wanted and key_lasts and self.attempt.sends < timing.MAX_SENDS
 
     def move(self, step: Callable[[], Any], *, reason: str) -> None:
         self.journal.move(self.attempt, step, reason=reason, evidence=self.evidence.for_history())
 
     def move_payment(self, step: Callable[[], Any], *, reason: str) -> None:
         self.journal.move(self.payment, step, reason=reason, evidence={"attempt": str(self.attempt.pk)})
-
-    def tell_once(self, subject: str) -> bool:
-        """Whether a human still has to be told. The same news of every look-up would be noise."""
-        if subject in self.attempt.told:
-            return False
-        self.attempt.told = [*self.attempt.told, subject]
-        return True
 
     def watch(self) -> None:
         """A closed attempt is asked about until money can no longer arrive on it."""
@@ -83,8 +87,18 @@ class Settling:
         attempts = self.bill.attempts_of(payment)
         doubtful = any(attempt.status == AttemptStatus.UNKNOWN for attempt in attempts)
         payment.in_doubt = doubtful and payment.status == PaymentStatus.PROCESSING
+        self._tell_end_of_doubt()
         if set_payment_state(order=order, state=self.bill.payment_state, journal=self.journal):
             order.save(update_fields=["payment_state", "version"])
         self.attempt.save()
         payment.save()
         self.journal.write()
+
+    def _tell_end_of_doubt(self) -> None:
+        """Whoever was told that a doubt goes on hears that it is over, whatever it turned out to be."""
+        attempt = self.attempt
+        unknown = attempt.status == AttemptStatus.UNKNOWN and not attempt.mismatch
+        overdue = attempt.status == AttemptStatus.PENDING and self.now >= attempt.expires_at
+        if attempt.was_told(PROLONGED_DOUBT) and not unknown and not overdue:
+            attempt.forget(PROLONGED_DOUBT)
+            self.journal.happened(PaymentEvent.DOUBT_ENDED, self.payment, attempt=str(attempt.pk))

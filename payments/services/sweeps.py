@@ -6,21 +6,17 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
-from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import connection
 
-from events.actors import SYSTEM
-from events.services import Journal
 from kernel import clock
-from payments.models import NextAction, Refund
+from payments.models import NextAction
 from payments.services import timing
 from payments.services.attempts import drive, resend_attempt, run_payment
-from payments.services.bill import lock_bill_of_payment
-from payments.services.facts import PaymentEvent, RefundEvent
 from payments.services.leases import (
     WIDTH,
     Claim,
+    Turn,
     claim_notices,
     claim_payments,
     claim_refunds,
@@ -29,6 +25,7 @@ from payments.services.leases import (
 from payments.services.lookups import close_payment, look_up_payment, watch_attempt
 from payments.services.notices import apply_notice
 from payments.services.payments import expire_payment
+from payments.services.quarantine import quarantine_notice, quarantine_payment, quarantine_refund, quarantine_watch
 from payments.services.refunds import look_up_refund, send_refund
 
 logger = logging.getLogger(__name__)
@@ -47,11 +44,11 @@ def sweep_refunds(*, width: int = WIDTH) -> int:
 
 
 def sweep_watches(*, width: int = WIDTH) -> int:
-    return _sweep(claim_watched_attempts, _watch, width)
+    return _sweep(claim_watched_attempts, act_on_watch, width)
 
 
 def sweep_notices(*, width: int = WIDTH) -> int:
-    return _sweep(claim_notices, _apply, width)
+    return _sweep(claim_notices, act_on_notice, width)
 
 
 SWEEPS = (sweep_payments, sweep_refunds, sweep_watches, sweep_notices)
@@ -76,37 +73,25 @@ def act_on_payment(claim: Claim) -> None:
 
 def act_on_refund(claim: Claim) -> None:
     if claim.claims > timing.MAX_CLAIMS:
-        quarantine_refund(refund_id=claim.id)
+        quarantine_refund(refund_id=claim.id, lease_token=claim.token)
     elif claim.action == NextAction.LOOK_UP:
         look_up_refund(refund_id=claim.id)
     else:
         send_refund(refund_id=claim.id, lease_token=claim.token)
 
 
-def quarantine_payment(*, payment_id: UUID, lease_token: UUID | None = None) -> None:
-    """It killed or broke its workers again and again. A human looks; the others go on."""
-    with transaction.atomic():
-        payment = lock_bill_of_payment(payment_id).payment(payment_id)
-        if not payment.may_be_taken_by(lease_token):
-            return
-        payment.plan(NextAction.NONE)
-        journal = Journal(SYSTEM)
-        journal.happened(PaymentEvent.QUARANTINED, payment, claims=payment.claims)
-        payment.save()
-        journal.write()
+def act_on_watch(turn: Turn) -> None:
+    if turn.claims > timing.MAX_CLAIMS:
+        quarantine_watch(attempt_id=turn.id)
+    else:
+        watch_attempt(attempt_id=turn.id)
 
 
-def quarantine_refund(*, refund_id: UUID) -> None:
-    payment_id = Refund.objects.values_list("payment_id", flat=True).get(pk=refund_id)
-    with transaction.atomic():
-        payment = lock_bill_of_payment(payment_id).payment(payment_id)
-        refund = Refund.objects.select_for_update().get(pk=refund_id)
-        refund.plan(NextAction.NONE)
-        journal = Journal(SYSTEM)
-        journal.happened(RefundEvent.QUARANTINED, payment, refund=str(refund_id), claims=refund.claims)
-        refund.save()
-        payment.save(update_fields=["version"])
-        journal.write()
+def act_on_notice(turn: Turn) -> None:
+    if turn.claims > timing.MAX_CLAIMS:
+        quarantine_notice(notice_id=turn.id)
+    else:
+        apply_notice(notice_id=turn.id)
 
 
 def _sweep(claim: Callable[..., Sequence[Row]], act: Callable[[Row], None], width: int) -> int:
@@ -144,11 +129,3 @@ def _do_and_hang_up(row: Row, act: Callable[[Row], None]) -> None:
         _do(row, act)
     finally:
         connection.close()
-
-
-def _watch(attempt_id: UUID) -> None:
-    watch_attempt(attempt_id=attempt_id)
-
-
-def _apply(notice_id: UUID) -> None:
-    apply_notice(notice_id=notice_id)

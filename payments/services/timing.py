@@ -19,8 +19,12 @@ MAX_SENDS = 3
 DOUBT_BOUND = timedelta(minutes=15)
 # A key is not used in the last minutes of its life: the provider's clock is not ours.
 KEY_MARGIN = timedelta(minutes=5)
-# "Not found" is believed only when it was said twice, this far apart at least (the look-up schedule sees to it).
+# "Not found" is believed only when it was said twice, this far apart at least: a look-up's quick repeat and a
+# message in the same second are one glance at the provider's books, not two.
 NOT_FOUND_NEEDED = 2
+NOT_FOUND_GAP = timedelta(seconds=2)
+# A look-up that failed within this is asked once more at once; after that the next one's time is the answer.
+QUICK_FAILURE_SECONDS = 2.0
 # After this many claims that never came back the row is poison and a human looks at it.
 MAX_CLAIMS = 5
 # After the look-up schedule's days a doubt is still asked about: its case may be waiting for exactly that.
@@ -48,9 +52,13 @@ def send_before(now: datetime) -> datetime:
     return now + lease() - 2 * provider_deadline() + provider_deadline() / 2
 
 
-def look_up_deadline() -> float:
-    """Monotonic: a repeat of a look-up has to fit into what one of them may take."""
-    return clock.monotonic() + provider_deadline().total_seconds()
+def repeat_look_up_until() -> float:
+    """Monotonic: together with its repeat, a look-up stays well inside its lease."""
+    return clock.monotonic() + QUICK_FAILURE_SECONDS
+
+
+def is_another_time(counted_at: datetime | None) -> bool:
+    return counted_at is None or clock.now() >= counted_at + NOT_FOUND_GAP
 
 
 def next_look_up(look_ups: int, doubt_since: datetime | None = None) -> datetime:

@@ -39,6 +39,7 @@ MALFORMED = [
     ("STEWARD_LEASE_SECONDS", "-1", "'-1'", "whole seconds above 0"),
     ("STEWARD_PROVIDER_DEADLINE_SECONDS", "0", "'0'", "whole seconds above 0"),
     ("STEWARD_REQUEST_BUDGET_SECONDS", "1.5", "'1.5'", "whole seconds above 0"),
+    ("STEWARD_PROVIDER_CONCURRENCY", "0", "'0'", "whole number above 0"),
     ("STEWARD_SWEEP_SECONDS", "1e3", "'1e3'", "whole seconds above 0"),
     ("STEWARD_TIME_ZONE", "Asia/Atlantis", "'Asia/Atlantis'", "an IANA time zone"),
     ("STEWARD_TIME_ZONE", "../etc/passwd", "'../etc/passwd'", "an IANA time zone"),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import connection, transaction
@@ -26,7 +27,7 @@ from tests.scripted import ScriptedGateway, provider_of
 
 NEEDS_A_HUMAN: dict[StrEnum, CaseKind] = {
     PaymentEvent.EXHAUSTED: CaseKind.EXHAUSTED,
-    PaymentEvent.DOUBT_OVERDUE: CaseKind.IN_DOUBT,
+    PaymentEvent.DOUBT_PROLONGED: CaseKind.IN_DOUBT,
     PaymentEvent.AMOUNT_MISMATCHED: CaseKind.AMOUNT_MISMATCH,
     PaymentEvent.COMPLETED_LATE: CaseKind.LATE_SUCCESS,
     PaymentEvent.SURPLUS_CAPTURED: CaseKind.SURPLUS,
@@ -34,25 +35,32 @@ NEEDS_A_HUMAN: dict[StrEnum, CaseKind] = {
     PaymentEvent.QUARANTINED: CaseKind.QUARANTINED,
     PaymentEvent.CREDENTIALS_REFUSED: CaseKind.CREDENTIALS,
     PaymentEvent.NOTICE_ORPHANED: CaseKind.ORPHAN_NOTICE,
+    PaymentEvent.NOTICE_QUARANTINED: CaseKind.QUARANTINED,
     RefundEvent.FAILED: CaseKind.REFUND_FAILED,
-    RefundEvent.IN_DOUBT_OVERDUE: CaseKind.REFUND_IN_DOUBT,
+    RefundEvent.PROLONGED: CaseKind.REFUND_IN_DOUBT,
     RefundEvent.HAND_OVER_NEEDED: CaseKind.CASH_REFUND,
     RefundEvent.STARTED_BY_PROVIDER: CaseKind.PROVIDER_REFUND,
     RefundEvent.QUARANTINED: CaseKind.QUARANTINED,
 }
 # Which case is over when which event happens; every other pair leaves the case to people.
 OVER: set[tuple[CaseKind, StrEnum]] = {
-    (CaseKind.IN_DOUBT, PaymentEvent.COMPLETED),
-    (CaseKind.IN_DOUBT, PaymentEvent.FAILED),
+    (CaseKind.IN_DOUBT, PaymentEvent.DOUBT_ENDED),
     (CaseKind.IN_DOUBT, PaymentEvent.RELEASED),
     (CaseKind.EXHAUSTED, PaymentEvent.COMPLETED),
     (CaseKind.QUARANTINED, PaymentEvent.TAKEN_UP),
     (CaseKind.AMOUNT_MISMATCH, PaymentEvent.MISMATCH_RESOLVED),
+    (CaseKind.QUARANTINED, PaymentEvent.NOTICE_TAKEN_UP),
+    (CaseKind.ORPHAN_NOTICE, PaymentEvent.NOTICE_TAKEN_UP),
     (CaseKind.REFUND_IN_DOUBT, RefundEvent.COMPLETED),
+    (CaseKind.REFUND_IN_DOUBT, RefundEvent.FAILED),
+    (CaseKind.REFUND_FAILED, RefundEvent.COMPLETED),
+    (CaseKind.CASH_REFUND, RefundEvent.FAILED),
     (CaseKind.CASH_REFUND, RefundEvent.COMPLETED),
 }
-EVENTS: list[StrEnum] = [*PaymentEvent, *RefundEvent]
 ENDERS: list[StrEnum] = sorted({event for _, event in OVER})
+# Whom an event may be about, beside its payment.
+REFUND, ATTEMPT, ACCOUNT = (str(UUID(int=number)) for number in (1, 2, 3))
+ABOUT: dict[str, Any] = {"refund": REFUND, "attempt": ATTEMPT, "account": ACCOUNT, "origin": "person"}
 REASON = "Called the bank: it is settled."
 CARD = "4111 1111 1111 1111"
 
@@ -80,8 +88,7 @@ def case(payment: Payment) -> Case:
 
 def _open_restaurant(monkeypatch: pytest.MonkeyPatch) -> Restaurant:
     monkeypatch.setitem(providers.PROVIDERS, "a", provider_of(ScriptedGateway()))
-    restaurant = RestaurantFactory.create()
-    routed(restaurant, "a")
+    routed(restaurant := RestaurantFactory.create(), "a")
     return restaurant
 
 
@@ -98,12 +105,12 @@ def of_case(case: Case) -> list[str]:
     return list(Event.objects.filter(stream_id=case.pk).order_by("version").values_list("type", flat=True))
 
 
-@pytest.mark.parametrize("event_type", EVENTS)
+@pytest.mark.parametrize("event_type", [*PaymentEvent, *RefundEvent])
 def test_an_event_opens_the_case_that_it_needs_and_no_other(payment: Payment, event_type: StrEnum) -> None:
-    happened(event_type, payment, attempt="some-attempt")
+    happened(event_type, payment, **ABOUT)
 
-    expected = [NEEDS_A_HUMAN[event_type].value] if event_type in NEEDS_A_HUMAN else []
-    assert [case.kind for case in Case.objects.all()] == expected
+    needed = [kind for event, kind in NEEDS_A_HUMAN.items() if event == event_type]
+    assert [case.kind for case in Case.objects.all()] == needed
 
 
 def test_a_case_says_what_opened_it_for_whom_and_by_whom(payment: Payment) -> None:
@@ -129,8 +136,8 @@ def test_the_case_of_a_notice_that_belongs_to_no_payment_is_about_the_notice(res
     happened(PaymentEvent.NOTICE_ORPHANED, notice, key="nobody")
 
     case = Case.objects.get()
-    assert (case.kind, case.payment, case.subject_id) == (CaseKind.ORPHAN_NOTICE, None, notice.pk)
-    assert case.restaurant == restaurant
+    expected = (CaseKind.ORPHAN_NOTICE, None, notice.pk, restaurant)
+    assert (case.kind, case.payment, case.subject_id, case.restaurant) == expected
 
 
 def test_the_same_news_again_opens_no_second_case(payment: Payment) -> None:
@@ -144,7 +151,7 @@ def test_another_need_and_another_payment_have_their_own_cases(restaurant: Resta
     other = accepted(order_of(restaurant))
 
     happened(PaymentEvent.CONTRADICTED, payment)
-    happened(PaymentEvent.DOUBT_OVERDUE, payment)
+    happened(PaymentEvent.DOUBT_PROLONGED, payment)
     happened(PaymentEvent.CONTRADICTED, other)
 
     found = {(case.subject_id, case.kind) for case in Case.objects.all()}
@@ -176,10 +183,10 @@ def test_an_ended_case_is_reopened_by_new_evidence(
 @pytest.mark.parametrize("event_type", ENDERS)
 @pytest.mark.parametrize("opener", NEEDS_A_HUMAN)
 def test_a_case_ends_by_itself_when_its_reason_is_gone(payment: Payment, opener: StrEnum, event_type: StrEnum) -> None:
-    happened(opener, payment)
+    happened(opener, payment, **ABOUT)
     case = Case.objects.get()
 
-    happened(event_type, payment, actor=PROVIDER)
+    happened(event_type, payment, actor=PROVIDER, **ABOUT)
 
     case = Case.objects.get(pk=case.pk)
     if (CaseKind(case.kind), event_type) in OVER:
@@ -191,21 +198,40 @@ def test_a_case_ends_by_itself_when_its_reason_is_gone(payment: Payment, opener:
         assert (case.status, of_case(case)) == (CaseStatus.OPEN, [CaseEvent.OPENED])
 
 
-@pytest.mark.parametrize(("origin", "status"), [("surplus", CaseStatus.RESOLVED), ("person", CaseStatus.OPEN)])
-def test_a_surplus_is_over_when_its_own_refund_completes(payment: Payment, origin: str, status: CaseStatus) -> None:
-    happened(PaymentEvent.SURPLUS_CAPTURED, payment)
+@pytest.mark.parametrize(
+    ("origin", "attempt", "status"),
+    [
+        ("surplus", ATTEMPT, CaseStatus.RESOLVED),
+        ("surplus", ACCOUNT, CaseStatus.OPEN),
+        ("person", ATTEMPT, CaseStatus.OPEN),
+    ],
+)
+def test_a_surplus_is_over_when_a_refund_of_it_completes_be_it_the_first_or_the_second(
+    payment: Payment, origin: str, attempt: str, status: CaseStatus
+) -> None:
+    happened(PaymentEvent.SURPLUS_CAPTURED, payment, attempt=ATTEMPT, refund=REFUND)
 
-    happened(RefundEvent.COMPLETED, payment, origin=origin)
+    happened(RefundEvent.COMPLETED, payment, origin=origin, attempt=attempt, refund=ACCOUNT)
 
     assert Case.objects.get().status == status
 
 
+def test_a_refused_key_is_one_case_for_its_account_however_many_guests_meet_it(
+    restaurant: Restaurant, payment: Payment
+) -> None:
+    for stream in (payment, accepted(order_of(restaurant))):
+        happened(PaymentEvent.CREDENTIALS_REFUSED, stream, account=ACCOUNT)
+
+    case = Case.objects.get()
+    assert (case.payment, str(case.subject_id)) == (payment, ACCOUNT)
+
+
 def test_what_somebody_works_on_ends_by_itself_too_and_what_is_ended_stays(payment: Payment, finance: User) -> None:
-    happened(PaymentEvent.DOUBT_OVERDUE, payment)
+    happened(PaymentEvent.DOUBT_PROLONGED, payment)
     assign_case(case_id=Case.objects.get().pk, person=finance)
 
-    happened(PaymentEvent.COMPLETED, payment)
-    happened(PaymentEvent.COMPLETED, payment)
+    happened(PaymentEvent.DOUBT_ENDED, payment)
+    happened(PaymentEvent.DOUBT_ENDED, payment)
 
     case = Case.objects.get()
     assert (case.status, case.owner) == (CaseStatus.RESOLVED, finance)

@@ -21,7 +21,7 @@ from payments.gateways.contract import (
     Result,
     Subject,
 )
-from payments.gateways.guard import CREDENTIALS_COOL_DOWN_SECONDS, Operation, circuits
+from payments.gateways.guard import CREDENTIALS_COOL_DOWN_SECONDS, MAX_REST_SECONDS, Operation, circuits
 from tests.gateways.conftest import ManualClock, RedisServer
 from tests.gateways.scripted import (
     CANCEL,
@@ -196,7 +196,7 @@ def test_refused_credentials_open_at_once_and_for_longer(shop: Shop, manual_cloc
 def test_one_accounts_refused_credentials_close_nobody_elses_till(manual_clock: ManualClock) -> None:
     board = BreakerBoard()
     accounts = [circuits(board, f"scripted:test:{name}", is_measured=False) for name in ("ours", "theirs")]
-    ours, theirs = (open_shop(board, credentials=account) for account in accounts)
+    ours, theirs = (open_shop(board, account=account) for account in accounts)
     assert ours.charge(REFUSED) == REFUSED
     assert ours.charge().code is ErrorCode.CIRCUIT_OPEN
     assert theirs.charge(SUCCEEDED) == SUCCEEDED
@@ -210,10 +210,26 @@ def test_one_accounts_refused_credentials_close_nobody_elses_till(manual_clock: 
     assert ours.state() is BreakerState.CLOSED
 
 
+def test_a_provider_that_asks_for_a_pause_gets_it_from_this_account_alone(manual_clock: ManualClock) -> None:
+    board = BreakerBoard()
+    accounts = [circuits(board, f"scripted:test:{name}", is_measured=False) for name in ("ours", "theirs")]
+    ours, theirs = (open_shop(board, account=account) for account in accounts)
+    limited = Result(outcome=Outcome.NOT_SENT, code=ErrorCode.RATE_LIMITED, retry_after_seconds=20)
+    assert ours.charge(limited) == limited
+    manual_clock.advance(19)
+    assert ours.charge().code is ErrorCode.CIRCUIT_OPEN
+    assert theirs.charge(SUCCEEDED) == SUCCEEDED
+    manual_clock.advance(1)
+    assert ours.charge(replace(limited, retry_after_seconds=10**6)).code is ErrorCode.RATE_LIMITED
+    manual_clock.advance(MAX_REST_SECONDS)
+    assert ours.charge(SUCCEEDED) == SUCCEEDED
+    assert accounts[0][Operation.CHARGE].peek() is BreakerState.CLOSED
+
+
 def test_a_provider_that_is_down_gives_the_accounts_probe_back(manual_clock: ManualClock) -> None:
     board = BreakerBoard()
     account = circuits(board, "scripted:test:ours", is_measured=False)
-    shop = open_shop(board, credentials=account)
+    shop = open_shop(board, account=account)
     account[Operation.CHARGE].trip()
     manual_clock.advance(30)
     shop.breakers[Operation.CHARGE].trip()
@@ -223,7 +239,7 @@ def test_a_provider_that_is_down_gives_the_accounts_probe_back(manual_clock: Man
 
 def test_a_refusal_of_old_credentials_does_not_stop_the_new_ones(manual_clock: ManualClock) -> None:
     account = circuits(BreakerBoard(), "scripted:test:ours")
-    shop = open_shop(credentials=account)
+    shop = open_shop(account=account)
 
     def replaced_meanwhile() -> Result:
         account[Operation.CHARGE].close()

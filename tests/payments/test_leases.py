@@ -13,6 +13,7 @@ from uuid import UUID
 
 import pytest
 from django.db import connection, models, transaction
+from pytest_django.fixtures import Settings
 
 from accounts.models import Restaurant
 from events.actors import GUEST
@@ -23,6 +24,7 @@ from payments.services import timing
 from payments.services.attempts import begin_attempt
 from payments.services.leases import (
     SHORT_LEASE_FACTOR,
+    Turn,
     claim_notices,
     claim_payments,
     claim_refunds,
@@ -30,7 +32,7 @@ from payments.services.leases import (
 )
 from payments.services.refund_requests import request_refund
 from payments.services.refunds import send_refund
-from tests.factories import ProviderAccountFactory, accepted, order_of, paid
+from tests.factories import ProviderAccountFactory, RestaurantFactory, accepted, order_of, paid, routed
 from tests.scripted import ScriptedGateway
 from tests.time_machine import ShiftedClock
 
@@ -181,7 +183,7 @@ def test_four_claimers_never_share_a_notice_or_a_watched_attempt(restaurant: Res
     for claim, rows in ((claim_notices, notices(restaurant, 20)), (claim_watched_attempts, watched(restaurant, 8))):
         shares = at_once(claim, limit=2)
 
-        assert Counter(row for share in shares for row in share) == Counter(rows)
+        assert Counter(turn.id for share in shares for turn in share) == Counter(rows)
 
 
 def test_a_row_that_somebody_works_on_is_skipped_and_not_waited_for(restaurant: Restaurant) -> None:
@@ -200,23 +202,23 @@ def test_notices_and_watched_attempts_are_due_again_should_their_worker_die(
     wait = timing.lease().total_seconds() * SHORT_LEASE_FACTOR
 
     for claim, row in ((claim_notices, notice), (claim_watched_attempts, attempt)):
-        assert claim() == [row]
+        assert [turn.id for turn in claim()] == [row]
         assert claim() == []
     time.advance(seconds=wait - 1)
     assert claim_notices() == claim_watched_attempts() == []
     time.advance(seconds=1)
-    assert (claim_notices(), claim_watched_attempts()) == ([notice], [attempt])
+    assert (claim_notices(), claim_watched_attempts()) == ([Turn(id=notice, claims=2)], [Turn(id=attempt, claims=2)])
 
 
 def test_the_oldest_notices_come_first_and_no_more_than_asked_for(restaurant: Restaurant) -> None:
     rows = notices(restaurant, 5)
 
-    assert (claim_notices(limit=2), claim_notices(limit=9)) == (rows[:2], rows[2:])
+    assert [[turn.id for turn in claim_notices(limit=limit)] for limit in (2, 9)] == [rows[:2], rows[2:]]
 
 
-def test_a_provider_has_a_cap_over_all_workers(restaurant: Restaurant) -> None:
+def test_a_provider_has_a_cap_over_all_workers(restaurant: Restaurant, settings: Settings) -> None:
     payments = due(restaurant, 5, provider="a")
-    ProviderAccount.objects.filter(provider="a").update(concurrency=2)
+    settings.STEWARD_PROVIDER_CONCURRENCY = 2
 
     first, second = claim_payments(limit=1), claim_payments(limit=8)
 
@@ -227,9 +229,11 @@ def test_a_provider_has_a_cap_over_all_workers(restaurant: Restaurant) -> None:
     _at_rest()
 
 
-def test_a_lease_that_ran_out_does_not_count_against_the_cap(restaurant: Restaurant, time: ShiftedClock) -> None:
+def test_a_lease_that_ran_out_does_not_count_against_the_cap(
+    restaurant: Restaurant, time: ShiftedClock, settings: Settings
+) -> None:
     due(restaurant, 3, provider="a")
-    ProviderAccount.objects.filter(provider="a").update(concurrency=2)
+    settings.STEWARD_PROVIDER_CONCURRENCY = 2
     dead = {claim.id for claim in claim_payments()}
     assert len(dead) == 2
 
@@ -238,11 +242,11 @@ def test_a_lease_that_ran_out_does_not_count_against_the_cap(restaurant: Restaur
     assert {claim.id for claim in claim_payments()} == dead
 
 
-def test_a_provider_at_its_cap_does_not_hide_the_others(restaurant: Restaurant) -> None:
+def test_a_provider_at_its_cap_does_not_hide_the_others(restaurant: Restaurant, settings: Settings) -> None:
     """However long its line is, and however few rows are looked at."""
     first = due(restaurant, 12, provider="a")[0]
     other, free = due(restaurant, 1, provider="b")[0], due(restaurant, 1)[0]
-    ProviderAccount.objects.filter(provider="a").update(concurrency=1)
+    settings.STEWARD_PROVIDER_CONCURRENCY = 1
 
     claimed = [claim.id for _ in range(3) for claim in claim_payments(limit=1)]
 
@@ -251,22 +255,35 @@ def test_a_provider_at_its_cap_does_not_hide_the_others(restaurant: Restaurant) 
 
 
 @pytest.mark.parametrize("first", [Mode.TEST, Mode.LIVE])
-def test_each_mode_has_its_own_cap(restaurant: Restaurant, first: Mode) -> None:
+def test_each_mode_has_its_own_cap(restaurant: Restaurant, first: Mode, settings: Settings) -> None:
     test, live = due(restaurant, 1, provider="a") + due(restaurant, 1)
     account = ProviderAccountFactory.create(restaurant=restaurant, mode=Mode.LIVE, provider="a", label="live")
     Payment.objects.filter(pk=live.pk).update(account=account)
-    ProviderAccount.objects.filter(provider="a").update(concurrency=1)
+    settings.STEWARD_PROVIDER_CONCURRENCY = 1
     order = [test, live] if first == Mode.TEST else [live, test]
     Payment.objects.filter(pk=order[0].pk).update(next_action_at=clock.now() - timedelta(minutes=1))
 
     assert [claim.id for _ in range(2) for claim in claim_payments(limit=1)] == [payment.pk for payment in order]
 
 
-def test_refunds_have_their_cap_too(restaurant: Restaurant) -> None:
+def test_the_cap_is_the_provider_s_whosever_account_it_is(restaurant: Restaurant, settings: Settings) -> None:
+    """An outage ends for all restaurants at once, and so does the rush after it. Charges and refunds count together."""
+    settings.STEWARD_PROVIDER_CONCURRENCY = 3
+    neighbour = RestaurantFactory.create()
+    routed(neighbour, "a")
+    refunded = paid(order_of(restaurant))
+    request_refund(payment_id=refunded.pk, amount_minor=1_000, reason="cold food", actor=GUEST)
+    due(restaurant, 2, provider="a")
+    due(neighbour, 2, provider="a")
+
+    assert [len(claim_refunds()), len(claim_payments()), len(claim_payments())] == [1, 2, 0]
+
+
+def test_refunds_have_their_cap_too(restaurant: Restaurant, settings: Settings) -> None:
     payment = paid(order_of(restaurant))
     for _ in range(3):
         request_refund(payment_id=payment.pk, amount_minor=1_000, reason="cold food", actor=GUEST)
-    ProviderAccount.objects.filter(provider="a").update(concurrency=2)
+    settings.STEWARD_PROVIDER_CONCURRENCY = 2
 
     assert [len(claim_refunds()) for _ in range(2)] == [2, 0]
 

@@ -110,7 +110,7 @@ def test_what_was_tried_in_this_round_is_not_tried_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "why"), [({"breaker_open": True}, "breaker open"), ({"paused": True}, "credentials refused lately")]
+    ("state", "why"), [({"breaker_open": True}, "breaker open"), ({"paused": True}, "the account rests")]
 )
 def test_what_rests_is_skipped_and_may_help_later(state: dict[str, bool], why: str) -> None:
     resting = candidate(1, "a", **state)

@@ -157,7 +157,10 @@ def test_not_found_is_believed_late_and_twice_and_then_the_same_key_is_sent_agai
     assert (attempt.not_found_count, payment.next_action) == (0, NextAction.LOOK_UP)
 
     time.jump_to(attempt.invisible_until)
-    settled(attempt, told(Finding.NOT_FOUND))
+    for _ in range(3):
+        payment, attempt = settled(attempt, told(Finding.NOT_FOUND))
+    assert (attempt.not_found_count, payment.next_action) == (1, NextAction.LOOK_UP)  # One glance, however often said.
+    time.advance(seconds=3)
     payment, attempt = settled(attempt, told(Finding.NOT_FOUND))
     assert payment.next_action == NextAction.RESEND
     sweep_payments(width=1)

@@ -22,11 +22,11 @@ from payments.services.facts import PaymentEvent, RefundEvent
 from payments.services.leases import claim_payments
 from payments.services.operators import release_from_quarantine
 from payments.services.payments import cancel_payment, reserve_share
+from payments.services.quarantine import quarantine_payment
 from payments.services.refund_requests import request_refund
 from payments.services.refusals import PaymentRefused
 from payments.services.sweeps import (
     SWEEPS,
-    quarantine_payment,
     sweep_notices,
     sweep_payments,
     sweep_refunds,

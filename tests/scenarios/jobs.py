@@ -15,8 +15,9 @@ from kernel.modes import Mode
 from orders.services import LineDraft, OrderDraft, place_order
 from payments import tasks
 from payments.models import ProviderAccount
+from payments.services.acceptance import PaymentDraft
 from payments.services.notices import apply_notice, receive_notice
-from payments.services.payments import PaymentDraft, create_payment, pay
+from payments.services.payments import create_payment, pay
 
 
 def pay_order(order: UUID, token: str) -> None:

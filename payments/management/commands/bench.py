@@ -32,9 +32,10 @@ from orders.models import Order
 from orders.services import LineDraft, OrderDraft, OrderEvent, place_order
 from payments.models import AttemptStatus, Method, Payment, PaymentStatus
 from payments.selectors import payments_due
+from payments.services.acceptance import PaymentDraft
 from payments.services.facts import PaymentEvent
 from payments.services.leases import WIDTH, Claim, claim_payments
-from payments.services.payments import PaymentDraft, pay
+from payments.services.payments import pay
 from payments.services.providers import PROVIDERS, Provider
 
 SUFFIX = "_bench"
@@ -42,8 +43,7 @@ PROVIDER = "bench"
 DEFAULT_PAYMENTS = 500  # Enough for a 99th percentile that is more than one payment.
 # The first calls connect, prepare and import; they are no part of what a payment costs.
 WARM_UP = 20
-SMALL_TABLE, DUE = 10_000, 100
-LEAST_ROWS = 10 * DUE
+SMALL_TABLE, DUE, LEAST_ROWS = 10_000, 100, 1_000
 # A statement's foreign keys are checked at its end, and wait in memory until then.
 FILL_AT_ONCE = 100_000
 CLAIMS = 50
@@ -129,15 +129,15 @@ def _conditions() -> str:
     return f"PostgreSQL: {', '.join(said)}. Redis: {'yes' if settings.REDIS_URL else 'no'}. One client."
 
 
-# With one route, to the provider that says yes, and no cap on what sweeps do there at once.
+# With one route, to the provider that says yes.
 _RESTAURANT = """
     WITH restaurant AS (
         INSERT INTO accounts_restaurant (id, slug, name, currency, time_zone, day_starts_at)
         VALUES (gen_random_uuid(), %(slug)s, 'Bench', 'INR', 'Asia/Kolkata', '04:00') RETURNING id
     ), account AS (
         INSERT INTO payments_provideraccount
-               (id, restaurant_id, mode, provider, label, credentials, breaker, fee_bps, concurrency, enabled)
-        SELECT gen_random_uuid(), id, 'test', %(provider)s, 'bench', '', '{}', 0, 32767, TRUE FROM restaurant
+               (id, restaurant_id, mode, provider, label, credentials, breaker, fee_bps, enabled)
+        SELECT gen_random_uuid(), id, 'test', %(provider)s, 'bench', '', '{}', 0, TRUE FROM restaurant
         RETURNING id, restaurant_id, mode
     )
     INSERT INTO payments_route (restaurant_id, mode, position, account_id, methods, currencies, channels, enabled)

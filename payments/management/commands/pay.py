@@ -11,7 +11,8 @@ from kernel.errors import ServiceError
 from kernel.money import Money
 from orders.models import Order, PaymentState
 from payments.models import Method, Payment
-from payments.services.payments import PaymentDraft, pay
+from payments.services.acceptance import PaymentDraft
+from payments.services.payments import pay
 
 
 class Command(BaseCommand):
