@@ -14,6 +14,7 @@ from orders.models import Order
 from payments.models import Attempt, Payment, Refund
 from payments.models.attempt import HOLDING, LIVE, NOT_CHARGED
 from payments.models.refund import RESERVING
+from payments.services.providers import PROVIDERS
 
 # A next action may be late by this much before somebody has to look at the clock (I10).
 MAX_OVERDUE_SECONDS = 60
@@ -35,9 +36,10 @@ class Offence:
 
 
 def offences(*, now: datetime) -> Iterator[Offence]:
+    manual = [name for name, provider in PROVIDERS.items() if provider.facts.is_manual]
     with connection.cursor() as cursor:
         for invariant in INVARIANTS:
-            words: dict[str, Any] = {**_WORDS, "now": now}
+            words: dict[str, Any] = {**_WORDS, "now": now, "manual": manual}
             cursor.execute(invariant.question, words)
             for row, what in cursor.fetchall():
                 yield Offence(invariant=invariant.id, sentence=invariant.sentence, row=str(row), what=str(what))
@@ -160,7 +162,7 @@ INVARIANTS: list[Invariant] = [
         question="""
             SELECT r.id, 'status ' || r.status FROM payments_refund r
               JOIN payments_provideraccount a ON a.id = r.account_id
-             WHERE r.status IN ('requested', 'processing') AND a.provider <> 'cash'
+             WHERE r.status IN ('requested', 'processing') AND NOT a.provider = ANY(%(manual)s)
                AND (r.next_action_at IS NULL
                     OR GREATEST(r.next_action_at, COALESCE(r.lease_until, r.next_action_at))
                        < %(now)s::timestamptz - %(overdue)s::interval)
@@ -214,7 +216,7 @@ INVARIANTS: list[Invariant] = [
         question="""
             SELECT a.id, 'confirmed ' || COUNT(t.id) || ' times'
               FROM payments_attempt a
-              JOIN payments_provideraccount pa ON pa.id = a.account_id AND pa.provider = 'cash'
+              JOIN payments_provideraccount pa ON pa.id = a.account_id AND pa.provider = ANY(%(manual)s)
               LEFT JOIN events_transition t
                 ON t.subject_id = a.id AND t.to_status = 'succeeded' AND t.actor_kind = 'user' AND t.actor_id <> ''
              WHERE a.capture = 'kept' GROUP BY a.id HAVING COUNT(t.id) <> 1""",

@@ -102,7 +102,9 @@ def set_payment_state(*, order: Order, state: PaymentState, journal: Journal) ->
     if order.payment_state == state:
         return False
     before, order.payment_state = order.payment_state, state
-    event = OrderEvent.PAID if state == PaymentState.PAID else OrderEvent.PAYMENT_STATE_CHANGED
+    # A refund that the bank returned makes nobody pay again.
+    is_news = state == PaymentState.PAID and before != PaymentState.REFUNDED
+    event = OrderEvent.PAID if is_news else OrderEvent.PAYMENT_STATE_CHANGED
     journal.happened(event, order, payment_state=state.value, before=str(before))
     return True
 

@@ -154,6 +154,7 @@ class Attempt(Telling):
                 name="attempt_decided_is_success",
             ),
             models.UniqueConstraint(fields=["id", "restaurant", "mode"], name="attempt_with_its_tenant"),
+            models.UniqueConstraint(fields=["id", "payment"], name="attempt_with_its_payment"),
         ]
         indexes = [
             models.Index(fields=["watch_at"], condition=models.Q(watch_at__isnull=False), name="attempts_watched"),

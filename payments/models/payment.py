@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pgtrigger
 from django.db import models
 from django_fsm import FSMField, transition
 
@@ -93,7 +94,13 @@ class Payment(Leased):
             models.Index(fields=["order"], name="payments_of_an_order"),
             models.Index(fields=["restaurant", "mode", "-created_at"], name="payments_of_a_restaurant"),
         ]
-        triggers = machine_triggers()
+        triggers = [
+            *machine_triggers(),
+            pgtrigger.ReadOnly(
+                name="identity_is_fixed",
+                fields=["id", "restaurant", "mode", "order", "reference", "amount_minor", "currency"],
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.reference

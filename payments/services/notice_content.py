@@ -26,6 +26,12 @@ def written(notice: Notice) -> str:
     )
 
 
+def meaning(text: str) -> str:
+    """What decides about money in it: a repetition may carry another time, or another number of tries."""
+    said: dict[str, Any] = json.loads(text)
+    return json.dumps({name: value for name, value in said.items() if name not in {"raw", "message"}}, sort_keys=True)
+
+
 def read(event_id: str, text: str) -> Notice:
     said: dict[str, Any] = json.loads(text)
     result = LookUpResult(

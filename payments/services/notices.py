@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections.abc import Mapping
@@ -47,10 +48,24 @@ def receive_notice(*, account: ProviderAccount, headers: Mapping[str, str], body
     except InvalidNotice as invalid:
         security_log.warning("notice_refused", extra={"account": str(account.pk), "provider": account.provider})
         raise NoticeRefused("The signature or the form of this notice is wrong.") from invalid
+    stored, is_new = _stored(account, notice.id, headers, body, notice)
+    if not is_new and notice_content.meaning(stored.content) != notice_content.meaning(notice_content.written(notice)):
+        # The same event id, signed, with other news: neither is dropped for the other.
+        security_log.warning("notice_id_reused", extra={"account": str(account.pk), "notice": str(stored.pk)})
+        stored, is_new = _stored(account, _own_id(notice), headers, body, notice)
+    if not is_new:
+        InboundNotice.objects.filter(pk=stored.pk).update(repeats=F("repeats") + 1)
+    crashpoint(CrashPoint.NOTICE_AFTER_STORE)
+    return Received(notice_id=stored.pk, is_new=is_new)
+
+
+def _stored(
+    account: ProviderAccount, event_id: str, headers: Mapping[str, str], body: bytes, notice: Notice
+) -> tuple[InboundNotice, bool]:
     signed = {name: value[:MAX_HEADER_LENGTH] for name, value in headers.items() if "signature" in name.lower()}
-    stored, is_new = InboundNotice.objects.get_or_create(
+    return InboundNotice.objects.get_or_create(
         account=account,
-        event_id=notice.id,
+        event_id=event_id,
         defaults={
             "restaurant_id": account.restaurant_id,
             "mode": account.mode,
@@ -61,10 +76,12 @@ def receive_notice(*, account: ProviderAccount, headers: Mapping[str, str], body
             "next_action_at": clock.now(),
         },
     )
-    if not is_new:
-        InboundNotice.objects.filter(pk=stored.pk).update(repeats=F("repeats") + 1)
-    crashpoint(CrashPoint.NOTICE_AFTER_STORE)
-    return Received(notice_id=stored.pk, is_new=is_new)
+
+
+def _own_id(notice: Notice) -> str:
+    """Of the provider's id and what it says, so that a repetition of it is one again."""
+    said = notice_content.meaning(notice_content.written(notice))
+    return f"sha256:{hashlib.sha256(f'{notice.id} {said}'.encode()).hexdigest()}"
 
 
 def apply_notice(*, notice_id: UUID, actor: Actor = PROVIDER) -> None:

@@ -17,6 +17,7 @@ from payments.services import timing
 from payments.services.bill import Bill
 from payments.services.evidence import Evidence, Source
 from payments.services.facts import PaymentEvent
+from payments.services.providers import facts_of
 
 # What a human was told about an attempt whose doubt did not end within its bound.
 PROLONGED_DOUBT = "prolonged doubt"
@@ -78,7 +79,7 @@ class Settling:
         for other in self.bill.attempts_of(self.payment):
             if other.pk != self.attempt.pk and other.is_live:
                 other.watch_at = self.now
-                other.watch_until = self.now + self.facts.late_money_window
+                other.watch_until = self.now + facts_of(other.account).late_money_window
                 other.save(update_fields=["watch_at", "watch_until"])
 
     def save(self) -> None:

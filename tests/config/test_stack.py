@@ -25,7 +25,7 @@ from config.local.process_environment import local_secrets
 from config.local.processes import Handle, wait_until
 from config.local.programs import Program, may_be_skipped
 from config.local.roles import STOP_SECONDS
-from config.local.state import PROJECT
+from config.local.state import PROJECT, CannotStart
 
 # On a busy machine everything is imported anew a dozen times.
 START_SECONDS = 120
@@ -222,6 +222,17 @@ def test_secrets_are_made_once_and_are_private(tmp_path: Path) -> None:
     assert local_secrets(tmp_path) == first
     assert {"STEWARD_SECRET_KEY", "STEWARD_FIELD_KEYS", "STEWARD_HASH_KEY"} < set(first)
     assert stat.S_IMODE((tmp_path / "secrets.json").stat().st_mode) == 0o600
+
+
+def test_lost_secrets_are_never_made_anew_over_data_that_needs_them(tmp_path: Path) -> None:
+    local_secrets(tmp_path)
+    (tmp_path / "ports.json").write_text("{}")
+    (tmp_path / "secrets.json").unlink()
+
+    with pytest.raises(CannotStart, match="from a backup"):
+        local_secrets(tmp_path)
+
+    assert not (tmp_path / "secrets.json").exists()
 
 
 def test_without_a_database_manage_says_what_to_do(state: Path) -> None:

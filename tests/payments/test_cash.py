@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
-from accounts.models import Membership, Restaurant, Role
+import pytest
+from django.db import connection
+
+from accounts.models import Membership, Restaurant, Role, User
 from events.actors import GUEST
 from events.models import Transition
 from failures.models import Case
@@ -12,10 +16,17 @@ from kernel.money import Money
 from orders.models import Order, PaymentState
 from orders.services import cancel_order
 from payments.gateways.contract import ErrorCode, Outcome
-from payments.models import Attempt, AttemptStatus, Capture, Payment, PaymentStatus, Refund
-from payments.services.cash import CashTaken, confirm_cash, record_cash_refund, take_cash_against_doubt
+from payments.models import Attempt, AttemptStatus, Capture, Payment, PaymentStatus, Refund, RefundStatus
+from payments.services.cash import (
+    CashTaken,
+    confirm_cash,
+    hand_over_refund,
+    record_cash_refund,
+    take_cash_against_doubt,
+)
 from payments.services.evidence import Evidence, Finding, Source
 from payments.services.payments import cancel_payment
+from payments.services.refund_requests import request_refund
 from payments.services.refusals import CashRefused
 from payments.services.settlement import settle_attempt
 from payments.services.sweeps import sweep_payments, sweep_refunds
@@ -133,3 +144,36 @@ def test_cash_is_refunded_by_a_named_person_in_one_step(restaurant: Restaurant, 
 
     assert Attempt.objects.get().refunded_minor == 4_000
     assert (Refund.objects.get().status, Refund.objects.get().requested_by) == ("completed", str(waiter.pk))
+
+
+def test_a_cash_refund_is_not_handed_over_for_money_that_came_by_card(restaurant: Restaurant) -> None:
+    payment = paid(order_of(restaurant))
+
+    with pytest.raises(CashRefused) as refused:
+        record_cash_refund(payment_id=payment.pk, person=staff(restaurant, Role.WAITER), reason="cold food")
+
+    assert refused.value.code == "not_cash"
+    assert Refund.objects.count() == 0
+
+
+def test_two_waiters_hand_over_one_cash_refund_once(restaurant: Restaurant, waiting: Payment) -> None:
+    waiters = [staff(restaurant, Role.WAITER) for _ in range(2)]
+    confirm_cash(payment_id=waiting.pk, waiter=waiters[0], taken=CashTaken(amount_minor=84_000))
+    refund = request_refund(payment_id=waiting.pk, reason="cold food", actor=GUEST)
+    gate = threading.Barrier(2)
+
+    def hand_over(waiter: User) -> str:
+        try:
+            gate.wait()
+            hand_over_refund(refund_id=refund.pk, person=waiter)
+        except CashRefused as refused:
+            return refused.code
+        finally:
+            connection.close()
+        return "done"
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(hand_over, waiters)) == ["done", "not_waiting"]
+    assert Attempt.objects.get().refunded_minor == 84_000
+    by = Transition.objects.get(subject_id=refund.pk, to_status=RefundStatus.COMPLETED).actor_id
+    assert by in {str(waiter.pk) for waiter in waiters}

@@ -30,8 +30,14 @@ from tests.scripted import ScriptedGateway, provider_of
 
 MODELS = list(apps.get_app_config("payments").get_models())
 TENANTS = [name for name, *_ in import_module("payments.migrations.0002_tenants").REFERENCES]
+DEFERRED = [*TENANTS, "route_in_its_accounts_tenant", "refund_of_its_attempts_payment"]
 # Only there to be pointed at: the primary key refuses a second row of the same id first.
-TARGETS = {"account_with_its_tenant", "attempt_with_its_tenant", "payment_with_its_tenant"}
+TARGETS = {
+    "account_with_its_tenant",
+    "attempt_with_its_tenant",
+    "attempt_with_its_payment",
+    "payment_with_its_tenant",
+}
 
 
 @dataclass
@@ -110,8 +116,8 @@ def spoil(harm: Callable[[], None], *, now: str = "") -> None:
 Harm = Callable[[Rows], None]
 HARMS: list[tuple[str, Harm]] = [
     ("payment_status_is_legal", lambda r: put(r.kept.payment, status="paid")),
-    ("payment_amount_is_positive", lambda r: put(r.kept.payment, amount_minor=0)),
-    ("payment_amount_is_positive", lambda r: put(r.kept.payment, amount_minor=-84_000)),
+    ("payment_amount_is_positive", lambda r: twin(r.kept.payment, amount_minor=0)),
+    ("payment_amount_is_positive", lambda r: twin(r.kept.payment, amount_minor=-84_000)),
     ("payment_tip_is_not_negative", lambda r: put(r.kept.payment, tip_minor=-1)),
     ("payment_in_doubt_is_processing", lambda r: put(r.kept.payment, in_doubt=True)),
     ("payment_in_doubt_is_processing", lambda r: put(r.failed.payment, in_doubt=True)),
@@ -160,9 +166,9 @@ HARMS: list[tuple[str, Harm]] = [
     ("one_route_per_position", lambda r: twin(Route.objects.get(account=r.account), id=None)),
     ("one_notice_per_event", lambda r: twin(r.notice, event_id="evt_1")),
     ("notice_state_is_legal", lambda r: put(r.notice, state="lost")),
-    ("payment_in_its_orders_tenant", lambda r: put(r.kept.payment, order=r.their_order)),
-    ("payment_in_its_orders_tenant", lambda r: put(r.kept.payment, mode=Mode.LIVE)),
-    ("payment_in_its_orders_tenant", lambda r: put(r.kept.payment, restaurant=r.theirs.restaurant)),
+    ("payment_in_its_orders_tenant", lambda r: twin(r.kept.payment, order_id=r.their_order.pk)),
+    ("payment_in_its_orders_tenant", lambda r: twin(r.kept.payment, mode=Mode.LIVE)),
+    ("payment_in_its_orders_tenant", lambda r: twin(r.kept.payment, restaurant_id=r.theirs.restaurant_id)),
     ("attempt_in_its_payments_tenant", lambda r: put(r.kept, mode=Mode.LIVE)),
     ("attempt_in_its_payments_tenant", lambda r: put(r.kept, restaurant=r.theirs.restaurant)),
     ("attempt_in_its_accounts_tenant", lambda r: twin(r.failed, account_id=r.live.pk)),
@@ -171,12 +177,15 @@ HARMS: list[tuple[str, Harm]] = [
     ("refund_in_its_attempts_tenant", lambda r: put(r.refund, restaurant=r.theirs.restaurant)),
     ("refund_in_its_accounts_tenant", lambda r: twin(r.refund, account_id=r.live.pk)),
     ("refund_in_its_accounts_tenant", lambda r: twin(r.refund, account_id=r.theirs.pk)),
+    ("refund_of_its_attempts_payment", lambda r: twin(r.refund, payment_id=r.failed.payment_id)),
+    ("route_in_its_accounts_tenant", lambda r: put(Route.objects.get(account=r.account), account=r.live)),
+    ("route_in_its_accounts_tenant", lambda r: put(Route.objects.get(account=r.account), account=r.theirs)),
 ]
 
 
 @pytest.mark.parametrize(("name", "harm"), [pytest.param(*each, id=f"{each[0]} {n}") for n, each in enumerate(HARMS)])
 def test_a_constraint_bites(rows: Rows, name: str, harm: Harm) -> None:
-    now = name if name in TENANTS else ""
+    now = name if name in DEFERRED else ""
 
     with pytest.raises(IntegrityError, match=f'"{name}"'):
         spoil(lambda: harm(rows), now=now)
@@ -212,6 +221,11 @@ def test_no_counter_is_ever_negative(rows: Rows) -> None:
             spoil(harm)
 
 
+@pytest.mark.parametrize("field", ["restaurant_id", "mode", "order_id", "reference", "amount_minor", "currency"])
+def test_what_a_payment_is_for_never_changes(rows: Rows, field: str) -> None:
+    _assert_is_fixed(rows.kept.payment, field, rows)
+
+
 @pytest.mark.parametrize("field", ["payment_id", "account_id", "number", "amount_minor", "currency"])
 def test_what_an_attempt_asked_for_never_changes(rows: Rows, field: str) -> None:
     _assert_is_fixed(rows.kept, field, rows)
@@ -240,11 +254,10 @@ def test_an_order_never_keeps_more_than_its_total_and_tips(rows: Rows, too_much:
 def test_two_payments_of_one_order_keep_no_more_than_it_together(rows: Rows) -> None:
     """Over all payments and providers: 86 000 are kept already, and only a tip of 6 000 is allowed beside the total."""
     now = _trigger_of(Attempt, "kept_within_order")
-    put(rows.doubtful.payment, order=rows.kept.payment.order)  # Its tip of 6 000 counts from here on.
 
-    spoil(lambda: _keep(rows.doubtful, 10_000), now=now)
+    spoil(lambda: _keep_by_a_second_payment(rows, 10_000), now=now)
     with pytest.raises(IntegrityError, match="would keep more than its order and tips"):
-        spoil(lambda: _keep(rows.doubtful, 10_001), now=now)
+        spoil(lambda: _keep_by_a_second_payment(rows, 10_001), now=now)
 
 
 def test_what_is_on_its_way_back_makes_room(rows: Rows) -> None:
@@ -254,7 +267,10 @@ def test_what_is_on_its_way_back_makes_room(rows: Rows) -> None:
 
 
 def test_a_route_to_another_tenants_account_never_sends(rows: Rows) -> None:
-    """Nothing but the attempt's own keys stands between a wrong route and another restaurant's money."""
+    """Should such a route ever come to be, the attempt's own keys stand before another restaurant's money."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
+        cursor.execute("ALTER TABLE payments_route DROP CONSTRAINT route_in_its_accounts_tenant")
     for account in (rows.theirs, rows.live):
         Route.objects.filter(account__in=[rows.account, rows.theirs, rows.live]).delete()
         Route.objects.create(
@@ -272,12 +288,22 @@ def _begin(payment: Payment) -> None:
     begin_attempt(payment_id=payment.pk)
 
 
-def _keep(attempt: Attempt, minor: int) -> None:
+def _keep_by_a_second_payment(rows: Rows, minor: int) -> None:
+    twin(rows.doubtful.payment, order_id=rows.kept.payment.order_id)  # Its tip of 6 000 counts from here on.
+    twin(rows.doubtful, payment_id=Payment.objects.get(reference="X-2").pk)
+    attempt = Attempt.objects.get(payment__reference="X-2")
     put(attempt, status="succeeded", capture="kept", captured_minor=minor, captured_currency="INR")
 
 
-def _assert_is_fixed(row: Attempt | Refund, field: str, rows: Rows) -> None:
-    others = {"payment_id": rows.failed.payment_id, "attempt_id": rows.failed.pk, "account_id": rows.theirs.pk}
+def _assert_is_fixed(row: Payment | Attempt | Refund, field: str, rows: Rows) -> None:
+    others: dict[str, Any] = {
+        "payment_id": rows.failed.payment_id,
+        "attempt_id": rows.failed.pk,
+        "account_id": rows.theirs.pk,
+        "order_id": rows.their_order.pk,
+        "restaurant_id": rows.theirs.restaurant_id,
+        "mode": Mode.LIVE,
+    }
     value = {**others, "currency": "USD", "origin": "provider"}.get(field, 7)
     before = type(row)._default_manager.values().get(pk=row.pk)
 

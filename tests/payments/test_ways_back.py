@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import permutations
 
 import pytest
 
@@ -256,6 +257,35 @@ def test_a_refund_that_the_bank_returned_is_seen_in_the_charge_s_books(
 
     assert Refund.objects.get().status == RefundStatus.FAILED
     assert waiting() == [CaseKind.REFUND_FAILED]
+
+
+REFUND_NEWS = [
+    Evidence(source=Source.LOOK_UP, finding=Finding.PENDING),
+    Evidence(source=Source.LOOK_UP, finding=Finding.NO_ANSWER),
+    Evidence(source=Source.NOTICE, finding=Finding.SUCCEEDED, money=DUE),
+    Evidence(source=Source.NOTICE, finding=Finding.DECLINED, code=ErrorCode.REFUND_REFUSED),
+]
+
+
+@pytest.mark.parametrize("story", list(permutations(REFUND_NEWS)))
+def test_whatever_the_order_of_the_news_a_refund_that_was_made_is_counted_once(
+    restaurant: Restaurant, provider_a: ScriptedGateway, time: ShiftedClock, story: tuple[Evidence, ...]
+) -> None:
+    """A message that says no after one that said yes leads to a question, and the provider has the last word."""
+    refund = asked_back(restaurant)
+    provider_a.refunds.append(TIMED_OUT)
+    sweep_refunds(width=1)
+
+    for evidence in story:
+        settle_refund(refund_id=refund.pk, evidence=evidence)
+    provider_a.look_ups.append(LookUpResult(answer=Answer.SUCCEEDED, money=DUE))
+    refund = Refund.objects.get()
+    if refund.next_action_at is not None:
+        refund = swept(time)
+
+    assert (refund.status, refund.next_action) == (RefundStatus.COMPLETED, NextAction.NONE)
+    attempt = Attempt.objects.get()
+    assert (attempt.refunded_minor, attempt.refunding_minor) == (84_000, 0)
 
 
 def test_a_contradiction_about_a_refund_is_told_once(restaurant: Restaurant) -> None:
