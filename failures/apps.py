@@ -14,6 +14,6 @@ class FailuresConfig(AppConfig):
         from failures import services  # noqa: PLC0415
 
         for event_type in services.OPENS:
-            subscribe(event_type, services.open_case)
+            subscribe(event_type, services.open_cases)
         for event_type in services.ENDS:
             subscribe(event_type, services.end_cases)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from uuid import UUID
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from accounts.models import Role, User
@@ -15,8 +15,10 @@ from events.actors import Actor
 from events.models import Event
 from events.services import Journal
 from failures.models import WAITING, Case, CaseKind, CaseStatus
+from failures.reasons import what_is_left
 from kernel.errors import ServiceError
 from kernel.texts import check_reason
+from payments.models import RefundOrigin
 from payments.services.facts import PaymentEvent, RefundEvent
 
 MAY_WORK_ON_CASES = (Role.FINANCE, Role.ADMIN)
@@ -60,20 +62,31 @@ ENDS: dict[StrEnum, tuple[CaseKind, ...]] = {
     PaymentEvent.MISMATCH_RESOLVED: (CaseKind.AMOUNT_MISMATCH,),
     PaymentEvent.NOTICE_TAKEN_UP: (CaseKind.QUARANTINED, CaseKind.ORPHAN_NOTICE),
     RefundEvent.COMPLETED: (CaseKind.REFUND_IN_DOUBT, CaseKind.REFUND_FAILED, CaseKind.CASH_REFUND),
+    RefundEvent.CONFIRMED: (CaseKind.REFUND_IN_DOUBT,),
     RefundEvent.FAILED: (CaseKind.REFUND_IN_DOUBT, CaseKind.CASH_REFUND),
 }
-# Whose case it is, where it is not the payment's: two refunds are two worries, one account is one.
-SUBJECTS: dict[StrEnum, str] = {
-    **dict.fromkeys(RefundEvent, "refund"),
-    PaymentEvent.SURPLUS_CAPTURED: "attempt",
-    PaymentEvent.CREDENTIALS_REFUSED: "account",
-}
+# Whose case it is, where the event is not about one refund and the payment is not it: one account is one worry.
+SUBJECTS: dict[CaseKind, str] = {CaseKind.SURPLUS: "attempt", CaseKind.CREDENTIALS: "account"}
 
 
-def open_case(event: Event, actor: Actor) -> None:
+def open_cases(event: Event, actor: Actor) -> None:
+    for kind in _opened_kinds(event):
+        _open_case(event, kind, actor)
+
+
+def _open_case(event: Event, kind: CaseKind, actor: Actor) -> None:
     """One open case per subject and kind; an ended one is reopened by new evidence."""
-    kind = OPENS[_type(event)]
-    cases = Case.objects.select_for_update().filter(subject_id=_subject_id(event), kind=kind)
+    try:
+        with transaction.atomic():
+            _open_or_reopen(event, kind, actor)
+    except IntegrityError as error:
+        # Two payments may meet the same worry in the same instant, an account's for example: then it is open by now.
+        if "one_open_case_per_subject_and_kind" not in str(error):
+            raise
+
+
+def _open_or_reopen(event: Event, kind: CaseKind, actor: Actor) -> None:
+    cases = Case.objects.select_for_update().filter(subject_id=_subject_id(event, kind), kind=kind)
     latest = cases.order_by("id").last()
     if latest is not None and latest.is_waiting:
         return
@@ -112,6 +125,7 @@ def resolve_case(*, case_id: UUID, person: User, reason: str) -> Case:
     check_reason(reason, refusal=CaseRefused)
     with transaction.atomic():
         case = _waiting_case(case_id, person)
+        _check_that_it_is_over(case)
         _end(case, case.resolve, reason, Actor.user(person))
     return case
 
@@ -120,6 +134,7 @@ def dismiss_case(*, case_id: UUID, person: User, reason: str) -> Case:
     check_reason(reason, refusal=CaseRefused)
     with transaction.atomic():
         case = _waiting_case(case_id, person)
+        _check_that_it_is_over(case)
         _end(case, case.dismiss, reason, Actor.user(person))
     return case
 
@@ -130,13 +145,14 @@ def _new_case(event: Event, kind: CaseKind) -> Case:
         mode=event.mode,
         kind=kind,
         payment_id=event.stream_id if event.stream_kind == "payment" else None,
-        subject_id=_subject_id(event),
+        subject_id=_subject_id(event, kind),
     )
 
 
-def _subject_id(event: Event) -> UUID:
-    named = SUBJECTS.get(_type(event))
-    return UUID(event.data[named]) if named else event.stream_id
+def _subject_id(event: Event, kind: CaseKind) -> UUID:
+    """Two refunds of a payment are two worries; what is about no refund is about the payment, or the notice."""
+    named = event.data.get(SUBJECTS.get(kind, "refund"))
+    return UUID(named) if named else event.stream_id
 
 
 def _whose(event: Event) -> Q:
@@ -146,11 +162,20 @@ def _whose(event: Event) -> Q:
     return Q(payment_id=event.stream_id) | Q(subject_id=event.stream_id)
 
 
+def _opened_kinds(event: Event) -> tuple[CaseKind, ...]:
+    kind = OPENS[_type(event)]
+    return (kind, CaseKind.SURPLUS) if event.type == RefundEvent.FAILED and _is_of_surplus(event) else (kind,)
+
+
 def _ended_kinds(event: Event) -> tuple[CaseKind, ...]:
     kinds = ENDS[_type(event)]
-    if event.type == RefundEvent.COMPLETED and event.data.get("origin") == "surplus":
+    if event.type == RefundEvent.COMPLETED and _is_of_surplus(event):
         return (*kinds, CaseKind.SURPLUS)
     return kinds
+
+
+def _is_of_surplus(event: Event) -> bool:
+    return str(event.data.get("origin")) == RefundOrigin.SURPLUS
 
 
 def _type(event: Event) -> StrEnum:
@@ -164,6 +189,13 @@ def _waiting_case(case_id: UUID, person: User) -> Case:
     if not case.is_waiting:
         raise CaseRefused(f"This case is {case.status} already: {case.resolution}", code="already_ended")
     return case
+
+
+def _check_that_it_is_over(case: Case) -> None:
+    """What nothing but this case still shows to people must not be put away with it."""
+    sentence = what_is_left(case)
+    if sentence:
+        raise CaseRefused(sentence, code="not_over")
 
 
 def _end(case: Case, step: Callable[[], None], reason: str, actor: Actor) -> None:

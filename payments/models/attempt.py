@@ -107,6 +107,7 @@ class Attempt(Telling):
     mismatch = models.BooleanField(default=False)
     refunded_minor = models.BigIntegerField(default=0)
     refunding_minor = models.BigIntegerField(default=0)
+    excess_minor = models.BigIntegerField(default=0, help_text="Captured beyond what was asked: the guest's.")
     reopened_minor = models.BigIntegerField(default=0, help_text="Owed to the guest, or given back: it pays no bill.")
     cash_given_minor = models.BigIntegerField(null=True)
     watch_at = models.DateTimeField(null=True, help_text="When a closed attempt is asked about again.")
@@ -135,7 +136,8 @@ class Attempt(Telling):
                 name="attempt_never_refunds_above_captured",
             ),
             models.CheckConstraint(
-                condition=models.Q(reopened_minor__gte=0, reopened_minor__lte=models.F("captured_minor")),
+                condition=models.Q(reopened_minor__gte=0, reopened_minor__lte=models.F("captured_minor"))
+                & models.Q(excess_minor__gte=0, excess_minor__lte=models.F("reopened_minor")),
                 name="attempt_reopens_only_captured",
             ),
             models.CheckConstraint(

@@ -110,6 +110,11 @@ class Payment(Leased):
         return self.amount_minor + self.tip_minor
 
     @property
+    def is_only_held(self) -> bool:
+        """A share for a guest who is still choosing: the automatic tries begin with that choice."""
+        return self.status == PaymentStatus.PENDING and self.retry_until is None
+
+    @property
     def holds_its_share(self) -> bool:
         return self.status in {PaymentStatus.PENDING, PaymentStatus.PROCESSING}
 

@@ -110,6 +110,12 @@ class Refund(Leased, Telling):
     def total_minor(self) -> int:
         return self.amount_minor + self.tip_minor
 
+    def ask_again(self) -> None:
+        """It has ended, and something speaks against it: the provider is asked, from the beginning."""
+        self.doubt_since = clock.now()
+        self.look_ups = self.not_found_count = 0
+        self.plan(NextAction.LOOK_UP, self.doubt_since)
+
     @property
     def may_have_arrived(self) -> bool:
         """Some send of it may have reached the provider."""

@@ -8,7 +8,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 NEWS_LENGTH = 64  # A word of ours, or the hash of a provider's sentence: those are longer than any column.
-# Whoever was told that much is looking already; a provider that invents news at each look-up fills no row.
+# Whoever was told that many sentences is looking already; a provider that invents them fills no row.
 MAX_NEWS = 50
 
 
@@ -21,7 +21,8 @@ class Telling(models.Model):
     def tell_once(self, news: str) -> bool:
         """Whether a human still has to be told. The same news of every look-up would be noise."""
         name = _name(news)
-        if name in self.told or len(self.told) >= MAX_NEWS:
+        endless = name != news and len(self.told) >= MAX_NEWS
+        if name in self.told or endless:
             return False
         self.told = [*self.told, name]
         return True

@@ -68,8 +68,12 @@ def begin_locked(
     """For a locked bill; the caller saves payment and attempt and writes the journal."""
     if bill.live_attempt_of(payment) is not None:
         return None
-    if not bill.is_payable or bill.free_minor < 0:
+    if not bill.wants(payment):
         _give_up(payment, FailureCode.NOT_DUE, journal)
+        return None
+    if payment.retry_until is not None and clock.now() >= payment.retry_until:
+        # The clock stood still, or a doubt ended late: whoever wanted to pay is gone, or has paid another way.
+        _give_up(payment, FailureCode.EXPIRED, journal)
         return None
     mine = [attempt for attempt in bill.attempts_of(payment) if attempt.round == payment.round]
     wish = wish_for(bill.order, payment.method, payment.charge_minor, payment.wanted_provider)
@@ -206,7 +210,7 @@ def _key_is_spent(attempt: Attempt) -> bool:
 
 def _is_worth_sending(bill: Bill, payment: Payment, attempt: Attempt) -> bool:
     """Much may have happened since the send was planned: nobody wants it any more, or nobody may take it."""
-    wanted = bill.is_payable and not payment.close_wanted
+    wanted = bill.wants(payment) and not payment.close_wanted
     return wanted and attempt.account.enabled and not _key_is_spent(attempt)
 
 
@@ -215,7 +219,7 @@ def _do_not_send_again(bill: Bill, payment: Payment, journal: Journal) -> None:
     live = bill.live_attempt_of(payment)
     if live is not None:
         payment.plan(NextAction.LOOK_UP, timing.next_look_up(live.look_ups, live.doubt_since))
-    elif not bill.is_payable:
+    elif not bill.wants(payment):
         _give_up(payment, FailureCode.NOT_DUE, journal)
     else:
         payment.plan(NextAction.BEGIN, clock.now())

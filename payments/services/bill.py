@@ -37,6 +37,10 @@ class Bill:
     def is_payable(self) -> bool:
         return bool(self.order.status != OrderStatus.CANCELLED)
 
+    def wants(self, payment: Payment) -> bool:
+        """Still to be paid, with the share that this payment holds."""
+        return self.is_payable and payment.holds_its_share and self.free_minor >= 0
+
     @property
     def due_minor(self) -> int:
         """What no kept capture covers yet. A refund counts only where it made the order payable again."""

@@ -6,6 +6,7 @@ from kernel import clock
 from kernel.money import Money
 from payments.models import AttemptStatus, Capture, NextAction, PaymentStatus, RefundOrigin
 from payments.services.facts import PaymentEvent
+from payments.services.provider_refunds import record_provider_refunds
 from payments.services.refund_requests import reserve_refund
 from payments.services.settling import Settling
 
@@ -14,6 +15,7 @@ def capture(s: Settling, money: Money, *, wrong_amount: bool = False) -> None:
     """Decided under the order's lock about every capture, late or not. The first settled is kept."""
     kept = not wrong_amount and _is_due(s)
     _store(s, money, Capture.KEPT if kept else Capture.SURPLUS)
+    record_provider_refunds(s)  # What went back already is not given back once more.
     late = not s.attempt.is_live
     step = s.attempt.succeed_late if late else s.attempt.succeed
     s.move(step, reason="The money moved." if kept else "The money moved, but it is not due: it goes back.")

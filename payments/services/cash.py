@@ -15,7 +15,7 @@ from kernel import clock
 from kernel.money import MAX_MINOR, Money
 from kernel.texts import check_reason
 from payments.models import Attempt, AttemptStatus, Method, Payment, PaymentStatus, Refund, RefundStatus
-from payments.services import routing
+from payments.services import routing, timing
 from payments.services.attempts import begin_locked
 from payments.services.bill import Bill, lock_bill_of_payment
 from payments.services.evidence import Evidence, Finding, Source
@@ -64,6 +64,8 @@ def take_cash_against_doubt(*, payment_id: UUID, person: User, reason: str, take
         doubtful = bill.live_attempt_of(payment)
         if doubtful is None or doubtful.status != AttemptStatus.UNKNOWN or doubtful.mismatch:
             raise CashRefused(f"Payment {payment.reference} is not in doubt.", code="not_in_doubt")
+        if payment.is_leased and clock.now() < doubtful.send_before:
+            raise CashRefused("The card is being charged right now. Wait half a minute.", code="being_sent")
         check_reason(reason, refusal=CashRefused)
         journal = Journal(Actor.user(person))
         _release(doubtful, payment, reason, journal)
@@ -145,6 +147,7 @@ def _release(doubtful: Attempt, payment: Payment, reason: str, journal: Journal)
     journal.move(doubtful, doubtful.release, reason=reason)
     doubtful.forget(PROLONGED_DOUBT)
     payment.close_wanted = False
+    payment.retry_until = clock.now() + timing.RETRY_WINDOW
     doubtful.settled_at = doubtful.watch_at = clock.now()
     doubtful.watch_until = clock.now() + facts_of(doubtful.account).late_money_window
     payment.method = Method.CASH

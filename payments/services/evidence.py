@@ -126,6 +126,7 @@ def contradicting(evidence: Evidence, sentence: str) -> Evidence:
         reference="",
         money=None,
         refunds=(),
+        lease_token=None,
     )
 
 

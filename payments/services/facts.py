@@ -36,6 +36,7 @@ class RefundEvent(StrEnum):
     COMPLETED = "refund.completed"
     FAILED = "refund.failed"
     PROLONGED = "refund.prolonged"
+    CONFIRMED = "refund.confirmed"
     STARTED_BY_PROVIDER = "refund.started_by_provider"
     QUARANTINED = "refund.quarantined"
 

@@ -87,7 +87,10 @@ Place = tuple[str, str]
 
 
 def _busy() -> Counter[Place]:
-    """How many leases each provider carries, over all restaurants and workers, charges and refunds together."""
+    """How many claims each provider carries, over all restaurants and workers, charges and refunds together.
+
+    Guests who pay right now are none of them: they must not keep anybody from asking about a doubt.
+    """
     busy: Counter[Place] = Counter()
     for provider, mode, count in _leased_at(Payment).union(_leased_at(Refund), all=True):
         busy[provider, mode] += count
@@ -95,7 +98,7 @@ def _busy() -> Counter[Place]:
 
 
 def _leased_at(model: type[Payment] | type[Refund]) -> models.QuerySet[Any, Any]:
-    leased = model._default_manager.filter(lease_until__gt=clock.now(), next_action_at__isnull=False)
+    leased = model._default_manager.filter(lease_until__gt=clock.now(), next_action_at__isnull=False, claims__gt=0)
     return leased.values_list("account__provider", "account__mode").annotate(count=models.Count("id"))
 
 

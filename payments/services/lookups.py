@@ -13,6 +13,7 @@ from kernel.crashpoints import CrashPoint, crashpoint
 from payments.gateways.contract import CancelAnswer, CancelRequest, LookUpRequest, Subject
 from payments.gateways.waits import look_up_patiently
 from payments.models import Attempt, AttemptStatus, NextAction, PaymentStatus
+from payments.models.attempt import CLOSED
 from payments.services import timing
 from payments.services.evidence import SENDER_DIED, Evidence, Finding, Source, from_cancel, from_look_up
 from payments.services.outside import leave_database
@@ -63,34 +64,41 @@ def close_attempt(*, attempt: Attempt, actor: Actor = SYSTEM) -> Settled:
 def watch_attempt(*, attempt_id: UUID) -> None:
     """Money may still arrive on a closed attempt; one that another capture outran is closed first."""
     attempt = Attempt.objects.select_related("account", "payment").get(pk=attempt_id)
+    was_live, is_answered = attempt.is_live, True
     if attempt.status != AttemptStatus.SENT or _sender_is_dead(attempt):
-        _watch(attempt)
-    _plan_next_watch(attempt_id)
+        is_answered = _watch(attempt)
+    _plan_next_watch(attempt_id, was_live=was_live, is_answered=is_answered)
 
 
-def _watch(attempt: Attempt) -> None:
+def _watch(attempt: Attempt) -> bool:
+    """Whether there was an answer."""
     if attempt.status == AttemptStatus.SENT:
         attempt = settle_attempt(attempt_id=attempt.pk, evidence=SENDER_DIED).attempt
     outrun = attempt.is_live and attempt.payment.status != PaymentStatus.PROCESSING
     if outrun and not attempt.mismatch:
         close_attempt(attempt=attempt)
-    else:
-        look_up_attempt(attempt=attempt)
+        return True
+    evidence = _ask(attempt)
+    settle_attempt(attempt_id=attempt.pk, evidence=evidence)
+    return evidence.finding != Finding.NO_ANSWER
 
 
-def _plan_next_watch(attempt_id: UUID) -> None:
+def _plan_next_watch(attempt_id: UUID, *, was_live: bool, is_answered: bool) -> None:
     with transaction.atomic():
         attempt = Attempt.objects.select_for_update().get(pk=attempt_id)
-        attempt.watches += 1
         attempt.watch_claims = 0
-        attempt.watch_at = _next_watch(attempt)
+        if was_live and attempt.status in CLOSED:
+            attempt.save(update_fields=["watch_claims"])  # It was closed just now, and its watch begins with that.
+            return
+        attempt.watches += 1
+        attempt.watch_at = _next_watch(attempt, is_answered=is_answered)
         attempt.save(update_fields=["watches", "watch_claims", "watch_at"])
 
 
-def _next_watch(attempt: Attempt) -> datetime | None:
+def _next_watch(attempt: Attempt, *, is_answered: bool) -> datetime | None:
     """What is still live is asked about like any doubt, without an end; the rest within its window."""
     if attempt.status in {AttemptStatus.SUCCEEDED, AttemptStatus.LATE_SUCCESS}:
-        return None
+        return None if is_answered else timing.next_watch(attempt.watches)
     if attempt.is_live:
         return timing.next_look_up(attempt.look_ups, attempt.doubt_since)
     following = timing.next_watch(attempt.watches)

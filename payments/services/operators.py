@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -28,7 +29,7 @@ from payments.models import (
     RefundStatus,
 )
 from payments.services import captures, timing
-from payments.services.bill import lock_bill_of_payment
+from payments.services.bill import Bill, lock_bill_of_payment
 from payments.services.evidence import Evidence, Finding, Source
 from payments.services.facts import PaymentEvent
 from payments.services.providers import facts_of
@@ -100,11 +101,10 @@ def release_from_quarantine(*, payment_id: UUID, person: User, reason: str) -> P
         bill = lock_bill_of_payment(payment_id)
         payment = bill.payment(payment_id)
         _check_person(payment.restaurant_id, person, reason)
-        now, journal = clock.now(), Journal(Actor.user(person))
+        journal = Journal(Actor.user(person))
         payment.claims = 0
         if payment.holds_its_share and payment.next_action == NextAction.NONE:
-            live = bill.live_attempt_of(payment)
-            payment.plan(NextAction.LOOK_UP if live else NextAction.BEGIN, now)
+            payment.plan(*_where_it_stopped(payment, bill))
         _watch_again(bill.attempts_of(payment))
         stopped = Refund.objects.select_for_update().filter(
             payment=payment, status__in=[RefundStatus.REQUESTED, RefundStatus.PROCESSING], next_action=NextAction.NONE
@@ -116,6 +116,14 @@ def release_from_quarantine(*, payment_id: UUID, person: User, reason: str) -> P
         payment.save()
         journal.write()
     return payment
+
+
+def _where_it_stopped(payment: Payment, bill: Bill) -> tuple[NextAction, datetime]:
+    if bill.live_attempt_of(payment) is not None:
+        return NextAction.LOOK_UP, clock.now()
+    if payment.is_only_held:
+        return NextAction.EXPIRE, payment.hold_until
+    return NextAction.BEGIN, clock.now()
 
 
 def take_up_notice(*, notice_id: UUID, person: User, reason: str) -> InboundNotice:
@@ -166,13 +174,32 @@ def _settle_refund_by_hand(refund_id: UUID, person: User, reason: str, finding: 
         payment = lock_bill_of_payment(payment_id).payment(payment_id)
         refund = Refund.objects.select_for_update().get(pk=refund_id)
         _check_person(payment.restaurant_id, person, reason)
-        if refund.status not in OPEN:
+        if refund.status not in OPEN and refund.next_action != NextAction.LOOK_UP:
             raise RefundRefused(f"This refund is {refund.status} already.", code="not_open")
+        if finding == Finding.SUCCEEDED:
+            _check_that_it_is_not_known(refund)
         if refund.is_leased:
             raise RefundRefused("It is being sent right now. Wait half a minute.", code="being_sent")
         money = Money(refund.total_minor, refund.currency)
         evidence = Evidence(source=Source.OPERATOR, finding=finding, money=money, message=reason)
         return settle_refund(refund_id=refund_id, evidence=evidence, actor=Actor.user(person))
+
+
+def _check_that_it_is_not_known(refund: Refund) -> None:
+    """Made by hand at the provider, it may have come to us from there already, as a refund of its own."""
+    known = Refund.objects.filter(
+        attempt=refund.attempt_id,
+        origin=RefundOrigin.PROVIDER,
+        status=RefundStatus.COMPLETED,
+        amount_minor=refund.total_minor,
+        created_at__gte=refund.created_at,
+    ).first()
+    if known is not None:
+        raise RefundRefused(
+            f"The provider's own books brought refund {known.provider_reference} of this amount already. If that is "
+            "what you see there, record this one as not made.",
+            code="known_already",
+        )
 
 
 def _settling(payment_id: UUID, person: User, reason: str, finding: Finding) -> Settling:
@@ -228,7 +255,7 @@ def _apply_choice(s: Settling, choice: MismatchChoice, reason: str) -> None:
 
 def _give_back_difference(s: Settling, attempt: Attempt, reason: str) -> None:
     """Less what the provider gave back meanwhile by itself. The excess is the guest's, also if its refund fails."""
-    attempt.reopened_minor = attempt.captured_minor - s.expected.minor
+    attempt.excess_minor = attempt.reopened_minor = attempt.captured_minor - s.expected.minor
     difference = attempt.refundable_minor - s.expected.minor
     if difference <= 0:
         return

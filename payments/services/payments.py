@@ -171,6 +171,7 @@ def _accept(draft: PaymentDraft, actor: Actor, start: Start) -> tuple[Payment, S
         if start == Start.NOW:
             sending = begin_locked(bill=bill, payment=payment, candidates=candidates, journal=journal)
         elif start == Start.NOT_YET:
+            payment.retry_until = None
             payment.plan(NextAction.EXPIRE, payment.hold_until)
         payment.save(force_insert=True)
         if sending:

@@ -10,17 +10,14 @@ from payments.services.settling import Settling
 
 def record_provider_refunds(s: Settling) -> None:
     """Started at the provider, or a chargeback: counted at once, and shown to a human."""
-    strange = [fact for fact in s.evidence.refunds if fact.succeeded and not fact.key]
-    if not strange or not s.attempt.captured_minor:
+    succeeded = [fact for fact in s.evidence.refunds if fact.succeeded]
+    if not succeeded or not s.attempt.captured_minor:
         return
-    references = [fact.reference for fact in strange]
-    known = set(
-        Refund.objects.filter(account=s.attempt.account, provider_reference__in=references).values_list(
-            "provider_reference", flat=True
-        )
-    )
-    for fact in strange:
-        if fact.reference not in known:
+    refunds = Refund.objects.filter(account=s.attempt.account, provider_reference__in=[f.reference for f in succeeded])
+    known = set(refunds.values_list("provider_reference", flat=True))
+    keys = {str(key) for key in Refund.objects.filter(attempt=s.attempt).values_list("pk", flat=True)}
+    for fact in succeeded:
+        if fact.reference not in known and fact.key not in keys:
             known.add(fact.reference)
             _record(s, fact)
 
@@ -34,14 +31,16 @@ def ask_about_differing_refunds(s: Settling) -> None:
     mine = Refund.objects.select_for_update().filter(attempt=s.attempt, status__in=ended, next_action=NextAction.NONE)
     for refund in mine:
         if said.get(str(refund.pk), ended[refund.status]) != ended[refund.status]:
-            refund.plan(NextAction.LOOK_UP, s.now)
-            refund.save(update_fields=["next_action", "next_action_at"])
+            refund.ask_again()
+            refund.save(update_fields=["next_action", "next_action_at", "doubt_since", "look_ups", "not_found_count"])
+            if refund.status == RefundStatus.FAILED:
+                _tell(s, f"Refund {refund.pk} failed here, but in the provider's books of its charge it was made.")
 
 
 def _record(s: Settling, fact: RefundFact) -> None:
     attempt = s.attempt
     if fact.money.currency != attempt.captured_currency or fact.money.minor > attempt.refundable_minor:
-        _say_that_it_cannot_be(s, fact)
+        _tell(s, f"The provider shows a refund {fact.reference} that is more than is left of this capture.")
         return
     refund = Refund(
         restaurant_id=attempt.restaurant_id,
@@ -69,7 +68,6 @@ def _record(s: Settling, fact: RefundFact) -> None:
     )
 
 
-def _say_that_it_cannot_be(s: Settling, fact: RefundFact) -> None:
-    sentence = f"The provider shows a refund {fact.reference} that is more than is left of this capture."
+def _tell(s: Settling, sentence: str) -> None:
     if s.attempt.tell_once(sentence):
         s.journal.happened(PaymentEvent.CONTRADICTED, s.payment, attempt=str(s.attempt.pk), reason=sentence)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.db.models import Sum
 
 from events.actors import SYSTEM, Actor
 from events.services import Journal
@@ -116,7 +117,7 @@ def _succeeded(s: SettlingRefund) -> None:
     refund, attempt = s.refund, s.attempt
     wrong = s.evidence.money != Money(refund.total_minor, refund.currency)
     if refund.status == RefundStatus.COMPLETED and not wrong:
-        refund.plan(NextAction.NONE)
+        _stop_asking(s)
         return
     if wrong or (refund.status == RefundStatus.FAILED and attempt.refundable_minor < refund.total_minor):
         _contradicted(s)
@@ -129,12 +130,21 @@ def _succeeded(s: SettlingRefund) -> None:
         s.free_reservation()
         step = refund.complete
     attempt.refunded_minor += refund.total_minor
-    if refund.reopens_order:
-        most = attempt.captured_minor - attempt.tip_minor
-        attempt.reopened_minor = min(most, attempt.reopened_minor + refund.amount_minor)
     s.move(step, reason="The money went back.")
+    if refund.reopens_order:
+        _reopen(s)
     s.happened(RefundEvent.COMPLETED)
     s.happened(PaymentEvent.REFUNDED, full=attempt.refundable_minor == 0)
+
+
+def _reopen(s: SettlingRefund) -> None:
+    """By what such refunds gave back, and no further: one that bounced and is made again reopens nothing anew."""
+    attempt = s.attempt
+    others = Refund.objects.filter(attempt=attempt, reopens_order=True, status=RefundStatus.COMPLETED)
+    given_back = others.exclude(pk=s.refund.pk).aggregate(sum=Sum("amount_minor"))["sum"] or 0
+    owed = attempt.excess_minor + given_back + s.refund.amount_minor
+    most = attempt.captured_minor - attempt.tip_minor
+    attempt.reopened_minor = min(most, max(attempt.reopened_minor, owed))
 
 
 def _pending(s: SettlingRefund) -> None:
@@ -148,7 +158,7 @@ def _declined(s: SettlingRefund) -> None:
     refund = s.refund
     if refund.status == RefundStatus.COMPLETED and s.evidence.source == Source.NOTICE:
         # A message may be stale or out of order: nobody gives money back a second time on its word alone.
-        refund.plan(NextAction.LOOK_UP, clock.now())
+        refund.ask_again()
         return
     if refund.status == RefundStatus.COMPLETED:
         s.attempt.refunded_minor -= refund.total_minor
@@ -160,7 +170,7 @@ def _declined(s: SettlingRefund) -> None:
         s.free_reservation()
         s.move(refund.fail, reason="The provider refused.")
     else:
-        refund.plan(NextAction.NONE)  # It was asked about once more, and the answer is still no.
+        _stop_asking(s)
         return
     s.happened(RefundEvent.FAILED, code=s.evidence.code.value)
     if not facts_of(s.attempt.account).is_manual:
@@ -191,30 +201,33 @@ def _unknown(s: SettlingRefund) -> None:
 def _not_found(s: SettlingRefund) -> None:
     """Believed late and twice, as with a charge; then the same key again, within its lifetime."""
     refund, now = s.refund, clock.now()
-    if refund.status == RefundStatus.FAILED:
-        refund.plan(NextAction.NONE)
-        return
-    if refund.status != RefundStatus.PROCESSING:
+    if refund.status not in {RefundStatus.PROCESSING, RefundStatus.FAILED}:
         _plan_look_up(s)
         return
-    visible = refund.invisible_until is not None and now >= refund.invisible_until
-    if visible and timing.is_another_time(refund.not_found_at):
+    if refund.invisible_until is not None and now < refund.invisible_until:
+        _plan_look_up(s, no_later_than=refund.invisible_until)
+        return
+    if timing.is_another_time(refund.not_found_at):
         refund.not_found_count += 1
         refund.not_found_at = now
-    lasts = refund.key_expires_at is not None and now < refund.key_expires_at - timing.KEY_MARGIN
-    if refund.not_found_count >= timing.NOT_FOUND_NEEDED and lasts and refund.sends < MAX_REFUND_SENDS:
+    if refund.not_found_count < timing.NOT_FOUND_NEEDED:
+        _plan_look_up(s, no_later_than=now + timing.NOT_FOUND_GAP)
+    elif refund.status == RefundStatus.FAILED:
+        _stop_asking(s)
+    elif _may_be_sent_again(refund):
         refund.plan(NextAction.RESEND, now)
     else:
         _plan_look_up(s)
 
 
+def _may_be_sent_again(refund: Refund) -> bool:
+    """The same key, within its lifetime. What never arrived counts against nothing."""
+    lasts = refund.key_expires_at is not None and clock.now() < refund.key_expires_at - timing.KEY_MARGIN
+    return lasts and refund.sends - refund.failed_sends < MAX_REFUND_SENDS
+
+
 def _no_answer(s: SettlingRefund) -> None:
     _plan_look_up(s)
-
-
-def _refused_by_human(s: SettlingRefund) -> None:
-    if s.refund.status in OPEN:
-        _declined(s)
 
 
 def _contradicted(s: SettlingRefund) -> None:
@@ -227,19 +240,33 @@ def _contradicted(s: SettlingRefund) -> None:
     _plan_look_up(s)
 
 
-def _plan_look_up(s: SettlingRefund) -> None:
+def _stop_asking(s: SettlingRefund) -> None:
+    """It was asked about after its end, and it stays as it was."""
+    s.refund.plan(NextAction.NONE)
+    if s.refund.was_told(PROLONGED):
+        s.refund.forget(PROLONGED)
+        s.happened(RefundEvent.CONFIRMED)
+
+
+def _plan_look_up(s: SettlingRefund, *, no_later_than: datetime | None = None) -> None:
     refund = s.refund
+    if refund.is_leased and s.evidence.source == Source.NOTICE:
+        return  # A message that decides nothing takes no lease from whoever is about to know more.
     asked_about = refund.status in ENDED and refund.next_action == NextAction.LOOK_UP
     if refund.status == RefundStatus.PROCESSING or asked_about:
         refund.look_ups += 1
         asked = min(timedelta(seconds=s.evidence.retry_after_seconds), timing.MAX_RETRY_AFTER)
-        at = timing.next_look_up(refund.look_ups - 1, refund.doubt_since)
+        by_schedule = timing.next_look_up(refund.look_ups - 1, refund.doubt_since)
+        at = min(by_schedule, no_later_than or by_schedule)
         refund.plan(NextAction.LOOK_UP, max(at, clock.now() + asked))
 
 
 def _tell_prolonged(s: SettlingRefund) -> None:
     refund = s.refund
-    overdue = refund.status in OPEN and clock.now() >= refund.created_at + timing.DOUBT_BOUND
+    # From the beginning where it is under way, from the first question where it had ended already.
+    since = refund.created_at if refund.status in OPEN else refund.doubt_since
+    is_open = refund.status in OPEN or refund.next_action == NextAction.LOOK_UP
+    overdue = is_open and since is not None and clock.now() >= since + timing.DOUBT_BOUND
     if overdue and refund.tell_once(PROLONGED):
         s.happened(RefundEvent.PROLONGED)
 
@@ -257,8 +284,8 @@ _HANDLERS: dict[Finding, Callable[[SettlingRefund], None]] = {
     Finding.UNKNOWN: _unknown,
     Finding.NOT_FOUND: _not_found,
     Finding.NO_ANSWER: _no_answer,
-    Finding.CANCELLED: _refused_by_human,
-    Finding.NOT_PAID: _refused_by_human,
-    Finding.NOT_CHARGED: _refused_by_human,
+    Finding.CANCELLED: _declined,
+    Finding.NOT_PAID: _declined,
+    Finding.NOT_CHARGED: _declined,
     Finding.CONTRADICTED: _contradicted,
 }

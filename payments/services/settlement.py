@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -74,6 +74,8 @@ def settle_locked(*, bill: Bill, attempt_id: UUID, evidence: Evidence, actor: Ac
     _HANDLERS[evidence.finding](settling)
     record_provider_refunds(settling)
     ask_about_differing_refunds(settling)
+    if attempt.mismatch and settling.owns_the_clock:
+        payment.plan(NextAction.NONE)  # Only a human goes on from here; whatever was asked meanwhile is answered.
     settling.save()
     return Settled(payment=payment, attempt=attempt)
 
@@ -124,6 +126,7 @@ def _pending(s: Settling) -> None:
         s.journal.happened(
             PaymentEvent.ACTION_REQUIRED, payment, attempt=str(attempt.pk), next_step=dict(attempt.next_step)
         )
+    closings.tell_prolonged_doubt(s)
     if not s.owns_the_clock:
         return
     if payment.next_action == NextAction.CANCEL and not s.facts.is_manual:
@@ -167,14 +170,17 @@ def _unknown(s: Settling) -> None:
 def _not_found(s: Settling) -> None:
     """Believed only late enough and twice; then the same key is sent again before anything else is thought of."""
     attempt = s.attempt
-    if attempt.status != AttemptStatus.UNKNOWN or attempt.mismatch or s.now < attempt.invisible_until:
+    if attempt.status != AttemptStatus.UNKNOWN or attempt.mismatch:
         _plan_look_up(s)
+        return
+    if s.now < attempt.invisible_until:
+        _plan_look_up(s, no_later_than=attempt.invisible_until)
         return
     if timing.is_another_time(attempt.not_found_at):
         attempt.not_found_count += 1
         attempt.not_found_at = s.now
     if attempt.not_found_count < timing.NOT_FOUND_NEEDED:
-        _plan_look_up(s)
+        _plan_look_up(s, no_later_than=s.now + timing.NOT_FOUND_GAP)
     elif s.may_send_again and s.owns_the_clock:
         s.payment.plan(NextAction.RESEND, s.now)
     elif s.facts.not_found_is_final:
@@ -225,7 +231,7 @@ def _contradicted(s: Settling, sentence: str) -> None:
         _plan_look_up(s)
 
 
-def _plan_look_up(s: Settling) -> None:
+def _plan_look_up(s: Settling, *, no_later_than: datetime | None = None) -> None:
     """Time alone never ends a doubt. Past its bound a human is told, once, and the asking goes on."""
     attempt = s.attempt
     if not attempt.is_live:
@@ -240,7 +246,8 @@ def _plan_look_up(s: Settling) -> None:
     closing = attempt.status == AttemptStatus.PENDING and s.is_to_be_closed
     action = NextAction.CANCEL if closing else NextAction.LOOK_UP
     asked = timedelta(seconds=s.evidence.retry_after_seconds)
-    at = timing.next_look_up(attempt.look_ups, attempt.doubt_since)
+    by_schedule = timing.next_look_up(attempt.look_ups, attempt.doubt_since)
+    at = min(by_schedule, no_later_than or by_schedule)
     s.payment.plan(action, max(at, s.now + min(asked, timing.MAX_RETRY_AFTER)))
 
 

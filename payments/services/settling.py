@@ -58,7 +58,7 @@ class Settling:
     def may_send_again(self) -> bool:
         """The same key, within its lifetime and the bound on sends, as long as anybody wants it."""
         key_lasts = clock.now() < self.attempt.key_expires_at - timing.KEY_MARGIN
-        wanted = self.bill.is_payable and not self.payment.close_wanted and self.attempt.account.enabled
+        wanted = self.bill.wants(self.payment) and not self.payment.close_wanted and self.attempt.account.enabled
         return wanted and key_lasts and self.attempt.sends < timing.MAX_SENDS
 
     def move(self, step: Callable[[], Any], *, reason: str) -> None:
@@ -71,6 +71,7 @@ class Settling:
         """A closed attempt is asked about until money can no longer arrive on it."""
         if self.facts.is_manual or self.attempt.status == AttemptStatus.NOT_SENT:
             return
+        self.attempt.watches = 0
         self.attempt.watch_until = self.now + self.facts.late_money_window
         self.attempt.watch_at = timing.next_watch(0)
 

@@ -229,16 +229,18 @@ def test_a_refund_made_after_all_is_found_in_the_charge_s_books_before_a_second_
 
 @pytest.mark.parametrize("answer", [Answer.DECLINED, Answer.NOT_FOUND])
 def test_a_no_that_is_confirmed_frees_the_way_for_another_refund(
-    restaurant: Restaurant, provider_a: ScriptedGateway, answer: Answer
+    restaurant: Restaurant, provider_a: ScriptedGateway, time: ShiftedClock, answer: Answer
 ) -> None:
     refund = asked_back(restaurant)
     provider_a.refunds.append(REFUSED)
     sweep_refunds(width=1)
     Refund.objects.update(next_action=NextAction.LOOK_UP, next_action_at=Refund.objects.get().created_at)
-    provider_a.look_ups.append(LookUpResult(answer=answer))
+    provider_a.look_ups.extend([LookUpResult(answer=answer)] * 3)
 
-    sweep_refunds(width=1)
+    while Refund.objects.get().next_action != NextAction.NONE:
+        swept(time)
 
+    assert provider_a.count("look_up") == (1 if answer == Answer.DECLINED else 3)  # Believed late and twice.
     assert Refund.objects.get().next_action == NextAction.NONE
     request_refund(payment_id=refund.payment_id, reason="cold food", actor=GUEST)
 

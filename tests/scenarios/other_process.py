@@ -33,7 +33,7 @@ def start(
     """A process of this program, on the test's database unless the environment names another."""
     variables = {
         **os.environ,
-        "DATABASE_URL": _database_url(),
+        "DATABASE_URL": database_url(),
         "REDIS_URL": redis_url,
         "STEWARD_CRASH_AT": crash_at,
         **SHORT,
@@ -53,7 +53,7 @@ def run(job: str, **options: Any) -> int:
     return process.returncode
 
 
-def _database_url() -> str:
+def database_url() -> str:
     """The test database, under the address that the servers gave."""
     from django.db import connection  # noqa: PLC0415  Not at hand in the other process, before it is set up.
 

@@ -1,0 +1,68 @@
+"""Why a case has to stay open: what it shows is still so, and nothing else shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db.models import F, QuerySet
+
+from failures.models import Case, CaseKind
+from payments.models import Attempt, InboundNotice, NextAction, NoticeState, Payment, PaymentStatus, Refund
+from payments.models.refund import RESERVING
+from payments.services.settling import PROLONGED_DOUBT
+from payments.services.timing import MAX_CLAIMS
+
+
+def what_is_left(case: Case) -> str:
+    """A sentence that says what to do instead of ending it, or nothing."""
+    for asked, sentence in _LEFT.get(CaseKind(case.kind), ()):
+        if asked(case).exists():
+            return sentence
+    return ""
+
+
+def _in_doubt(case: Case) -> QuerySet[Attempt]:
+    return Attempt.objects.filter(payment=case.payment, told__contains=[PROLONGED_DOUBT])
+
+
+def _undecided(case: Case) -> QuerySet[Attempt]:
+    return Attempt.objects.filter(payment=case.payment, mismatch=True)
+
+
+def _surplus(case: Case) -> QuerySet[Attempt]:
+    return Attempt.objects.filter(pk=case.subject_id).exclude(refunded_minor=F("captured_minor"))
+
+
+def _refund_under_way(case: Case) -> QuerySet[Refund]:
+    return Refund.objects.filter(pk=case.subject_id, status__in=RESERVING)
+
+
+def _stopped_payment(case: Case) -> QuerySet[Payment]:
+    holding = [PaymentStatus.PENDING, PaymentStatus.PROCESSING]
+    return Payment.objects.filter(pk=case.subject_id, status__in=holding, next_action=NextAction.NONE)
+
+
+def _stopped_watch(case: Case) -> QuerySet[Attempt]:
+    return Attempt.objects.filter(payment=case.subject_id, watch_claims__gt=MAX_CLAIMS, watch_at__isnull=True)
+
+
+def _stopped_refund(case: Case) -> QuerySet[Refund]:
+    return _refund_under_way(case).filter(next_action=NextAction.NONE)
+
+
+def _stopped_notice(case: Case) -> QuerySet[InboundNotice]:
+    return InboundNotice.objects.filter(pk=case.subject_id, state=NoticeState.QUARANTINED)
+
+
+_TAKE_UP = "It is still set aside: repair what breaks and take it up again, or it stays where it is for ever."
+_LEFT: dict[CaseKind, tuple[tuple[Callable[[Case], QuerySet[Any]], str], ...]] = {
+    CaseKind.IN_DOUBT: ((_in_doubt, "The doubt is not over: record what the provider says, or take cash against it."),),
+    CaseKind.AMOUNT_MISMATCH: ((_undecided, "The amount is not decided: keep it, or give it back."),),
+    CaseKind.SURPLUS: ((_surplus, "The money has not gone back yet: ask for its refund again, or record it."),),
+    CaseKind.REFUND_IN_DOUBT: ((_refund_under_way, "The refund is not over: record what the provider says."),),
+    CaseKind.CASH_REFUND: ((_refund_under_way, "The cash was not handed over: do that, or record it as not made."),),
+    CaseKind.QUARANTINED: tuple(
+        (stopped, _TAKE_UP) for stopped in (_stopped_payment, _stopped_watch, _stopped_refund, _stopped_notice)
+    ),
+}

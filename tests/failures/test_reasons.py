@@ -1,0 +1,110 @@
+"""A case whose reason lasts cannot be put away by hand: nothing else would show it to anybody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.db import transaction
+
+from accounts.models import Role
+from events.actors import SYSTEM
+from events.services import Journal
+from failures.models import WAITING, Case, CaseKind
+from failures.services import CaseRefused, dismiss_case, resolve_case
+from payments.models import Attempt, InboundNotice, Refund
+from payments.services import providers, timing
+from payments.services.facts import PaymentEvent, RefundEvent
+from payments.services.operators import record_refund_made, take_up_notice
+from payments.services.quarantine import quarantine_notice, quarantine_payment, quarantine_refund, quarantine_watch
+from payments.services.settling import PROLONGED_DOUBT
+from tests.factories import staff
+from tests.failures.world import World, make_world
+from tests.scripted import ScriptedGateway, provider_of
+
+REASON = "Nobody will look at it any more."
+
+
+@pytest.fixture
+def world(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setitem(providers.PROVIDERS, "a", provider_of(ScriptedGateway()))
+    with transaction.atomic():
+        return make_world()
+
+
+def happened(event: PaymentEvent | RefundEvent, of: Attempt, /, **data: str) -> None:
+    with transaction.atomic():
+        journal = Journal(SYSTEM)
+        payment = Attempt.objects.select_related("payment").get(pk=of.pk).payment
+        journal.happened(event, payment, **data)
+        payment.save(update_fields=["version"])
+        journal.write()
+
+
+def of_refund(event: RefundEvent) -> Callable[[World], None]:
+    return lambda world: happened(event, world.kept, refund=str(world.refund.pk), attempt=str(world.kept.pk))
+
+
+def prolong_doubt(world: World) -> None:
+    Attempt.objects.filter(pk=world.doubtful.pk).update(told=[PROLONGED_DOUBT])
+    happened(PaymentEvent.DOUBT_PROLONGED, world.doubtful)
+
+
+def stop_watch(world: World) -> None:
+    Attempt.objects.filter(pk=world.failed.pk).update(watch_claims=timing.MAX_CLAIMS + 1)
+    quarantine_watch(attempt_id=world.failed.pk)
+
+
+def stop_notice(world: World) -> None:
+    InboundNotice.objects.update(claims=timing.MAX_CLAIMS + 1, next_action_at=world.notice.received_at)
+    quarantine_notice(notice_id=world.notice.pk)
+
+
+@pytest.mark.parametrize(
+    ("kind", "harm"),
+    [
+        (CaseKind.IN_DOUBT, prolong_doubt),
+        (CaseKind.AMOUNT_MISMATCH, None),
+        (CaseKind.SURPLUS, None),
+        (CaseKind.REFUND_IN_DOUBT, of_refund(RefundEvent.PROLONGED)),
+        (CaseKind.CASH_REFUND, of_refund(RefundEvent.HAND_OVER_NEEDED)),
+        (CaseKind.QUARANTINED, lambda world: quarantine_payment(payment_id=world.doubtful.payment_id)),
+        (CaseKind.QUARANTINED, lambda world: quarantine_refund(refund_id=world.refund.pk)),
+        (CaseKind.QUARANTINED, stop_watch),
+        (CaseKind.QUARANTINED, stop_notice),
+    ],
+)
+def test_a_case_stays_while_its_reason_lasts(
+    world: World, kind: CaseKind, harm: Callable[[World], None] | None
+) -> None:
+    if harm is not None:
+        harm(world)
+    case = Case.objects.get(kind=kind, status__in=WAITING)
+
+    for end in (resolve_case, dismiss_case):
+        with pytest.raises(CaseRefused) as refused:
+            end(case_id=case.pk, person=staff(world.restaurant, Role.FINANCE), reason=REASON)
+        assert refused.value.code == "not_over"
+
+    assert Case.objects.get(pk=case.pk).is_waiting
+
+
+def test_what_is_only_shown_to_people_is_theirs_to_end(world: World) -> None:
+    happened(PaymentEvent.CONTRADICTED, world.kept, attempt=str(world.kept.pk))
+    case = Case.objects.get(kind=CaseKind.CONTRADICTION)
+
+    resolve_case(case_id=case.pk, person=staff(world.restaurant, Role.FINANCE), reason=REASON)
+
+    assert not Case.objects.get(pk=case.pk).is_waiting
+
+
+def test_the_decision_ends_the_case_that_could_not_be_put_away(world: World) -> None:
+    finance = staff(world.restaurant, Role.FINANCE)
+    of_refund(RefundEvent.PROLONGED)(world)
+    stop_notice(world)
+
+    record_refund_made(refund_id=world.refund.pk, person=finance, reason=REASON)
+    take_up_notice(notice_id=world.notice.pk, person=finance, reason=REASON)
+    record_refund_made(refund_id=Refund.objects.get(origin="surplus").pk, person=finance, reason=REASON)
+
+    assert list(Case.objects.filter(status__in=WAITING).values_list("kind", flat=True)) == [CaseKind.AMOUNT_MISMATCH]
