@@ -8,8 +8,8 @@ from events.services import Journal
 from orders.services import lock_order
 from payments.models import Capture, RefundOrigin
 from payments.services.bill import lock_bill
-from payments.services.payments import withdraw_locked
 from payments.services.refund_requests import reserve_refund, tip_left_of
+from payments.services.withdrawals import withdraw_locked
 
 
 def on_order_cancelled(event: Event, actor: Actor) -> None:

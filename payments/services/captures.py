@@ -9,6 +9,7 @@ from payments.services.facts import PaymentEvent
 from payments.services.provider_refunds import record_provider_refunds
 from payments.services.refund_requests import reserve_refund
 from payments.services.settling import Settling
+from payments.services.withdrawals import withdraw_what_does_not_fit
 
 
 def capture(s: Settling, money: Money, *, wrong_amount: bool = False) -> None:
@@ -61,6 +62,7 @@ def complete_payment(s: Settling) -> None:
     if attempt.status == AttemptStatus.LATE_SUCCESS:
         s.journal.happened(PaymentEvent.COMPLETED_LATE, payment, attempt=str(attempt.pk))
     s.release_other_attempts()
+    withdraw_what_does_not_fit(bill=s.bill, journal=s.journal)
 
 
 def return_surplus(s: Settling) -> None:

@@ -130,4 +130,6 @@ def _time_is_over(settled: Settled) -> bool:
     return withdrawn or clock.now() >= settled.attempt.expires_at or settled.payment.status != PaymentStatus.PROCESSING
 
 
-_NOT_PAID = Evidence(source=Source.LOOK_UP, finding=Finding.NOT_PAID, message="Time is over; a look-up says unpaid.")
+_NOT_PAID = Evidence(
+    source=Source.LOOK_UP, finding=Finding.NOT_PAID, message="Time is over; a look-up says that it is not paid yet."
+)

@@ -8,6 +8,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from accounts.models import Role, User
 from accounts.services import works_as
@@ -32,7 +33,7 @@ from payments.services import captures, timing
 from payments.services.bill import Bill, lock_bill_of_payment
 from payments.services.evidence import Evidence, Finding, Source
 from payments.services.facts import PaymentEvent
-from payments.services.providers import facts_of
+from payments.services.providers import PROVIDERS, facts_of
 from payments.services.refund_requests import reserve_refund
 from payments.services.refund_settlement import OPEN, settle_refund
 from payments.services.refusals import PaymentRefused, RefundRefused
@@ -101,21 +102,30 @@ def release_from_quarantine(*, payment_id: UUID, person: User, reason: str) -> P
         bill = lock_bill_of_payment(payment_id)
         payment = bill.payment(payment_id)
         _check_person(payment.restaurant_id, person, reason)
+        stopped = list(_stopped_refunds(payment))
+        unwatched = [attempt for attempt in bill.attempts_of(payment) if attempt.watch_claims > timing.MAX_CLAIMS]
+        is_stopped = _is_stopped(payment, bill)
+        if not (is_stopped or stopped or unwatched):
+            raise PaymentRefused(f"Payment {payment.reference} is not set aside.", code="not_set_aside")
         journal = Journal(Actor.user(person))
         payment.claims = 0
-        if payment.holds_its_share and payment.next_action == NextAction.NONE:
+        if is_stopped:
             payment.plan(*_where_it_stopped(payment, bill))
-        _watch_again(bill.attempts_of(payment))
-        stopped = Refund.objects.select_for_update().filter(
-            payment=payment, status__in=[RefundStatus.REQUESTED, RefundStatus.PROCESSING], next_action=NextAction.NONE
-        )
-        for refund in stopped.select_related("account"):
+        _watch_again(unwatched)
+        for refund in stopped:
             _take_up(refund)
         journal.note(payment, step="take_up", reason=reason)
         journal.happened(PaymentEvent.TAKEN_UP, payment)
         payment.save()
         journal.write()
     return payment
+
+
+def _is_stopped(payment: Payment, bill: Bill) -> bool:
+    """Without a next action; but an undecided amount waits for a decision, not for the clock."""
+    live = bill.live_attempt_of(payment)
+    is_undecided = live is not None and live.mismatch
+    return payment.holds_its_share and payment.next_action == NextAction.NONE and not is_undecided
 
 
 def _where_it_stopped(payment: Payment, bill: Bill) -> tuple[NextAction, datetime]:
@@ -143,17 +153,21 @@ def take_up_notice(*, notice_id: UUID, person: User, reason: str) -> InboundNoti
     return notice
 
 
+def _stopped_refunds(payment: Payment) -> QuerySet[Refund]:
+    """Cash waits for a person, not for the clock: it is never stopped."""
+    under_way = Refund.objects.select_for_update(of=("self",)).select_related("account")
+    mine = under_way.filter(payment=payment, status__in=OPEN, next_action=NextAction.NONE)
+    return mine.exclude(account__provider__in=[name for name in PROVIDERS if PROVIDERS[name].facts.is_manual])
+
+
 def _watch_again(attempts: list[Attempt]) -> None:
     for attempt in attempts:
-        if attempt.watch_claims > timing.MAX_CLAIMS:
-            attempt.watch_claims = 0
-            attempt.watch_at = clock.now()
-            attempt.save(update_fields=["watch_claims", "watch_at"])
+        attempt.watch_claims = 0
+        attempt.watch_at = clock.now()
+        attempt.save(update_fields=["watch_claims", "watch_at"])
 
 
 def _take_up(refund: Refund) -> None:
-    if facts_of(refund.account).is_manual:
-        return
     refund.claims = 0
     refund.plan(NextAction.LOOK_UP if refund.may_have_arrived else NextAction.BEGIN, clock.now())
     refund.save()

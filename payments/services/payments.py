@@ -11,7 +11,7 @@ from events.actors import SYSTEM, Actor
 from events.services import Journal
 from kernel import clock
 from kernel.crashpoints import CrashPoint, crashpoint
-from payments.models import AttemptStatus, NextAction, Payment, PaymentStatus
+from payments.models import NextAction, Payment, PaymentStatus
 from payments.services import routing, timing
 from payments.services.acceptance import (
     PaymentDraft,
@@ -27,6 +27,7 @@ from payments.services.facts import FailureCode, PaymentEvent
 from payments.services.failing import fail_payment
 from payments.services.providers import candidates_for_order, candidates_for_payment
 from payments.services.refusals import PaymentRefused
+from payments.services.withdrawals import withdraw_locked
 
 
 class Start(StrEnum):
@@ -113,22 +114,6 @@ def cancel_payment(*, payment_id: UUID, actor: Actor) -> Payment:
         payment.save()
         journal.write()
     return payment
-
-
-def withdraw_locked(*, bill: Bill, payment: Payment, journal: Journal) -> None:
-    """For a locked bill. Closing a live attempt needs evidence, not a wish: the wish is remembered until there is."""
-    if not payment.holds_its_share:
-        return
-    live = bill.live_attempt_of(payment)
-    if live is None:
-        reason = "Withdrawn before a charge."
-        fail_payment(payment=payment, code=FailureCode.CANCELLED, reason=reason, journal=journal)
-        return
-    payment.close_wanted = True
-    if live.status == AttemptStatus.PENDING:
-        payment.plan(NextAction.CANCEL, clock.now())
-    elif live.status == AttemptStatus.UNKNOWN and not live.mismatch and not payment.is_leased:
-        payment.plan(NextAction.LOOK_UP, clock.now())
 
 
 def expire_payment(*, payment_id: UUID, actor: Actor = SYSTEM) -> Payment:

@@ -208,7 +208,8 @@ def _cancelled(s: Settling) -> None:
 
 def _not_paid(s: Settling) -> None:
     if s.attempt.status == AttemptStatus.PENDING:
-        closings.close(s, s.attempt.expire, reason="Time is over and a look-up just said unpaid.")
+        reason = "Time is over, it cannot be closed, and it is not paid yet: watched from now on."
+        closings.close(s, s.attempt.expire, reason=reason)
 
 
 def _not_charged(s: Settling) -> None:

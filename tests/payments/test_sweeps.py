@@ -14,6 +14,7 @@ from failures.models import Case, CaseKind, CaseStatus
 from kernel import clock, crashpoints
 from kernel.crashpoints import CrashPoint
 from kernel.modes import Mode
+from kernel.money import Money
 from payments import tasks
 from payments.gateways.contract import Answer, ErrorCode, LookUpResult, Outcome
 from payments.models import Attempt, InboundNotice, NextAction, Payment, PaymentStatus, Refund, RefundStatus
@@ -33,7 +34,7 @@ from payments.services.sweeps import (
     sweep_watches,
 )
 from tests.factories import RestaurantFactory, accepted, draft_for, order_of, paid, staff
-from tests.scripted import ScriptedGateway, outcome
+from tests.scripted import ScriptedGateway, outcome, succeeded
 from tests.time_machine import ShiftedClock
 
 REASON = "The provider is installed again."
@@ -289,17 +290,20 @@ def test_what_had_not_begun_begins_after_its_release(restaurant: Restaurant, pro
     assert status_of(payment) == PaymentStatus.COMPLETED
 
 
-def test_a_release_of_what_is_not_in_quarantine_changes_no_plan(
-    restaurant: Restaurant, provider_a: ScriptedGateway
-) -> None:
+def test_what_is_not_set_aside_is_not_taken_up(restaurant: Restaurant, provider_a: ScriptedGateway) -> None:
     provider_a.charges.append(outcome(Outcome.UNKNOWN, ErrorCode.TIMED_OUT))
     finance = staff(restaurant, Role.FINANCE)
     doubtful, done = paid(order_of(restaurant)), paid(order_of(restaurant))
 
-    for payment in (doubtful, done):
-        before = Payment.objects.values("next_action", "next_action_at", "status").get(pk=payment.pk)
-        release_from_quarantine(payment_id=payment.pk, person=finance, reason=REASON)
-        assert Payment.objects.values("next_action", "next_action_at", "status").get(pk=payment.pk) == before
+    provider_a.charges.append(succeeded(Money(90_000, "INR")))
+    undecided = paid(order_of(restaurant))
+
+    for payment in (doubtful, done, undecided):
+        before = Payment.objects.values().get(pk=payment.pk)
+        with pytest.raises(PaymentRefused) as refused:
+            release_from_quarantine(payment_id=payment.pk, person=finance, reason=REASON)
+        assert refused.value.code == "not_set_aside"
+        assert Payment.objects.values().get(pk=payment.pk) == before
 
 
 def _strangers(restaurant: Restaurant) -> list[tuple[User, str, str]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 from django.http import HttpResponse
-from django.test import Client
+from django.test import Client, RequestFactory
 
 from accounts.models import Restaurant
 from events.models import Transition
@@ -13,7 +15,7 @@ from payments.gateways.contract import Gateway
 from payments.models import InboundNotice, NoticeState, Payment, PaymentStatus, ProviderAccount
 from payments.services import providers, timing
 from payments.services.sweeps import sweep_notices
-from payments.views import MAX_NOTICE_BYTES
+from payments.views import MAX_NOTICE_BYTES, receive_webhook
 from sandbox.inprocess import InProcess
 from sandbox.notices import Webhook
 from tests.factories import RestaurantFactory, order_of, paid, routed
@@ -79,6 +81,23 @@ def test_a_changed_body_changes_nothing(restaurant: Restaurant, sandbox: InProce
     assert answer.status_code == 400
     assert InboundNotice.objects.count() == 0
     assert Payment.objects.get().in_doubt
+
+
+def test_a_streamed_notice_is_read_like_any_other(restaurant: Restaurant, sandbox: InProcess) -> None:
+    """Without a Content-Length Django reads nothing of it; the server says where it ends."""
+    webhook = in_doubt(restaurant, sandbox)
+    account = ProviderAccount.objects.get()
+
+    def streamed(body: bytes) -> HttpResponse:
+        headers = {name: text for name, text in webhook.headers.items() if name != "content-type"}
+        request = RequestFactory().post(f"/webhooks/a/{account.pk}", headers=headers)
+        request.META.update(HTTP_TRANSFER_ENCODING="chunked", CONTENT_LENGTH="")
+        request.META.update({"wsgi.input": io.BytesIO(body), "wsgi.input_terminated": True})
+        return receive_webhook(request, "a", account.pk)
+
+    assert streamed(b"x" * (MAX_NOTICE_BYTES + 1)).status_code == 413
+    assert streamed(webhook.body).status_code == 200
+    assert Payment.objects.get().status == PaymentStatus.COMPLETED
 
 
 def test_a_notice_ahead_of_us_is_parked_and_applied_later_or_shown_to_a_human(

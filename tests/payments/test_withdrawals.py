@@ -8,14 +8,17 @@ import pytest
 
 from accounts.models import Restaurant, Role
 from events.actors import GUEST
+from kernel.money import Money
 from orders.models import Order
 from orders.services import cancel_order
 from payments.gateways.contract import Answer, CancelAnswer, CancelResult, ErrorCode, LookUpResult, Outcome
 from payments.models import Attempt, AttemptStatus, Payment, PaymentStatus, ProviderAccount
 from payments.services.attempts import Sending, begin_attempt, send_charge
 from payments.services.cash import CashTaken, take_cash_against_doubt
+from payments.services.evidence import Evidence, Finding, Source
 from payments.services.payments import cancel_payment, reserve_share, retry_payment, start_payment
 from payments.services.refusals import PaymentRefused
+from payments.services.settlement import settle_attempt
 from payments.services.sweeps import sweep_payments
 from tests.factories import accepted, draft_for, order_of, paid, staff
 from tests.scripted import ScriptedGateway, outcome
@@ -222,3 +225,34 @@ def test_a_worker_that_is_always_too_late_leaves_the_payment_to_the_next_provide
 
     assert Payment.objects.get().status == PaymentStatus.COMPLETED
     assert (provider_a.count("charge"), provider_b.count("charge")) == (3, 1)
+
+
+@pytest.mark.parametrize("other", ["held", "pending", "unknown", "begun"])
+def test_late_money_ends_what_other_guests_are_about_to_pay(
+    restaurant: Restaurant, provider_a: ScriptedGateway, time: ShiftedClock, other: str
+) -> None:
+    """The first to settle is kept, and nobody is asked to pay what is paid already."""
+    order = order_of(restaurant)
+    late = Attempt.objects.get(payment=failed(restaurant, provider_a, order))
+    draft = draft_for(order, amount_minor=50_000)
+    if other == "held":
+        second = reserve_share(draft=draft, actor=GUEST)
+    elif other == "begun":
+        second = accepted(order, amount_minor=50_000)
+    else:
+        provider_a.charges.append(TIMED_OUT if other == "unknown" else outcome(Outcome.PENDING))
+        second = paid(order, amount_minor=50_000)
+    third = accepted(order, amount_minor=1_000)
+
+    news = Evidence(source=Source.NOTICE, finding=Finding.SUCCEEDED, money=Money(84_000, "INR"))
+    settle_attempt(attempt_id=late.pk, evidence=news)
+    provider_a.look_ups.append(LookUpResult(answer=Answer.PENDING))
+    for _ in range(3):
+        time.advance(seconds=4)
+        sweep_payments(width=1)
+
+    assert Payment.objects.get(pk=third.pk).failure_code == "not_due"
+    second = Payment.objects.get(pk=second.pk)
+    assert (second.status, second.failure_code) in {("failed", "not_due"), ("failed", "cancelled")}
+    assert provider_a.count("charge") == (1 if other in {"held", "begun"} else 2)
+    assert provider_a.count("refund") == 0
