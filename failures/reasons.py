@@ -38,6 +38,10 @@ def _refund_under_way(case: Case) -> QuerySet[Refund]:
     return Refund.objects.filter(pk=case.subject_id, status__in=RESERVING)
 
 
+def _asked_about(case: Case) -> QuerySet[Refund]:
+    return Refund.objects.filter(pk=case.subject_id, next_action=NextAction.LOOK_UP)
+
+
 def _stopped_payment(case: Case) -> QuerySet[Payment]:
     holding = [PaymentStatus.PENDING, PaymentStatus.PROCESSING]
     return Payment.objects.filter(pk=case.subject_id, status__in=holding, next_action=NextAction.NONE)
@@ -60,7 +64,9 @@ _LEFT: dict[CaseKind, tuple[tuple[Callable[[Case], QuerySet[Any]], str], ...]] =
     CaseKind.IN_DOUBT: ((_in_doubt, "The doubt is not over: record what the provider says, or take cash against it."),),
     CaseKind.AMOUNT_MISMATCH: ((_undecided, "The amount is not decided: keep it, or give it back."),),
     CaseKind.SURPLUS: ((_surplus, "The money has not gone back yet: ask for its refund again, or record it."),),
-    CaseKind.REFUND_IN_DOUBT: ((_refund_under_way, "The refund is not over: record what the provider says."),),
+    CaseKind.REFUND_IN_DOUBT: tuple(
+        (left, "The refund is not over: record what the provider says.") for left in (_refund_under_way, _asked_about)
+    ),
     CaseKind.CASH_REFUND: ((_refund_under_way, "The cash was not handed over: do that, or record it as not made."),),
     CaseKind.QUARANTINED: tuple(
         (stopped, _TAKE_UP) for stopped in (_stopped_payment, _stopped_watch, _stopped_refund, _stopped_notice)

@@ -18,7 +18,6 @@ from failures.models import WAITING, Case, CaseKind, CaseStatus
 from failures.reasons import what_is_left
 from kernel.errors import ServiceError
 from kernel.texts import check_reason
-from payments.models import RefundOrigin
 from payments.services.facts import PaymentEvent, RefundEvent
 
 MAY_WORK_ON_CASES = (Role.FINANCE, Role.ADMIN)
@@ -169,13 +168,13 @@ def _opened_kinds(event: Event) -> tuple[CaseKind, ...]:
 
 def _ended_kinds(event: Event) -> tuple[CaseKind, ...]:
     kinds = ENDS[_type(event)]
-    if event.type == RefundEvent.COMPLETED and _is_of_surplus(event):
+    if event.type == RefundEvent.COMPLETED and event.data.get("surplus_left_minor") == 0:
         return (*kinds, CaseKind.SURPLUS)
     return kinds
 
 
 def _is_of_surplus(event: Event) -> bool:
-    return str(event.data.get("origin")) == RefundOrigin.SURPLUS
+    return "surplus_left_minor" in event.data
 
 
 def _type(event: Event) -> StrEnum:

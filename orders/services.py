@@ -97,14 +97,13 @@ def lock_order(order_id: UUID) -> Order:
     return Order.objects.select_for_update().get(pk=order_id)
 
 
-def set_payment_state(*, order: Order, state: PaymentState, journal: Journal) -> bool:
+def set_payment_state(*, order: Order, state: PaymentState, journal: Journal, money_came: bool) -> bool:
     """For an order that the caller has locked; the caller saves the row and writes the journal."""
     if order.payment_state == state:
         return False
     before, order.payment_state = order.payment_state, state
-    # A refund that the bank returned makes nobody pay again.
-    is_news = state == PaymentState.PAID and before != PaymentState.REFUNDED
-    event = OrderEvent.PAID if is_news else OrderEvent.PAYMENT_STATE_CHANGED
+    # A refund that the bank returned leaves an order paid, too, but nobody has paid it anew.
+    event = OrderEvent.PAID if state == PaymentState.PAID and money_came else OrderEvent.PAYMENT_STATE_CHANGED
     journal.happened(event, order, payment_state=state.value, before=str(before))
     return True
 

@@ -110,9 +110,18 @@ class Payment(Leased):
         return self.amount_minor + self.tip_minor
 
     @property
+    def is_wanted(self) -> bool:
+        return self.holds_its_share and not self.close_wanted
+
+    @property
     def is_only_held(self) -> bool:
         """A share for a guest who is still choosing: the automatic tries begin with that choice."""
         return self.status == PaymentStatus.PENDING and self.retry_until is None
+
+    @property
+    def is_in_time(self) -> bool:
+        """Whoever wanted to pay is still there: automatic tries of a round end with it."""
+        return self.retry_until is None or clock.now() < self.retry_until
 
     @property
     def holds_its_share(self) -> bool:

@@ -31,6 +31,8 @@ class RefundOrigin(models.TextChoices):
     PROVIDER = "provider", "started at the provider, or a chargeback"
 
 
+# What a human was told about a refund that did not end within its bound.
+PROLONGED = "prolonged"
 # While in one of these the amount is reserved on its attempt.
 RESERVING = (RefundStatus.REQUESTED, RefundStatus.WAITING_APPROVAL, RefundStatus.PROCESSING)
 
@@ -86,7 +88,7 @@ class Refund(Leased, Telling):
             ),
             models.UniqueConstraint(
                 fields=["attempt"],
-                condition=models.Q(origin=RefundOrigin.SURPLUS) & ~models.Q(status=RefundStatus.FAILED),
+                condition=models.Q(origin=RefundOrigin.SURPLUS, status__in=RESERVING),
                 name="one_refund_per_surplus",
             ),
         ]
@@ -112,6 +114,9 @@ class Refund(Leased, Telling):
 
     def ask_again(self) -> None:
         """It has ended, and something speaks against it: the provider is asked, from the beginning."""
+        if self.next_action == NextAction.LOOK_UP:
+            return  # It is being asked already; a chatty provider postpones no bound.
+        self.forget(PROLONGED)
         self.doubt_since = clock.now()
         self.look_ups = self.not_found_count = 0
         self.plan(NextAction.LOOK_UP, self.doubt_since)

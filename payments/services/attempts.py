@@ -71,7 +71,7 @@ def begin_locked(
     if not bill.wants(payment):
         _give_up(payment, FailureCode.NOT_DUE, journal)
         return None
-    if payment.retry_until is not None and clock.now() >= payment.retry_until:
+    if not payment.is_in_time:
         # The clock stood still, or a doubt ended late: whoever wanted to pay is gone, or has paid another way.
         _give_up(payment, FailureCode.EXPIRED, journal)
         return None
@@ -210,7 +210,7 @@ def _key_is_spent(attempt: Attempt) -> bool:
 
 def _is_worth_sending(bill: Bill, payment: Payment, attempt: Attempt) -> bool:
     """Much may have happened since the send was planned: nobody wants it any more, or nobody may take it."""
-    wanted = bill.wants(payment) and not payment.close_wanted
+    wanted = bill.wants(payment) and payment.is_in_time
     return wanted and attempt.account.enabled and not _key_is_spent(attempt)
 
 

@@ -38,13 +38,17 @@ class Bill:
         return bool(self.order.status != OrderStatus.CANCELLED)
 
     def wants(self, payment: Payment) -> bool:
-        """Still to be paid, with the share that this payment holds."""
-        return self.is_payable and payment.holds_its_share and self.free_minor >= 0
+        """Still to be paid, with the share that this payment holds beside all others that are not on their way out."""
+        return self.is_payable and payment.is_wanted and self.due_minor >= self.wanted_minor
 
     @property
     def due_minor(self) -> int:
         """What no kept capture covers yet. A refund counts only where it made the order payable again."""
         return self.order.total_minor - sum(attempt.kept_share_minor for attempt in self.attempts)
+
+    @property
+    def wanted_minor(self) -> int:
+        return sum(payment.amount_minor for payment in self.payments if payment.is_wanted)
 
     @property
     def free_minor(self) -> int:

@@ -14,7 +14,7 @@ from payments.services.withdrawals import withdraw_what_does_not_fit
 
 def capture(s: Settling, money: Money, *, wrong_amount: bool = False) -> None:
     """Decided under the order's lock about every capture, late or not. The first settled is kept."""
-    kept = not wrong_amount and _is_due(s)
+    kept = not wrong_amount and _is_due(s) and not _went_back_already(s, money)
     _store(s, money, Capture.KEPT if kept else Capture.SURPLUS)
     record_provider_refunds(s)  # What went back already is not given back once more.
     late = not s.attempt.is_live
@@ -90,6 +90,12 @@ def return_surplus(s: Settling) -> None:
 def _is_due(s: Settling) -> bool:
     share = s.attempt.amount_minor - s.attempt.tip_minor
     return s.bill.is_payable and not s.bill.has_kept(s.payment) and share <= s.bill.due_minor
+
+
+def _went_back_already(s: Settling, money: Money) -> bool:
+    """The same answer that brings the money says that the provider returned it: it pays for nothing."""
+    returned = (fact.money for fact in s.evidence.refunds if fact.succeeded and fact.money.currency == money.currency)
+    return sum(each.minor for each in returned) >= money.minor
 
 
 def _store(s: Settling, money: Money, decided: Capture) -> None:

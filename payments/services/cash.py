@@ -62,7 +62,8 @@ def take_cash_against_doubt(*, payment_id: UUID, person: User, reason: str, take
         payment = bill.payment(payment_id)
         _check_waiter(payment, person)
         doubtful = bill.live_attempt_of(payment)
-        if doubtful is None or doubtful.status != AttemptStatus.UNKNOWN or doubtful.mismatch:
+        is_doubtful = doubtful is not None and doubtful.status == AttemptStatus.UNKNOWN and not doubtful.mismatch
+        if doubtful is None or not is_doubtful or payment.status != PaymentStatus.PROCESSING:
             raise CashRefused(f"Payment {payment.reference} is not in doubt.", code="not_in_doubt")
         if payment.is_leased and clock.now() < doubtful.send_before:
             raise CashRefused("The card is being charged right now. Wait half a minute.", code="being_sent")

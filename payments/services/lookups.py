@@ -13,7 +13,6 @@ from kernel.crashpoints import CrashPoint, crashpoint
 from payments.gateways.contract import CancelAnswer, CancelRequest, LookUpRequest, Subject
 from payments.gateways.waits import look_up_patiently
 from payments.models import Attempt, AttemptStatus, NextAction, PaymentStatus
-from payments.models.attempt import CLOSED
 from payments.services import timing
 from payments.services.evidence import SENDER_DIED, Evidence, Finding, Source, from_cancel, from_look_up
 from payments.services.outside import leave_database
@@ -64,10 +63,10 @@ def close_attempt(*, attempt: Attempt, actor: Actor = SYSTEM) -> Settled:
 def watch_attempt(*, attempt_id: UUID) -> None:
     """Money may still arrive on a closed attempt; one that another capture outran is closed first."""
     attempt = Attempt.objects.select_related("account", "payment").get(pk=attempt_id)
-    was_live, is_answered = attempt.is_live, True
+    claimed_at, is_answered = attempt.watch_at, True
     if attempt.status != AttemptStatus.SENT or _sender_is_dead(attempt):
         is_answered = _watch(attempt)
-    _plan_next_watch(attempt_id, was_live=was_live, is_answered=is_answered)
+    _plan_next_watch(attempt_id, claimed_at=claimed_at, is_answered=is_answered)
 
 
 def _watch(attempt: Attempt) -> bool:
@@ -83,12 +82,13 @@ def _watch(attempt: Attempt) -> bool:
     return evidence.finding != Finding.NO_ANSWER
 
 
-def _plan_next_watch(attempt_id: UUID, *, was_live: bool, is_answered: bool) -> None:
+def _plan_next_watch(attempt_id: UUID, *, claimed_at: datetime | None, is_answered: bool) -> None:
     with transaction.atomic():
         attempt = Attempt.objects.select_for_update().get(pk=attempt_id)
         attempt.watch_claims = 0
-        if was_live and attempt.status in CLOSED:
-            attempt.save(update_fields=["watch_claims"])  # It was closed just now, and its watch begins with that.
+        if attempt.watch_at != claimed_at:
+            # Whatever happened meanwhile, here or elsewhere, knows better when to look again.
+            attempt.save(update_fields=["watch_claims"])
             return
         attempt.watches += 1
         attempt.watch_at = _next_watch(attempt, is_answered=is_answered)

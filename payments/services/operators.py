@@ -201,6 +201,8 @@ def _settle_refund_by_hand(refund_id: UUID, person: User, reason: str, finding: 
 
 def _check_that_it_is_not_known(refund: Refund) -> None:
     """Made by hand at the provider, it may have come to us from there already, as a refund of its own."""
+    if refund.status == RefundStatus.COMPLETED:
+        return  # It is counted already; that is only being asked about.
     known = Refund.objects.filter(
         attempt=refund.attempt_id,
         origin=RefundOrigin.PROVIDER,

@@ -14,7 +14,7 @@ def record_provider_refunds(s: Settling) -> None:
     if not succeeded or not s.attempt.captured_minor:
         return
     refunds = Refund.objects.filter(account=s.attempt.account, provider_reference__in=[f.reference for f in succeeded])
-    known = set(refunds.values_list("provider_reference", flat=True))
+    known = set(refunds.exclude(provider_reference="").values_list("provider_reference", flat=True))
     keys = {str(key) for key in Refund.objects.filter(attempt=s.attempt).values_list("pk", flat=True)}
     for fact in succeeded:
         if fact.reference not in known and fact.key not in keys:
@@ -24,6 +24,7 @@ def record_provider_refunds(s: Settling) -> None:
 
 def ask_about_differing_refunds(s: Settling) -> None:
     """Made there and failed here, or the other way round: the refund's own look-up settles it, through its own door."""
+    _tell_reversed(s)
     said = {fact.key: fact.succeeded for fact in s.evidence.refunds if fact.key}
     if not said:
         return
@@ -32,9 +33,19 @@ def ask_about_differing_refunds(s: Settling) -> None:
     for refund in mine:
         if said.get(str(refund.pk), ended[refund.status]) != ended[refund.status]:
             refund.ask_again()
-            refund.save(update_fields=["next_action", "next_action_at", "doubt_since", "look_ups", "not_found_count"])
+            refund.save(
+                update_fields=["next_action", "next_action_at", "doubt_since", "look_ups", "not_found_count", "told"]
+            )
             if refund.status == RefundStatus.FAILED:
                 _tell(s, f"Refund {refund.pk} failed here, but in the provider's books of its charge it was made.")
+
+
+def _tell_reversed(s: Settling) -> None:
+    """What the provider started it may take back; only people know what that means for the guest."""
+    taken_back = [fact.reference for fact in s.evidence.refunds if not fact.succeeded and fact.reference]
+    theirs = Refund.objects.filter(attempt=s.attempt, origin=RefundOrigin.PROVIDER, status=RefundStatus.COMPLETED)
+    for reference in theirs.filter(provider_reference__in=taken_back).values_list("provider_reference", flat=True):
+        _tell(s, f"The provider does not show its refund {reference} as made any more.")
 
 
 def _record(s: Settling, fact: RefundFact) -> None:

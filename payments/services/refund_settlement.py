@@ -19,7 +19,8 @@ from kernel.money import Money
 from orders.services import set_payment_state
 from payments.gateways.contract import ErrorCode
 from payments.gateways.waits import backoff_seconds
-from payments.models import Attempt, NextAction, Payment, Refund, RefundStatus
+from payments.models import Attempt, Capture, NextAction, Payment, Refund, RefundStatus
+from payments.models.refund import PROLONGED
 from payments.services import timing
 from payments.services.bill import Bill, lock_bill_of_payment
 from payments.services.credentials import tell_refused_credentials
@@ -31,8 +32,6 @@ from payments.services.providers import facts_of
 MAX_REFUND_SENDS = 20
 OPEN = (RefundStatus.REQUESTED, RefundStatus.PROCESSING)
 ENDED = (RefundStatus.COMPLETED, RefundStatus.FAILED)
-# What a human was told about a refund that did not end within its bound.
-PROLONGED = "prolonged"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,6 +50,8 @@ class SettlingRefund:
         refund = self.refund
         whose = {"refund": str(refund.pk), "attempt": str(refund.attempt_id), "origin": refund.origin}
         money = {"amount_minor": refund.total_minor, "currency": refund.currency}
+        if self.attempt.capture == Capture.SURPLUS:
+            money["surplus_left_minor"] = self.attempt.captured_minor - self.attempt.refunded_minor
         self.journal.happened(event, self.payment, **whose, **money, **data)
 
     def free_reservation(self) -> None:
@@ -58,7 +59,7 @@ class SettlingRefund:
 
     def save(self) -> None:
         order = self.bill.order
-        if set_payment_state(order=order, state=self.bill.payment_state, journal=self.journal):
+        if set_payment_state(order=order, state=self.bill.payment_state, journal=self.journal, money_came=False):
             order.save(update_fields=["payment_state", "version"])
         self.refund.save()
         self.attempt.save(update_fields=["refunding_minor", "refunded_minor", "reopened_minor", "watch_at"])
@@ -156,15 +157,17 @@ def _pending(s: SettlingRefund) -> None:
 def _declined(s: SettlingRefund) -> None:
     """Final, unless it comes after a success: then the provider took its word back."""
     refund = s.refund
+    if refund.is_leased and s.evidence.source == Source.NOTICE:
+        return  # Whoever sends or asks right now is about to hear it from the provider itself.
     if refund.status == RefundStatus.COMPLETED and s.evidence.source == Source.NOTICE:
         # A message may be stale or out of order: nobody gives money back a second time on its word alone.
         refund.ask_again()
         return
     if refund.status == RefundStatus.COMPLETED:
         s.attempt.refunded_minor -= refund.total_minor
-        if refund.reopens_order and s.bill.due_minor >= refund.amount_minor:
-            # Nobody has paid the bill anew: the money that we hold again pays for it.
-            s.attempt.reopened_minor -= refund.amount_minor
+        if refund.reopens_order and s.bill.free_minor >= refund.amount_minor:
+            # Nobody has paid the bill anew or is about to: the money that we hold again pays for it.
+            s.attempt.reopened_minor = max(s.attempt.excess_minor, s.attempt.reopened_minor - refund.amount_minor)
         s.move(refund.bounce, reason="The provider took its word back.")
     elif refund.status in OPEN:
         s.free_reservation()

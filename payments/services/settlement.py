@@ -142,8 +142,8 @@ def _pending(s: Settling) -> None:
 def _declined(s: Settling) -> None:
     if s.attempt.mismatch:
         _contradicted(s, "The provider captured another amount and now says declined.")
-    elif s.attempt.status == AttemptStatus.SENT and s.somebody_is_asking:
-        return  # Its sender is about to hear it from the provider itself.
+    elif s.attempt.status in {AttemptStatus.SENT, AttemptStatus.UNKNOWN} and s.somebody_is_asking:
+        return  # Whoever sends or asks right now is about to hear it from the provider itself.
     elif s.attempt.is_live:
         closings.close(s, s.attempt.decline, reason="The provider said no.")
     elif s.attempt.capture:

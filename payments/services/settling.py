@@ -58,7 +58,7 @@ class Settling:
     def may_send_again(self) -> bool:
         """The same key, within its lifetime and the bound on sends, as long as anybody wants it."""
         key_lasts = clock.now() < self.attempt.key_expires_at - timing.KEY_MARGIN
-        wanted = self.bill.wants(self.payment) and not self.payment.close_wanted and self.attempt.account.enabled
+        wanted = self.bill.wants(self.payment) and self.payment.is_in_time and self.attempt.account.enabled
         return wanted and key_lasts and self.attempt.sends < timing.MAX_SENDS
 
     def move(self, step: Callable[[], Any], *, reason: str) -> None:
@@ -90,7 +90,7 @@ class Settling:
         doubtful = any(attempt.status == AttemptStatus.UNKNOWN for attempt in attempts)
         payment.in_doubt = doubtful and payment.status == PaymentStatus.PROCESSING
         self._tell_end_of_doubt()
-        if set_payment_state(order=order, state=self.bill.payment_state, journal=self.journal):
+        if set_payment_state(order=order, state=self.bill.payment_state, journal=self.journal, money_came=True):
             order.save(update_fields=["payment_state", "version"])
         self.attempt.save()
         payment.save()

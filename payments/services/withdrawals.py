@@ -32,9 +32,7 @@ def withdraw_what_does_not_fit(*, bill: Bill, journal: Journal) -> None:
 
     The newest first, as far as it takes. What is charged there all the same is a surplus.
     """
-    missing = -bill.free_minor
     for payment in reversed(bill.payments):
-        if missing > 0 and payment.holds_its_share:
-            missing -= payment.amount_minor
+        if bill.wanted_minor > max(0, bill.due_minor) and payment.is_wanted:
             withdraw_locked(bill=bill, payment=payment, journal=journal, code=FailureCode.NOT_DUE)
             payment.save()

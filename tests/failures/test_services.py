@@ -199,19 +199,15 @@ def test_a_case_ends_by_itself_when_its_reason_is_gone(payment: Payment, opener:
 
 
 @pytest.mark.parametrize(
-    ("origin", "attempt", "status"),
-    [
-        ("surplus", ATTEMPT, CaseStatus.RESOLVED),
-        ("surplus", ACCOUNT, CaseStatus.OPEN),
-        ("person", ATTEMPT, CaseStatus.OPEN),
-    ],
+    ("left", "attempt", "status"),
+    [(0, ATTEMPT, CaseStatus.RESOLVED), (0, ACCOUNT, CaseStatus.OPEN), (500, ATTEMPT, CaseStatus.OPEN)],
 )
 def test_a_surplus_is_over_when_a_refund_of_it_completes_be_it_the_first_or_the_second(
-    payment: Payment, origin: str, attempt: str, status: CaseStatus
+    payment: Payment, left: int, attempt: str, status: CaseStatus
 ) -> None:
     happened(PaymentEvent.SURPLUS_CAPTURED, payment, attempt=ATTEMPT, refund=REFUND)
 
-    happened(RefundEvent.COMPLETED, payment, origin=origin, attempt=attempt, refund=ACCOUNT)
+    happened(RefundEvent.COMPLETED, payment, surplus_left_minor=left, attempt=attempt, refund=ACCOUNT)
 
     assert Case.objects.get().status == status
 

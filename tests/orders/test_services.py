@@ -304,7 +304,7 @@ def test_a_new_payment_state_is_an_event_of_the_order(
     order = lock_order(placed(restaurant).pk)
     journal = Journal(SYSTEM)
 
-    assert set_payment_state(order=order, state=state, journal=journal)
+    assert set_payment_state(order=order, state=state, journal=journal, money_came=True)
     order.save(update_fields=["payment_state", "version"])
     journal.write()
 
@@ -318,7 +318,7 @@ def test_the_same_payment_state_again_is_no_news(restaurant: Restaurant) -> None
     order = lock_order(placed(restaurant).pk)
     journal = Journal(SYSTEM)
 
-    assert not set_payment_state(order=order, state=PaymentState.UNPAID, journal=journal)
+    assert not set_payment_state(order=order, state=PaymentState.UNPAID, journal=journal, money_came=True)
     journal.write()
 
     assert (order.version, Event.objects.count()) == (1, 1)
