@@ -23,7 +23,10 @@ SHORTEST_KEY: Final = 32
 # Two calls to a provider, and this much to read and write our own rows around them.
 LEASE_MARGIN_SECONDS: Final = 5
 POSTGRES_SCHEMES: Final = frozenset({"postgres", "postgresql"})
-_WHOLE_NUMBER = re.compile(r"[0-9]{1,6}")
+# Eleven days in seconds. PostgreSQL counts its time-outs in milliseconds and ends at twice this.
+LARGEST_NUMBER: Final = 999_999
+# Digits alone; so many that a few leading zeros do no harm, and so few that no megabyte is read as a number.
+_WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 class LogFormat(StrEnum):
@@ -162,7 +165,7 @@ def switch(text: str) -> bool:
 
 
 def positive_whole_number(text: str) -> int:
-    if not _WHOLE_NUMBER.fullmatch(text) or int(text) == 0:
+    if not _WHOLE_NUMBER.fullmatch(text) or not 0 < int(text) <= LARGEST_NUMBER:
         raise ValueError(text)
     return int(text)
 

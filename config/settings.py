@@ -60,19 +60,28 @@ STEWARD_BROKER_URL: str = environment.read(
     secrecy=Secrecy.SECRET_URL,
 )
 STEWARD_PROVIDER_DEADLINE_SECONDS: int = environment.read(
-    "STEWARD_PROVIDER_DEADLINE_SECONDS", read.positive_whole_number, expected="whole seconds above 0", default=10
+    "STEWARD_PROVIDER_DEADLINE_SECONDS",
+    read.positive_whole_number,
+    expected="whole seconds above 0, at most 999999",
+    default=10,
 )
 STEWARD_REQUEST_BUDGET_SECONDS: int = environment.read(
-    "STEWARD_REQUEST_BUDGET_SECONDS", read.positive_whole_number, expected="whole seconds above 0", default=12
+    "STEWARD_REQUEST_BUDGET_SECONDS",
+    read.positive_whole_number,
+    expected="whole seconds above 0, at most 999999",
+    default=12,
 )
 STEWARD_LEASE_SECONDS: int = environment.read(
-    "STEWARD_LEASE_SECONDS", read.positive_whole_number, expected="whole seconds above 0", default=30
+    "STEWARD_LEASE_SECONDS", read.positive_whole_number, expected="whole seconds above 0, at most 999999", default=30
 )
 STEWARD_PROVIDER_CONCURRENCY: int = environment.read(
-    "STEWARD_PROVIDER_CONCURRENCY", read.positive_whole_number, expected="whole number above 0", default=16
+    "STEWARD_PROVIDER_CONCURRENCY",
+    read.positive_whole_number,
+    expected="whole number above 0, at most 999999",
+    default=16,
 )
 STEWARD_SWEEP_SECONDS: int = environment.read(
-    "STEWARD_SWEEP_SECONDS", read.positive_whole_number, expected="whole seconds above 0", default=3
+    "STEWARD_SWEEP_SECONDS", read.positive_whole_number, expected="whole seconds above 0, at most 999999", default=3
 )
 TIME_ZONE: str = environment.read(
     "STEWARD_TIME_ZONE", read.time_zone, expected="an IANA time zone, such as Asia/Kolkata", default="UTC"

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from config.environment import LARGEST_NUMBER
 from config.settings import environment as known_environment
 from tests.config.starting import COMPLETE, run_python, start
 
@@ -36,6 +37,8 @@ MALFORMED = [
     ("REDIS_URL", "http://redis", "a http URL of 12 characters", "redis://"),
     ("STEWARD_BROKER_URL", "kafka://broker", "a kafka URL of 14 characters", "amqp://"),
     ("STEWARD_LEASE_SECONDS", "soon", "'soon'", "whole seconds above 0"),
+    ("STEWARD_LEASE_SECONDS", "99999999999999", "'99999999999999'", "at most 999999"),
+    ("STEWARD_LEASE_SECONDS", "1000000", "'1000000'", f"at most {LARGEST_NUMBER}"),
     ("STEWARD_LEASE_SECONDS", "-1", "'-1'", "whole seconds above 0"),
     ("STEWARD_PROVIDER_DEADLINE_SECONDS", "0", "'0'", "whole seconds above 0"),
     ("STEWARD_REQUEST_BUDGET_SECONDS", "1.5", "'1.5'", "whole seconds above 0"),
