@@ -38,12 +38,19 @@ find_python() {
         "Install it (Debian: apt-get install python3 python3-venv), or name it: make run PYTHON=/path/to/python3.12"
 }
 
+# Before anything else is looked for: no Python and no setting helps a folder that nobody may write to.
+check_clone() {
+    [ -w . ] && { ! [ -e .venv ] || [ -w .venv ]; } && return
+    fail "$(pwd) cannot be written, and .venv/ has to be made in it. Put the clone into a folder that is yours."
+}
+
 # A service account's home may be missing or closed: caches and settings then go to the state folder.
 prepare_home() {
     # The same modes as in state.py: others may pass through, and see nothing.
-    [ -d "$state" ] || { mkdir -p "$state" && chmod 711 "$state"; } || fail "Set STATE_DIR to a folder that is yours."
-    [ -d "$state/log" ] || mkdir -m 700 "$state/log" || fail "Set STATE_DIR to a folder that is yours."
-    : >"$log" || fail "Cannot write $log. Set STATE_DIR to a folder that is yours."
+    [ -d "$state" ] || { mkdir -p "$state" && chmod 711 "$state"; } 2>/dev/null || not_yours "$state"
+    [ -d "$state/log" ] || mkdir -m 700 "$state/log" 2>/dev/null || not_yours "$state/log"
+    # In a shell of its own: sh ends at once, with its own words, when a redirection of its own fails.
+    (: >"$log") 2>/dev/null || not_yours "$log"
     home=${HOME:-/nonexistent}
     if ! [ -w "$home" ] || ! [ -x "$home" ]; then
         mkdir -p "$state/cache"
@@ -51,6 +58,10 @@ prepare_home() {
         export PIP_CACHE_DIR="${PIP_CACHE_DIR:-$cache/pip}" UV_CACHE_DIR="${UV_CACHE_DIR:-$cache/uv}"
         [ -r "$home" ] && [ -x "$home" ] || export HOME="$cache"
     fi
+}
+
+not_yours() {
+    fail "Cannot write $1. Set STATE_DIR to a folder that is yours."
 }
 
 logged() {
@@ -103,6 +114,7 @@ explain() {
 }
 
 is_complete && exit 0
+check_clone
 prepare_home
 began=$(date +%s)
 make_venv

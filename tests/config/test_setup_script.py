@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,8 +15,13 @@ from config.local.state import PROJECT
 
 SCRIPT = Path("config/local/environment.sh")
 # What sh itself needs; no Python among it.
+STRANGER = 65534  # Nobody: owns nothing here.
 TOOLS = ("sh", "cat", "cksum", "mkdir", "chmod", "grep", "tail", "date", "dirname", "rm")
 OLD_PYTHON = '#!/bin/sh\n[ "$1" = --version ] && echo "Python 3.9.2" && exit 0\nexit 1\n'
+
+
+# Only root may become somebody else.
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="nobody but root can be another user")
 
 
 @pytest.fixture
@@ -30,10 +37,16 @@ def clone(tmp_path: Path) -> Path:
     return clone
 
 
-def _run(clone: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def _run(clone: Path, *, user: int | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     kept = {"PATH": str(clone / "bin"), "HOME": str(clone)}
     return subprocess.run(
-        ["/bin/sh", str(SCRIPT)], cwd=clone, env=kept | environment, capture_output=True, text=True, check=False
+        ["/bin/sh", str(SCRIPT)],
+        cwd=clone,
+        env=kept | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        user=user,
     )
 
 
@@ -58,6 +71,43 @@ def test_a_state_folder_that_cannot_be_made_is_said(clone: Path) -> None:
     answer = _run(clone, STATE_DIR="file/inside")
     assert answer.returncode != 0
     assert "Set STATE_DIR to a folder that is yours." in answer.stderr
+
+
+@pytest.fixture
+def shared_clone(clone: Path) -> Iterator[Path]:
+    """A clone where other users can read it."""
+    with tempfile.TemporaryDirectory(prefix="steward clone ") as folder:
+        shared = Path(folder) / "clone"
+        shutil.copytree(clone, shared, symlinks=True)
+        for path in (shared.parent, shared, *shared.rglob("*")):
+            if not path.is_symlink():
+                path.chmod(0o755)
+        yield shared
+
+
+def _run_as_stranger(clone: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return _run(clone, user=STRANGER, **environment)
+
+
+@as_root
+def test_a_clone_that_cannot_be_written_is_said_as_that(shared_clone: Path) -> None:
+    answer = _run_as_stranger(shared_clone)
+    assert answer.returncode != 0
+    sentence = "cannot be written, and .venv/ has to be made in it. Put the clone into a folder that is yours."
+    assert answer.stderr == f"{shared_clone} {sentence}\n"
+
+
+@as_root
+@pytest.mark.parametrize("folders", [["state"], ["state/log"]])
+def test_a_state_folder_of_somebody_else_is_said_in_one_line(shared_clone: Path, folders: list[str]) -> None:
+    shared_clone.chmod(0o777)
+    for folder in folders:
+        (shared_clone / folder).mkdir(mode=0o755, parents=True)
+    answer = _run_as_stranger(shared_clone, STATE_DIR="state")
+    assert answer.returncode != 0
+    assert answer.stderr.startswith("Cannot write state/log")
+    assert answer.stderr.endswith("Set STATE_DIR to a folder that is yours.\n")
+    assert len(answer.stderr.splitlines()) == 1
 
 
 def test_a_finished_environment_is_left_alone(clone: Path) -> None:
