@@ -5,8 +5,20 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
+from typing import Any
 
-NO_DATABASE = "Set DATABASE_URL, or start the demo with `make run`."
+HERE = Path(__file__).resolve().parent
+# Whoever has set this has an installation of its own, and needs nothing of the demo.
+A_REQUIRED_SETTING = "STEWARD_SECRET_KEY"
+NO_DATABASE = (
+    "Set DATABASE_URL, or start the demo with `make run`. (None runs from {folder}; STATE_DIR names another folder.)"
+)
+HIDDEN_DEMO = (
+    "DATABASE_URL hides the demo that runs from {folder}. Unset it to talk to the demo;"
+    " for a database of your own set the STEWARD_ settings too."
+)
+NO_PACKAGE = "The package {name} is missing in {python}. Run `make run` or `make test` again, and use .venv/bin/python."
 
 
 def use_running_demo() -> None:
@@ -15,13 +27,23 @@ def use_running_demo() -> None:
     from config.local.run_file import living_run  # noqa: PLC0415
     from config.local.state import CannotStart, state_folder  # noqa: PLC0415
 
+    folder, database = state_folder(), os.environ.get("DATABASE_URL")
     try:
-        record = living_run(state_folder())
+        record = living_run(folder)
     except CannotStart as error:
+        if database:
+            return
         sys.exit(str(error))
-    if record is None:
-        sys.exit(NO_DATABASE)
-    for name, text in record["environment"].items():
+    if record is None and not database:
+        sys.exit(NO_DATABASE.format(folder=folder))
+    if record is not None:
+        if database not in {None, record["database_url"]}:
+            sys.exit(HIDDEN_DEMO.format(folder=folder))
+        _fill_in(record["environment"])
+
+
+def _fill_in(environment: dict[str, Any]) -> None:
+    for name, text in environment.items():
         os.environ.setdefault(name, text)
 
 
@@ -29,11 +51,18 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     if not os.environ.get("DATABASE_URL"):
         os.environ.pop("DATABASE_URL", None)
-        use_running_demo()
+    try:
+        if not {"DATABASE_URL", A_REQUIRED_SETTING} <= os.environ.keys():
+            use_running_demo()
 
-    from django.core.management import execute_from_command_line  # noqa: PLC0415  As above: first the environment.
+        from django.core.management import execute_from_command_line  # noqa: PLC0415  First the environment.
 
-    execute_from_command_line(sys.argv)
+        execute_from_command_line(sys.argv)
+    except ModuleNotFoundError as missing:
+        package = str(missing.name).partition(".")[0]
+        if (HERE / package).exists():
+            raise  # A module of our own: that is a mistake in the code, and no package can help.
+        sys.exit(NO_PACKAGE.format(name=package, python=sys.executable))
 
 
 if __name__ == "__main__":
