@@ -55,6 +55,16 @@ def test_an_event_is_one_line_of_json_with_what_was_bound(capsys: pytest.Capture
     }
 
 
+def test_stdout_belongs_to_what_a_command_answers(capsys: pytest.CaptureFixture[str]) -> None:
+    log = configured()
+
+    log.warning("Circuit opened")
+
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "Circuit opened" in said.err
+
+
 def test_other_peoples_loggers_end_in_the_same_line(capsys: pytest.CaptureFixture[str]) -> None:
     configured()
     structlog.contextvars.bind_contextvars(request_id="req-1")
