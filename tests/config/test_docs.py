@@ -16,10 +16,20 @@ from django.core.management import call_command
 from accounts.models import Role
 from config.settings import environment
 from kernel import clock
-from payments.models import BreakerOverride, NextAction, Payment, PaymentStatus
-from sandbox.behaviours import CHARGES
+from payments.models import (
+    BreakerOverride,
+    InboundNotice,
+    NextAction,
+    NoticeState,
+    Payment,
+    PaymentStatus,
+    ProviderAccount,
+)
+from sandbox import admin
+from sandbox.behaviours import CHARGES, LOOK_UPS, Mode
 from tests.architecture.source import ROOT
 from tests.factories import RestaurantFactory, accepted, order_of, routed, staff
+from tests.scenarios.test_behaviours import ENDS, REFUND_ENDS
 
 README, OPERATIONS = ROOT / "README.md", ROOT / "docs" / "operations.md"
 PAGES = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -88,7 +98,28 @@ def test_no_page_invents_a_setting() -> None:
 
 
 def test_the_table_of_tokens_is_the_sandbox_s() -> None:
-    assert rows(README, "Token") == [[f"`{token}`", each.meaning] for token, each in CHARGES.items() if token]
+    told = [cells[:2] for cells in rows(README, "Token")]
+    assert told == [[f"`{token}`", each.meaning] for token, each in CHARGES.items() if token]
+
+
+def test_each_token_ends_as_the_scenarios_see_it_end() -> None:
+    words = {"completed": "Completed", "failed": "Failed", "processing": "In doubt"}
+    ends = {token: words[end.status] for token, end in ENDS.items()}
+    ends |= {token: f"Refund {end}" for token, end in REFUND_ENDS.items()}
+    for name, _, told in rows(README, "Token"):
+        token = name.strip("`")
+        assert re.match(rf"{ends[token]}\b", told), token
+        has_case = token in ENDS and bool(ENDS[token].cases)
+        assert told.endswith("A case.") == (has_case or ends[token] == "Refund failed"), token
+
+
+def test_the_page_on_the_sandbox_names_every_path_and_mode() -> None:
+    text = (ROOT / "docs" / "sandbox.md").read_text("utf-8")
+    for verb, paths in (("GET", admin._READS), ("POST", admin._WRITES)):
+        told = set(re.findall(rf"^\| `{verb} (\S+)` \|", text, re.M))
+        assert told == set(paths)
+    assert all(f"`{mode}`" in text for mode in Mode)
+    assert all(f"`{behaviour}`" in text for behaviour in LOOK_UPS)
 
 
 # Snippets.
@@ -111,7 +142,7 @@ def payment(transactional_db: None) -> Payment:
 
 
 def test_a_circuit_is_forced_as_the_page_says(payment: Payment) -> None:
-    command = re.search(r"^manage\.py (circuit .*)$", OPERATIONS.read_text("utf-8"), re.M)
+    command = re.search(r"^\.venv/bin/python manage\.py (circuit .*)$", OPERATIONS.read_text("utf-8"), re.M)
     assert command is not None
 
     call_command(*shlex.split(command[1]))
@@ -122,7 +153,7 @@ def test_a_circuit_is_forced_as_the_page_says(payment: Payment) -> None:
 
 
 def test_a_payment_is_released_as_the_page_says(payment: Payment) -> None:
-    (release,) = snippets(OPERATIONS)
+    release, _ = snippets(OPERATIONS)
     payment.plan(NextAction.NONE)
     payment.claims = 6
     payment.save()
@@ -134,6 +165,17 @@ def test_a_payment_is_released_as_the_page_says(payment: Payment) -> None:
     assert payment.next_action == NextAction.BEGIN
     assert payment.next_action_at is not None
     assert payment.next_action_at <= clock.now()
+
+
+def test_a_notice_is_taken_up_as_the_page_says(payment: Payment) -> None:
+    _, take_up = snippets(OPERATIONS)
+    account = ProviderAccount.objects.get()
+    whose = {"restaurant_id": account.restaurant_id, "mode": account.mode, "account": account}
+    InboundNotice.objects.create(event_id="evt_4K7M2Q9X", content="{}", state=NoticeState.QUARANTINED, **whose)
+
+    run(take_up)
+
+    assert InboundNotice.objects.get().state == NoticeState.STORED
 
 
 def run(snippet: str, names: dict[str, Any] | None = None) -> None:

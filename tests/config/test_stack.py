@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pty
+import re
 import signal
 import socket
 import stat
@@ -152,6 +153,14 @@ def _check_run_file(terminal: Terminal) -> None:
         assert json.load(page)["status"] == "ready"
 
 
+def _check_readme(terminal: Terminal) -> None:
+    """The seed's dice are loaded: its orders have the same references in every clone, so that a page can name them."""
+    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
+    named = re.findall(r"manage\.py pay (O-\w+)", readme)
+    assert named
+    assert set(named) <= set(terminal.record["open_orders"])
+
+
 def _check_second_terminal(terminal: Terminal) -> None:
     answer = _answer("manage.py", "migrate", "--check", environment=_environment(terminal.state, 1))
     assert answer.returncode == 0, answer.stderr
@@ -180,6 +189,7 @@ def test_without_redis_and_after_a_kill(state: Path) -> None:
         assert set(first.record["processes"]) == {"postgres", "sandbox_a", "sandbox_b", "web", "sweep"}
         assert "sweep --loop" in first.screen
         assert "REDIS_URL" not in first.record["environment"]
+        _check_readme(first)
         handles = first.handles()
         first.process.kill()
         first.process.wait()
