@@ -52,10 +52,11 @@ class Secrets:
 class DemoDay(SystemSource):
     """A clock that stands in the past while it tells its story, with the same dice at every first start."""
 
-    def __init__(self) -> None:
+    def __init__(self, told: int) -> None:
         self._clock: clock.Source = SystemSource()
         self._offset = timedelta()
-        self._dice = random.Random(SLUG)  # noqa: S311  References of a demo, not secrets.
+        # A first start that was interrupted goes on with other dice: its references are taken.
+        self._dice = random.Random(f"{SLUG} {told}" if told else SLUG)  # noqa: S311  References of a demo, not secrets.
 
     def follow(self, source: clock.Source) -> None:
         self._clock = source
@@ -147,7 +148,7 @@ KEY_LENGTH = 40  # 160 bits of the hash.
 
 
 def _tell(restaurant: Restaurant, waiter: User, finance: User, say: Callable[[str], None]) -> None:
-    day = DemoDay()
+    day = DemoDay(told=Order.objects.filter(restaurant=restaurant).count())
     previous = clock.install(day)
     day.follow(previous)
     try:

@@ -93,6 +93,8 @@ class Refund(Leased, Telling):
             ),
         ]
         indexes = [
+            # What is being worked on right now: a handful of rows, counted by every claim.
+            models.Index(fields=["lease_until"], condition=models.Q(lease_until__isnull=False), name="refunds_leased"),
             models.Index(
                 fields=["next_action_at"], condition=models.Q(next_action_at__isnull=False), name="refunds_due"
             ),
