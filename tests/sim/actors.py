@@ -1,0 +1,99 @@
+"""Actors: work that is cut at its phase boundaries, where others go on or its process dies."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from django.db import connection
+
+from kernel import crashpoints
+from kernel.crashpoints import CrashPoint
+from kernel.errors import ServiceError
+
+
+class Killed(BaseException):
+    """The actor's process died here. No `except Exception` of the product may swallow it."""
+
+
+class Actor:
+    """Runs only while the stage lets it; between two cuts nobody else runs."""
+
+    def __init__(self, stage: Stage, name: str, work: Callable[[], object]) -> None:
+        self.name = name
+        self.at = "start"
+        self.is_done = False
+        self.refused = ""
+        self.failure: Exception | None = None
+        self._stage, self._work = stage, work
+        self._turn = threading.Semaphore(0)
+        self._is_killed = False
+        self._thread = threading.Thread(target=self._run, daemon=True, name=name)
+        self._thread.start()
+
+    def go_on(self) -> None:
+        """To its next cut, or to its end."""
+        self._stage.current = self
+        self._turn.release()
+        self._stage.back.acquire()
+        self._stage.current = None
+        if self.is_done:
+            self._thread.join()
+
+    def kill(self) -> None:
+        """What it had in memory is gone."""
+        self._is_killed = True
+        self.go_on()
+
+    def cut(self, place: str) -> None:
+        self.at = place
+        self._stage.back.release()
+        self._turn.acquire()
+        if self._is_killed:
+            raise Killed
+
+    def _run(self) -> None:
+        self._turn.acquire()
+        try:
+            if not self._is_killed:
+                self._work()
+        except Killed:
+            self.at = "killed"
+        except ServiceError as refused:
+            self.refused = refused.code
+        except Exception as error:  # noqa: BLE001  The stage reports it as what it is: a finding.
+            self.failure = error
+        finally:
+            connection.close()
+            self.is_done = True
+            self._stage.back.release()
+
+
+class Stage:
+    """Holds the baton: one actor at a time, in the order that the seed says."""
+
+    def __init__(self, *, dies_before_commit: Callable[[], bool]) -> None:
+        self.back = threading.Semaphore(0)
+        self.current: Actor | None = None
+        self.actors: list[Actor] = []
+        self._dies_before_commit = dies_before_commit
+
+    def enter(self, name: str, work: Callable[[], object]) -> Actor:
+        actor = Actor(self, name, work)
+        self.actors.append(actor)
+        return actor
+
+    def cut(self, place: str) -> None:
+        """Called from wherever work can be interrupted; outside any actor it means nothing."""
+        if self.current is None:
+            return
+        if not connection.in_atomic_block:
+            self.current.cut(place)
+        elif self._dies_before_commit():
+            raise Killed  # In the middle of a transaction nobody else can go on, but its process can die.
+
+    def leave(self, actor: Actor) -> None:
+        self.actors.remove(actor)
+
+    def install(self) -> Callable[[CrashPoint], None] | None:
+        return crashpoints.install(self.cut)
