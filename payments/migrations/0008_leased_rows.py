@@ -4,20 +4,23 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0001_initial'),
-        ('orders', '0001_initial'),
-        ('payments', '0007_surplus_under_way'),
+        ("accounts", "0001_initial"),
+        ("orders", "0001_initial"),
+        ("payments", "0007_surplus_under_way"),
     ]
 
     operations = [
         migrations.AddIndex(
-            model_name='payment',
-            index=models.Index(condition=models.Q(('lease_until__isnull', False)), fields=['lease_until'], name='payments_leased'),
+            model_name="payment",
+            index=models.Index(
+                condition=models.Q(("lease_until__isnull", False)), fields=["lease_until"], name="payments_leased"
+            ),
         ),
         migrations.AddIndex(
-            model_name='refund',
-            index=models.Index(condition=models.Q(('lease_until__isnull', False)), fields=['lease_until'], name='refunds_leased'),
+            model_name="refund",
+            index=models.Index(
+                condition=models.Q(("lease_until__isnull", False)), fields=["lease_until"], name="refunds_leased"
+            ),
         ),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -20,7 +21,7 @@ from payments.services.providers import gateway_for
 from payments.services.settlement import Settled, settle_attempt
 
 
-def look_up_payment(*, payment_id: UUID) -> None:
+def look_up_payment(*, payment_id: UUID, lease_token: UUID | None = None) -> None:
     """The live attempt of a payment. A sender whose lease is over counts as dead first."""
     attempt = _live_attempt(payment_id)
     if attempt is None:
@@ -29,12 +30,8 @@ def look_up_payment(*, payment_id: UUID) -> None:
         return
     if attempt.status == AttemptStatus.SENT:
         settle_attempt(attempt_id=attempt.pk, evidence=SENDER_DIED)
-    look_up_attempt(attempt=attempt)
-
-
-def look_up_attempt(*, attempt: Attempt, actor: Actor = SYSTEM) -> Settled:
-    evidence = _ask(attempt)
-    return settle_attempt(attempt_id=attempt.pk, evidence=evidence, actor=actor)
+        lease_token = None  # What was planned with that ended the lease: from here on anybody may ask.
+    settle_attempt(attempt_id=attempt.pk, evidence=replace(_ask(attempt), lease_token=lease_token))
 
 
 def close_payment(*, payment_id: UUID, lease_token: UUID, actor: Actor = SYSTEM) -> None:

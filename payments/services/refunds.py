@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID
 
 from django.db import transaction
@@ -44,13 +45,14 @@ def send_refund(*, refund_id: UUID, lease_token: UUID | None = None) -> None:
     settle_refund(refund_id=refund_id, evidence=evidence)
 
 
-def look_up_refund(*, refund_id: UUID) -> None:
+def look_up_refund(*, refund_id: UUID, lease_token: UUID | None = None) -> None:
     refund = Refund.objects.select_related("account", "attempt").get(pk=refund_id)
     if refund.next_action != NextAction.LOOK_UP:
         return
     if refund.is_awaited:
         # Whoever asks holds the lease by now: the sender's is over.
         settle_refund(refund_id=refund_id, evidence=SENDER_DIED)
+        lease_token = None  # What was planned with that ended the lease: from here on anybody may ask.
     gateway = gateway_for(refund.account)
     request = LookUpRequest(
         key=str(refund.pk),
@@ -61,7 +63,7 @@ def look_up_refund(*, refund_id: UUID) -> None:
     leave_database()
     answer = look_up_patiently(lambda: gateway.look_up(request), until=timing.repeat_look_up_until())
     crashpoint(CrashPoint.LOOK_UP_AFTER_ANSWER)
-    settle_refund(refund_id=refund_id, evidence=from_look_up(answer))
+    settle_refund(refund_id=refund_id, evidence=replace(from_look_up(answer), lease_token=lease_token))
 
 
 def complete_cash_refund(*, refund_id: UUID, actor: Actor) -> Refund:

@@ -64,7 +64,7 @@ def act_on_payment(claim: Claim) -> None:
         if sending is not None:
             drive(sending)
     elif claim.action == NextAction.LOOK_UP:
-        look_up_payment(payment_id=claim.id)
+        look_up_payment(payment_id=claim.id, lease_token=claim.token)
     elif claim.action == NextAction.CANCEL:
         close_payment(payment_id=claim.id, lease_token=claim.token)
     elif claim.action == NextAction.EXPIRE:
@@ -75,7 +75,7 @@ def act_on_refund(claim: Claim) -> None:
     if claim.claims > timing.MAX_CLAIMS:
         quarantine_refund(refund_id=claim.id, lease_token=claim.token)
     elif claim.action == NextAction.LOOK_UP:
-        look_up_refund(refund_id=claim.id)
+        look_up_refund(refund_id=claim.id, lease_token=claim.token)
     else:
         send_refund(refund_id=claim.id, lease_token=claim.token)
 

@@ -9,7 +9,7 @@ import pytest
 from accounts.models import Restaurant, Role
 from events.actors import GUEST
 from events.models import Event
-from failures.models import WAITING, Case
+from failures.models import Case
 from failures.services import CaseRefused, dismiss_case
 from kernel import crashpoints
 from kernel.crashpoints import CrashPoint
@@ -23,7 +23,7 @@ from payments.gateways.contract import (
     RefundFact,
 )
 from payments.models import Attempt, NextAction, Payment, PaymentStatus, Refund, RefundStatus
-from payments.services.attempts import run_payment
+from payments.services.attempts import resend_attempt, run_payment
 from payments.services.cash import CashTaken, take_cash_against_doubt
 from payments.services.evidence import Evidence, Finding, Source
 from payments.services.operators import MismatchChoice, record_refund_made, resolve_mismatch
@@ -34,25 +34,11 @@ from payments.services.refusals import CashRefused
 from payments.services.settlement import settle_attempt
 from payments.services.sweeps import sweep_payments, sweep_refunds, sweep_watches
 from tests.factories import accepted, order_of, paid, staff
+from tests.payments.words import DECLINED, DUE, INR, REFUSED, TIMED_OUT, UNREACHABLE, news, waiting
 from tests.scripted import ScriptedGateway, outcome, succeeded
 from tests.time_machine import ShiftedClock
 
-INR = "INR"
-DUE = Money(84_000, INR)
-DECLINED = outcome(Outcome.DECLINED, ErrorCode.CARD_DECLINED)
-UNREACHABLE = outcome(Outcome.NOT_SENT, ErrorCode.UNREACHABLE)
-TIMED_OUT = outcome(Outcome.UNKNOWN, ErrorCode.TIMED_OUT)
-REFUSED = outcome(Outcome.DECLINED, ErrorCode.REFUND_REFUSED)
 PENDING = outcome(Outcome.PENDING)
-
-
-def waiting() -> list[str]:
-    return sorted(Case.objects.filter(status__in=WAITING).values_list("kind", flat=True))
-
-
-def news(attempt: Attempt, money: Money = DUE, *, refunds: tuple[RefundFact, ...] = ()) -> None:
-    said = Evidence(source=Source.NOTICE, finding=Finding.SUCCEEDED, money=money, refunds=refunds)
-    settle_attempt(attempt_id=attempt.pk, evidence=said)
 
 
 def doubted_until_resend(restaurant: Restaurant, time: ShiftedClock) -> Payment:
@@ -360,3 +346,29 @@ def test_a_difference_that_an_earlier_refund_bounced_after_b_paid(
     settle_refund(refund_id=refund.pk, evidence=Evidence(source=Source.LOOK_UP, finding=Finding.DECLINED))
     news(Attempt.objects.get(payment=second))
     assert "surplus" not in waiting()
+
+
+@pytest.mark.parametrize("answer", [Answer.PENDING, Answer.NOT_FOUND, Answer.DECLINED])
+def test_a_look_up_that_outlived_its_lease_takes_nothing_from_whoever_sends_now(
+    restaurant: Restaurant, provider_a: ScriptedGateway, time: ShiftedClock, answer: Answer
+) -> None:
+    """It was paused for longer than its lease; meanwhile another worker has begun to send again (I12)."""
+    provider_a.charges.append(TIMED_OUT)
+    payment = paid(order_of(restaurant))
+    time.advance(seconds=5)
+    provider_a.look_ups.append(LookUpResult(answer=answer))
+
+    def sent_again_meanwhile(point: CrashPoint) -> None:
+        if point == CrashPoint.LOOK_UP_AFTER_ANSWER:
+            time.advance(minutes=1)
+            Payment.objects.update(next_action=NextAction.RESEND, lease_until=None, lease_token=None)
+            assert resend_attempt(payment_id=payment.pk) is not None
+
+    previous = crashpoints.install(sent_again_meanwhile)
+    try:
+        sweep_payments(width=1)
+    finally:
+        crashpoints.install(previous)
+
+    payment = Payment.objects.get()
+    assert (payment.is_leased, Attempt.objects.get().status) == (True, "unknown")

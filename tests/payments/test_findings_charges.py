@@ -13,7 +13,7 @@ from pytest_django.fixtures import Settings
 from accounts.models import Restaurant, Role
 from events.actors import GUEST
 from failures.invariants import offences
-from failures.models import WAITING, Case, CaseKind
+from failures.models import Case, CaseKind
 from failures.services import CaseRefused, dismiss_case, resolve_case
 from kernel import clock, crashpoints
 from kernel.crashpoints import CrashPoint
@@ -26,7 +26,6 @@ from payments.gateways.contract import (
     ErrorCode,
     LookUpResult,
     Outcome,
-    RefundFact,
     Result,
 )
 from payments.models import Attempt, AttemptStatus, NextAction, Payment, PaymentStatus
@@ -42,25 +41,11 @@ from payments.services.refusals import CashRefused
 from payments.services.settlement import settle_attempt
 from payments.services.sweeps import sweep_payments, sweep_watches
 from tests.factories import accepted, draft_for, order_of, paid, staff
+from tests.payments.words import DECLINED, INR, TIMED_OUT, UNREACHABLE, news, waiting
 from tests.scripted import ScriptedGateway, outcome, provider_of, succeeded
 from tests.time_machine import ShiftedClock
 
-INR = "INR"
-DUE = Money(84_000, INR)
-DECLINED = outcome(Outcome.DECLINED, ErrorCode.CARD_DECLINED)
-UNREACHABLE = outcome(Outcome.NOT_SENT, ErrorCode.UNREACHABLE)
-TIMED_OUT = outcome(Outcome.UNKNOWN, ErrorCode.TIMED_OUT)
-REFUSED = outcome(Outcome.DECLINED, ErrorCode.REFUND_REFUSED)
 FOR_DAYS = 400  # Answers: more than anybody asks for in the days of these tests.
-
-
-def waiting() -> list[str]:
-    return sorted(Case.objects.filter(status__in=WAITING).values_list("kind", flat=True))
-
-
-def news(attempt: Attempt, money: Money = DUE, *, refunds: tuple[RefundFact, ...] = ()) -> None:
-    said = Evidence(source=Source.NOTICE, finding=Finding.SUCCEEDED, money=money, refunds=refunds)
-    settle_attempt(attempt_id=attempt.pk, evidence=said)
 
 
 def step(time: ShiftedClock) -> Payment:

@@ -10,15 +10,13 @@ import pytest
 from accounts.models import Restaurant, Role
 from events.actors import GUEST
 from failures.invariants import offences
-from failures.models import WAITING, Case, CaseKind
+from failures.models import CaseKind
 from kernel import clock
 from kernel.money import Money
 from orders.models import Order
 from payments.gateways.contract import (
     Answer,
-    ErrorCode,
     LookUpResult,
-    Outcome,
     RefundFact,
 )
 from payments.models import Attempt, NextAction, Refund, RefundStatus
@@ -28,28 +26,13 @@ from payments.services.payments import retry_payment
 from payments.services.refund_requests import request_refund
 from payments.services.refund_settlement import settle_refund
 from payments.services.refusals import PaymentRefused, RefundRefused
-from payments.services.settlement import settle_attempt
 from payments.services.sweeps import sweep_payments, sweep_refunds, sweep_watches
 from tests.factories import order_of, paid, staff
-from tests.scripted import ScriptedGateway, outcome
+from tests.payments.words import DECLINED, DUE, INR, REFUSED, TIMED_OUT, UNREACHABLE, news, waiting
+from tests.scripted import ScriptedGateway
 from tests.time_machine import ShiftedClock
 
-INR = "INR"
-DUE = Money(84_000, INR)
-DECLINED = outcome(Outcome.DECLINED, ErrorCode.CARD_DECLINED)
-UNREACHABLE = outcome(Outcome.NOT_SENT, ErrorCode.UNREACHABLE)
-TIMED_OUT = outcome(Outcome.UNKNOWN, ErrorCode.TIMED_OUT)
-REFUSED = outcome(Outcome.DECLINED, ErrorCode.REFUND_REFUSED)
 FOR_DAYS = 400  # Answers: more than anybody asks for in the days of these tests.
-
-
-def waiting() -> list[str]:
-    return sorted(Case.objects.filter(status__in=WAITING).values_list("kind", flat=True))
-
-
-def news(attempt: Attempt, money: Money = DUE, *, refunds: tuple[RefundFact, ...] = ()) -> None:
-    said = Evidence(source=Source.NOTICE, finding=Finding.SUCCEEDED, money=money, refunds=refunds)
-    settle_attempt(attempt_id=attempt.pk, evidence=said)
 
 
 def step(time: ShiftedClock) -> bool:

@@ -7,7 +7,7 @@ import pytest
 from accounts.models import Restaurant, Role
 from events.actors import GUEST
 from events.models import Event
-from failures.models import WAITING, Case, CaseKind
+from failures.models import CaseKind
 from kernel.money import Money
 from payments.gateways.contract import Answer, CancelAnswer, CancelResult, ErrorCode, LookUpResult, Outcome, Result
 from payments.models import Attempt, AttemptStatus, Capture, Payment, PaymentStatus, Refund, RefundStatus
@@ -20,11 +20,9 @@ from payments.services.payments import retry_payment
 from payments.services.settlement import settle_attempt
 from payments.services.sweeps import sweep_payments, sweep_refunds, sweep_watches
 from tests.factories import order_of, paid, staff
+from tests.payments.words import DUE, INR, waiting
 from tests.scripted import ScriptedGateway, outcome, succeeded
 from tests.time_machine import ShiftedClock
-
-INR = "INR"
-DUE = Money(84_000, INR)
 
 
 def tried_again(restaurant: Restaurant, provider: ScriptedGateway) -> tuple[Payment, Attempt]:
@@ -55,10 +53,6 @@ def watched(time: ShiftedClock) -> Attempt:
     time.jump_to(due.watch_at)
     sweep_watches(width=1)
     return Attempt.objects.get(pk=due.pk)
-
-
-def waiting() -> list[str]:
-    return sorted(Case.objects.filter(status__in=WAITING).values_list("kind", flat=True))
 
 
 def test_another_amount_on_an_attempt_that_was_outrun_goes_back_by_itself(

@@ -9,7 +9,7 @@ import pytest
 
 from accounts.models import Restaurant, Role
 from events.actors import GUEST, Actor
-from failures.models import WAITING, Case, CaseKind
+from failures.models import Case, CaseKind
 from kernel import crashpoints
 from kernel.crashpoints import CrashPoint
 from kernel.money import Money
@@ -25,13 +25,10 @@ from payments.services.refusals import PaymentRefused, RefundRefused
 from payments.services.settlement import settle_attempt
 from payments.services.sweeps import sweep_payments, sweep_refunds, sweep_watches
 from tests.factories import order_of, paid, staff
+from tests.payments.words import DUE, REFUSED, TIMED_OUT, UNREACHABLE, waiting
 from tests.scripted import ScriptedGateway, outcome
 from tests.time_machine import ShiftedClock
 
-DUE = Money(84_000, "INR")
-UNREACHABLE = outcome(Outcome.NOT_SENT, ErrorCode.UNREACHABLE)
-TIMED_OUT = outcome(Outcome.UNKNOWN, ErrorCode.TIMED_OUT)
-REFUSED = outcome(Outcome.DECLINED, ErrorCode.REFUND_REFUSED)
 REASON = "Their dashboard shows it."
 
 
@@ -60,10 +57,6 @@ def surplus(restaurant: Restaurant, provider: ScriptedGateway) -> Attempt:
     news = Evidence(source=Source.NOTICE, finding=Finding.SUCCEEDED, money=DUE)
     settle_attempt(attempt_id=late.pk, evidence=news)
     return Attempt.objects.get(pk=late.pk)
-
-
-def waiting() -> list[str]:
-    return sorted(Case.objects.filter(status__in=WAITING).values_list("kind", flat=True))
 
 
 def test_a_refund_that_never_left_is_sent_until_it_arrives(
