@@ -13,7 +13,7 @@ from unittest import mock
 
 from kernel import clock
 from payments.gateways import reading, transport, verdicts
-from payments.gateways.contract import Answer, ChargeRequest, ErrorCode, Outcome
+from payments.gateways.contract import Answer, ChargeRequest, ErrorCode, Outcome, Result
 from payments.models import Attempt, AttemptStatus, NextAction
 from payments.models.leased import Leased
 from payments.services import (
@@ -52,28 +52,27 @@ def _instead(stack: ExitStack, owner: object, name: str, new: object) -> None:
     stack.enter_context(mock.patch.object(owner, name, new))
 
 
-@mutant
-def a_time_out_is_taken_for_a_failure(stack: ExitStack) -> None:
+def _judge(stack: ExitStack, misjudged: Callable[[Result], bool], **verdict: Any) -> None:
+    """Whatever is misjudged of the answers to charges and refunds gets this verdict."""
     real = verdicts.failed_call
 
-    def failed_call(exchange: Any, **form: Any) -> Any:
+    def failed_call(exchange: Any, **form: Any) -> Result:
         result = real(exchange, **form)
-        is_time_out = result.code is ErrorCode.TIMED_OUT
-        return replace(result, outcome=Outcome.DECLINED, code=ErrorCode.PROVIDER_ERROR) if is_time_out else result
+        return replace(result, **verdict) if misjudged(result) else result
 
     _instead(stack, reading, "failed_call", failed_call)
+
+
+@mutant
+def a_time_out_is_taken_for_a_failure(stack: ExitStack) -> None:
+    verdict = {"outcome": Outcome.DECLINED, "code": ErrorCode.PROVIDER_ERROR}
+    _judge(stack, lambda result: result.code is ErrorCode.TIMED_OUT, **verdict)
 
 
 @mutant
 def a_lost_connection_is_taken_for_not_sent(stack: ExitStack) -> None:
-    real = verdicts.failed_call
-
-    def failed_call(exchange: Any, **form: Any) -> Any:
-        result = real(exchange, **form)
-        is_doubt = result.outcome is Outcome.UNKNOWN
-        return replace(result, outcome=Outcome.NOT_SENT, code=ErrorCode.UNREACHABLE) if is_doubt else result
-
-    _instead(stack, reading, "failed_call", failed_call)
+    verdict = {"outcome": Outcome.NOT_SENT, "code": ErrorCode.UNREACHABLE}
+    _judge(stack, lambda result: result.outcome is Outcome.UNKNOWN, **verdict)
 
 
 @mutant
