@@ -12,6 +12,18 @@ from payments.services import providers
 from tests.time_machine import ShiftedClock
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--proof", action="store_true", help="only the tests that belong to the full proof")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A plain run leaves the full proof out, and the proof leaves everything else out."""
+    wanted = config.getoption("--proof")
+    left_out = [item for item in items if (item.get_closest_marker("proof") is not None) != wanted]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if (item.get_closest_marker("proof") is not None) == wanted]
+
+
 @pytest.fixture(autouse=True)
 def time() -> Iterator[ShiftedClock]:
     """Real time with an offset that only the test moves, so that days pass in no time."""
