@@ -2,14 +2,17 @@
 SHELL := /bin/sh
 PORT ?= 8000
 ARGS ?=
+MINUTES ?= 5
 export PORT
 PYTHON_HERE := .venv/bin/python
 
-.PHONY: help environment run test lint types format clean
+.PHONY: help environment run test proof chaos lint types format clean
 
 help:
 	@echo "make run            the whole of Steward with demo data, at http://127.0.0.1:$(PORT) (make run PORT=8001)"
 	@echo "make test           every check and every test (make test ARGS='-k refund' for some of them)"
+	@echo "make proof          an hour of trying to lose money, and a sheet that says what came of it (docs/proof.md)"
+	@echo "make chaos          real processes, killed and cut off for some minutes (make chaos MINUTES=15)"
 	@echo "make lint           the style checks and the rules for imports"
 	@echo "make types          the type checker"
 	@echo "make format         put the code into its one style"
@@ -27,6 +30,12 @@ run: environment
 
 test: environment
 	@exec $(PYTHON_HERE) -m config.local test $(ARGS)
+
+proof: environment
+	@exec $(PYTHON_HERE) -m tests.proof $(ARGS)
+
+chaos: environment
+	@exec $(PYTHON_HERE) -m tests.chaos --minutes $(MINUTES) $(ARGS)
 
 lint: environment
 	@exec $(PYTHON_HERE) -m config.local lint

@@ -18,6 +18,8 @@ HIDDEN_DEMO = (
     "DATABASE_URL hides the demo that runs from {folder}. Unset it to talk to the demo;"
     " for a database of your own set the STEWARD_ settings too."
 )
+# These fill and empty a database again and again: it is never anybody's, but one that they start for themselves.
+WITH_A_DATABASE_OF_THEIR_OWN = frozenset({"simulate"})
 NO_PACKAGE = "The package {name} is missing in {python}. Run `make run` or `make test` again, and use .venv/bin/python."
 
 
@@ -47,17 +49,32 @@ def _fill_in(environment: dict[str, Any]) -> None:
         os.environ.setdefault(name, text)
 
 
+def execute() -> None:
+    from django.core.management import execute_from_command_line  # noqa: PLC0415  First the environment.
+
+    execute_from_command_line(sys.argv)
+
+
+def execute_beside_throw_away_servers() -> None:
+    if not (HERE / "tests").exists():
+        sys.exit("This command is part of the tests, which are not in this installation. Run it in a clone.")
+    from tests.throw_away import throw_away_servers  # noqa: PLC0415  Only these commands need tests.
+
+    with throw_away_servers():
+        execute()
+
+
 def main() -> None:
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     if not os.environ.get("DATABASE_URL"):
         os.environ.pop("DATABASE_URL", None)
     try:
+        if set(sys.argv[1:2]) & WITH_A_DATABASE_OF_THEIR_OWN:
+            execute_beside_throw_away_servers()
+            return
+        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
         if not {"DATABASE_URL", A_REQUIRED_SETTING} <= os.environ.keys():
             use_running_demo()
-
-        from django.core.management import execute_from_command_line  # noqa: PLC0415  First the environment.
-
-        execute_from_command_line(sys.argv)
+        execute()
     except ModuleNotFoundError as missing:
         package = str(missing.name).partition(".")[0]
         if (HERE / package).exists():

@@ -17,3 +17,5 @@ for _name, _value in _THROW_AWAY.items():
     os.environ.setdefault(_name, _value)
 
 from config.settings import *  # noqa: E402, F403  The environment has to be complete before they are read.
+
+INSTALLED_APPS = [*INSTALLED_APPS, "tests.sim"]  # noqa: F405  For its command; it has no tables.

@@ -43,6 +43,8 @@ def ask_about_differing_refunds(s: Settling) -> None:
 def _tell_reversed(s: Settling) -> None:
     """What the provider started it may take back; only people know what that means for the guest."""
     taken_back = [fact.reference for fact in s.evidence.refunds if not fact.succeeded and fact.reference]
+    if not taken_back:
+        return
     theirs = Refund.objects.filter(attempt=s.attempt, origin=RefundOrigin.PROVIDER, status=RefundStatus.COMPLETED)
     for reference in theirs.filter(provider_reference__in=taken_back).values_list("provider_reference", flat=True):
         _tell(s, f"The provider does not show its refund {reference} as made any more.")

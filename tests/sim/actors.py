@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from django.db import connection
 
@@ -56,6 +57,7 @@ class Actor:
         self._turn.acquire()
         try:
             if not self._is_killed:
+                connection.execute_wrappers.append(self._stage.watch)
                 self._work()
         except Killed:
             self.at = "killed"
@@ -72,16 +74,15 @@ class Actor:
 class Stage:
     """Holds the baton: one actor at a time, in the order that the seed says."""
 
-    def __init__(self, *, dies_before_commit: Callable[[], bool]) -> None:
+    def __init__(self, *, dies_before_commit: Callable[[], bool], watch: Callable[..., Any]) -> None:
         self.back = threading.Semaphore(0)
         self.current: Actor | None = None
         self.actors: list[Actor] = []
+        self.watch = watch
         self._dies_before_commit = dies_before_commit
 
-    def enter(self, name: str, work: Callable[[], object]) -> Actor:
-        actor = Actor(self, name, work)
-        self.actors.append(actor)
-        return actor
+    def enter(self, name: str, work: Callable[[], object]) -> None:
+        self.actors.append(Actor(self, name, work))
 
     def cut(self, place: str) -> None:
         """Called from wherever work can be interrupted; outside any actor it means nothing."""
@@ -94,6 +95,12 @@ class Stage:
 
     def leave(self, actor: Actor) -> None:
         self.actors.remove(actor)
+
+    def clear(self) -> None:
+        """Every process ends here, wherever it was."""
+        for actor in list(self.actors):
+            actor.kill()
+            self.leave(actor)
 
     def install(self) -> Callable[[CrashPoint], None] | None:
         return crashpoints.install(self.cut)

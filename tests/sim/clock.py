@@ -14,7 +14,7 @@ TICK = timedelta(microseconds=50)
 class SeedClock:
     def __init__(self, seed: int) -> None:
         self._now = BEGINNING
-        self._random = random.Random(f"product {seed}")  # noqa: S311  It has to be guessable: that is what a seed is.
+        self._random = dice("product", seed)
 
     def now(self) -> datetime:
         self._now += TICK
@@ -38,8 +38,16 @@ class SeedClock:
     def random_bits(self, count: int) -> int:
         return self._random.getrandbits(count)
 
+    def reseed(self, draw: int) -> None:
+        """From here on chance is that of one move: what other moves asked for changes nothing in it."""
+        self._random = dice("product", draw)
+
     def advance(self, seconds: float) -> None:
         self._now += timedelta(seconds=max(0.0, seconds))
 
     def jump_to(self, moment: datetime) -> None:
         self._now = max(self._now, moment)
+
+
+def dice(purpose: str, seed: int) -> random.Random:
+    return random.Random(f"{purpose} {seed}")  # noqa: S311  It has to be guessable: that is what a seed is.

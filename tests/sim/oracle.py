@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from uuid import UUID
 
-from payments.models import Attempt, AttemptStatus, Refund, RefundStatus
-from sandbox.behaviours import CHARGES
+from payments.models import AttemptStatus, RefundStatus
+from sandbox.behaviours import CHARGES, ChargeStatus
 from sandbox.behaviours import RefundStatus as Made
 from sandbox.books import Charge
+from tests.sim.database import Reader
 from tests.sim.providers import SimProvider
 
 KEY_LENGTH = 36  # Of our attempts' ids; a saboteur's keys are of another length.
@@ -19,53 +20,116 @@ _CONCLUSIONS = (
     AttemptStatus.NOT_CHARGED,
     AttemptStatus.CANCELLED,
 )
+_CONCLUDED = """
+    SELECT a.id::text, a.status, pa.provider
+      FROM payments_attempt a JOIN payments_provideraccount pa ON pa.id = a.account_id
+     WHERE a.status = ANY(%s) ORDER BY a.id"""
+_REFUSED = """
+    SELECT r.id::text, pa.provider
+      FROM payments_refund r JOIN payments_provideraccount pa ON pa.id = r.account_id
+     WHERE r.status = %s ORDER BY r.id"""
+_ASKED = """
+    SELECT a.id::text, a.status, pa.provider
+      FROM payments_attempt a JOIN payments_provideraccount pa ON pa.id = a.account_id
+      JOIN payments_payment p ON p.id = a.payment_id
+     WHERE a.status IN ('unknown', 'pending', 'sent') AND NOT a.mismatch AND p.next_action <> '' ORDER BY a.id"""
+_UNKNOWN_TO_ALL = """
+    SELECT 'payment ' || p.reference || ' is ' || p.status FROM payments_payment p
+     WHERE p.status IN ('pending', 'processing')
+       AND NOT EXISTS (SELECT 1 FROM failures_case c WHERE c.payment_id = p.id AND c.closed_at IS NULL)
+     UNION ALL
+    SELECT 'refund ' || r.id || ' is ' || r.status FROM payments_refund r
+     WHERE r.status IN ('requested', 'waiting_approval', 'processing')
+       AND NOT EXISTS (SELECT 1 FROM failures_case c WHERE c.payment_id = r.payment_id AND c.closed_at IS NULL)"""
+_UNFINISHED = """
+    SELECT 'payment ' || p.reference || ' is ' || p.status, p.id::text, '' FROM payments_payment p
+     WHERE p.status IN ('pending', 'processing')
+     UNION ALL
+    SELECT 'refund ' || r.id || ' is ' || r.status, r.id::text, pa.provider
+      FROM payments_refund r JOIN payments_provideraccount pa ON pa.id = r.account_id
+     WHERE r.status IN ('requested', 'waiting_approval', 'processing')"""
+_OURS = """
+    SELECT o.reference, pa.provider, a.captured_currency, sum(a.captured_minor - a.refunded_minor)::bigint
+      FROM payments_attempt a
+      JOIN payments_provideraccount pa ON pa.id = a.account_id
+      JOIN payments_payment p ON p.id = a.payment_id
+      JOIN orders_order o ON o.id = p.order_id
+     WHERE a.captured_minor > 0 GROUP BY 1, 2, 3"""
 
 
 class Oracle:
     """Late rescue is no excuse here: a wrong conclusion is wrong also where its surplus is found and given back."""
 
-    def __init__(self, providers: dict[str, SimProvider]) -> None:
-        self._providers = providers
-        self._judged: set[tuple[UUID, str]] = set()
+    def __init__(self, providers: Mapping[str, SimProvider], reader: Reader) -> None:
+        self._providers, self._reader = providers, reader
+        self._judged: set[tuple[str, str]] = set()
         self._read: dict[str, int] = dict.fromkeys(providers, 0)
 
     def contradictions(self) -> list[str]:
+        """After every step."""
         return [*self._wrong_conclusions(), *self._wrong_refusals(), *self._late_sends()]
 
-    def _wrong_conclusions(self) -> list[str]:
-        found = []
-        for attempt in Attempt.objects.filter(status__in=_CONCLUSIONS).select_related("account").order_by("id"):
-            charge = self._charge(attempt)
-            if self._is_new(attempt.pk, attempt.status) and charge is not None and _has_moved_at_once(charge):
-                found.append(f"I11: attempt {attempt.pk} is {attempt.status}, and its money moved")
-        return found
+    def unrest(self) -> list[str]:
+        """When nothing has gone wrong for days: what is still open, and no human knows, or no human is needed."""
+        untold = [f"I10: {what}, and nobody was told" for (what,) in self._reader.rows(_UNKNOWN_TO_ALL)]
+        return [*untold, *self._lasting_doubts()]
 
-    def _wrong_refusals(self) -> list[str]:
-        found = []
-        for refund in Refund.objects.filter(status=RefundStatus.FAILED).select_related("account").order_by("id"):
-            provider = self._providers.get(refund.account.provider)
-            theirs = provider.sandbox.provider.books.refund_of_key(str(refund.pk)) if provider else None
-            made = theirs is not None and theirs.status is Made.SUCCEEDED and theirs.due_status is None
-            if self._is_new(refund.pk, refund.status) and made:
-                found.append(f"I5: refund {refund.pk} is failed, and it was made")
-        return found
+    def remains(self) -> list[str]:
+        """When people have decided what only people can decide: nothing is open, and no book differs."""
+        return [*self._unfinished(), *self._differences()]
 
-    def _late_sends(self) -> list[str]:
+    def _unfinished(self) -> Iterator[str]:
+        for what, key, provider in self._reader.rows(_UNFINISHED):
+            theirs = self._providers[provider].books.refund_of_key(key) if provider in self._providers else None
+            if theirs is None or theirs.status is not Made.PENDING:
+                yield f"I10: {what}, whatever people do"
+
+    def _wrong_conclusions(self) -> Iterator[str]:
+        for key, status, provider in self._reader.rows(_CONCLUDED, [[each.value for each in _CONCLUSIONS]]):
+            if self._is_new(key, status) and provider in self._providers:
+                charge = self._providers[provider].charge_of(key)
+                if charge is not None and _has_moved_at_once(charge):
+                    yield f"I11: attempt {key} is {status}, and its money moved"
+
+    def _wrong_refusals(self) -> Iterator[str]:
+        for key, provider in self._reader.rows(_REFUSED, [RefundStatus.FAILED.value]):
+            if self._is_new(key, RefundStatus.FAILED) and provider in self._providers:
+                theirs = self._providers[provider].books.refund_of_key(key)
+                if theirs is not None and theirs.status is Made.SUCCEEDED and theirs.due_status is None:
+                    yield f"I5: refund {key} is failed, and it was made"
+
+    def _late_sends(self) -> Iterator[str]:
         """Nothing may reach a provider after the instant until which its sender may send (I12)."""
-        found = []
         for name, provider in self._providers.items():
-            requests = provider.sandbox.provider.books.requests
+            requests = provider.books.requests
             fresh, self._read[name] = requests[self._read[name] :], len(requests)
             for request in fresh:
-                if request.method == "POST" and request.path == "/v1/charges":
-                    found += _late(request.key, datetime.fromtimestamp(request.at, tz=UTC))
-        return found
+                if request.method == "POST" and request.path == "/v1/charges" and len(request.key) == KEY_LENGTH:
+                    yield from self._late(request.key, datetime.fromtimestamp(request.at, tz=UTC))
 
-    def _charge(self, attempt: Attempt) -> Charge | None:
-        provider = self._providers.get(attempt.account.provider)
-        return provider.sandbox.provider.books.charge_of_key(str(attempt.pk)) if provider else None
+    def _late(self, key: str, at: datetime) -> Iterator[str]:
+        if self._reader.rows("SELECT 1 FROM payments_attempt WHERE id::text = %s AND send_before < %s", [key, at]):
+            yield f"I12: attempt {key} was sent after its sender's time"
 
-    def _is_new(self, row: UUID, status: str) -> bool:
+    def _lasting_doubts(self) -> Iterator[str]:
+        """A case is no excuse where the provider could have told us all the time."""
+        for key, status, provider in self._reader.rows(_ASKED):
+            charge = self._providers[provider].charge_of(key) if provider in self._providers else None
+            if charge is not None and charge.status is not ChargeStatus.PENDING:
+                yield f"I10: attempt {key} is {status} for days, and the provider's books say {charge.status}"
+
+    def _differences(self) -> Iterator[str]:
+        """Our books against the providers', order by order and currency by currency (I7)."""
+        ours: dict[tuple[str, str], dict[str, int]] = {}
+        for order, provider, currency, net in self._reader.rows(_OURS):
+            ours.setdefault((order, provider), {})[currency] = net
+        for (order,) in self._reader.rows("SELECT reference FROM orders_order ORDER BY id"):
+            for name, provider in self._providers.items():
+                mine, theirs = ours.get((order, name), {}), provider.net_of(order)
+                if mine != theirs:
+                    yield f"I7: order {order} at {name}: ours {mine}, theirs {theirs}"
+
+    def _is_new(self, row: str, status: str) -> bool:
         known = (row, status) in self._judged
         self._judged.add((row, status))
         return not known
@@ -74,9 +138,3 @@ class Oracle:
 def _has_moved_at_once(charge: Charge) -> bool:
     """Money that the provider itself moved after it had said no is late, and no wrong conclusion."""
     return bool(charge.moved_amount) and CHARGES[charge.token].later is None and not CHARGES[charge.token].has_page
-
-
-def _late(key: str, at: datetime) -> list[str]:
-    attempt = Attempt.objects.filter(pk=key).first() if len(key) == KEY_LENGTH else None
-    late = attempt is not None and at > attempt.send_before
-    return [f"I12: attempt {key} was sent after its sender's time"] if late else []

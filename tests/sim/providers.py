@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 import httpx
 
 from payments.gateways import simulated
-from payments.gateways.contract import Gateway
+from payments.gateways.contract import Gateway, GatewayFacts
 from payments.gateways.simulated import SimulatedCredentials, SimulatedGateway
 from payments.gateways.transport import Call
 from payments.services.providers import Provider
+from sandbox.books import Charge
 from sandbox.inprocess import InProcess
+from sandbox.notices import Webhook
 from sandbox.till import Settings
 from tests.sim.clock import SeedClock
 
 API_KEY = "sandbox-api-key-of-the-simulation"
-SECRET = "sandbox-webhook-secret-of-the-simulation"
 NAMES = ("sandbox_a", "sandbox_b")
 USUAL_SECONDS = 0.3
 
@@ -42,28 +46,76 @@ class Wire(httpx.BaseTransport):
 
 
 class SimProvider:
-    def __init__(self, name: str, clock: SeedClock, cut: Callable[[str], None]) -> None:
-        settings = Settings(name=name, api_key=API_KEY, webhook_secret=SECRET, notify_url="http://us.invalid/")
+    """One company with two merchants: our restaurant, and its neighbour with an account and a secret of its own."""
+
+    def __init__(self, name: str, *, rng: random.Random, clock: SeedClock, cut: Callable[[str], None]) -> None:
         self.name = name
+        self.facts = _facts(name, rng)
+        self._secrets = 1
+        settings = Settings(
+            name=name,
+            api_key=API_KEY,
+            webhook_secret=self.secret,
+            notify_url="http://us.invalid/",
+            key_lifetime_seconds=self.facts.key_lifetime.total_seconds(),
+        )
         self.sandbox = InProcess(settings)
+        self.books, self.steering, self.till = (
+            self.sandbox.provider.books,
+            self.sandbox.provider.steering,
+            self.sandbox.provider.till,
+        )
         self._clock, self._cut = clock, cut
 
-    def registered(self) -> Provider:
-        facts = replace(simulated.FACTS, name=self.name)
-        return Provider(facts=facts, build=lambda facts, credentials: self._gateway())
+    @property
+    def secret(self) -> str:
+        return _secret(self.name, self._secrets)
 
-    def _gateway(self) -> Gateway:
-        credentials = SimulatedCredentials(
-            base_url="http://sandbox.invalid", api_key=API_KEY, webhook_secrets=(SECRET,)
+    def credentials(self) -> Mapping[str, Any]:
+        """What our account knows: two secrets are valid while a new one replaces an old one."""
+        return {"webhook_secrets": [self.secret, _secret(self.name, self._secrets - 1)]}
+
+    def rotate_secret(self) -> None:
+        self._secrets += 1
+        self.till.settings = replace(self.till.settings, webhook_secret=self.secret)
+
+    def registered(self) -> Provider:
+        return Provider(facts=self.facts, build=lambda facts, credentials: self._gateway(credentials))
+
+    def take_mail(self) -> list[Webhook]:
+        return self.sandbox.take_webhooks()
+
+    def charge_of(self, key: str) -> Charge | None:
+        return self.books.charge_of_key(key)
+
+    def net_of(self, order_reference: str) -> dict[str, int]:
+        """Captures less refunds, by currency."""
+        captured, refunded = self.books.captured(order_reference), self.books.refunded(order_reference)
+        return {currency: amount - refunded.get(currency, 0) for currency, amount in captured.items()}
+
+    def _gateway(self, credentials: Mapping[str, Any]) -> Gateway:
+        known = SimulatedCredentials(
+            base_url="http://sandbox.invalid", api_key=API_KEY, webhook_secrets=tuple(credentials["webhook_secrets"])
         )
-        facts = replace(simulated.FACTS, name=self.name)
-        return SimulatedGateway(credentials=credentials, facts=facts, dial=self._dial)
+        return SimulatedGateway(credentials=known, facts=self.facts, dial=self._dial)
 
     def _dial(self, call: Call) -> httpx.BaseTransport:
         return Wire(self.sandbox.dial(call), call, self._clock, self._cut)
 
-    def net_of(self, order_reference: str) -> dict[str, int]:
-        """Captures less refunds, by currency."""
-        books = self.sandbox.provider.books
-        captured, refunded = books.captured(order_reference), books.refunded(order_reference)
-        return {currency: amount - refunded.get(currency, 0) for currency, amount in captured.items()}
+
+def _secret(name: str, number: int) -> str:
+    return f"webhook-secret-{number}-of-{name}"
+
+
+def first_secret(name: str) -> str:
+    return _secret(name, 1)
+
+
+def _facts(name: str, rng: random.Random) -> GatewayFacts:
+    """Providers differ, and what we do about a doubt depends on it."""
+    return replace(
+        simulated.FACTS,
+        name=name,
+        key_lifetime=timedelta(hours=rng.choice([1, 24])),
+        not_found_is_final=rng.random() < 0.5,
+    )

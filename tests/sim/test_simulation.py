@@ -1,22 +1,58 @@
-"""Seeds that anybody can run again: the story of each is decided by its number alone."""
+"""Seeds that anybody can play again, sabotages that have to be noticed, and every story that was ever a violation."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from pathlib import Path
+
 import pytest
 
-from tests.sim.mutants import QUICK, sabotaged
+from tests.proof.records import record
+from tests.sim.moves import Move
+from tests.sim.mutants import MUTANTS, sabotaged
+from tests.sim.shrinking import REGRESSIONS, keep, shrunk, told_again
 from tests.sim.simulation import simulate
 
-SEEDS = 24
-# How many stories a sabotage may survive here.
-MOST_SEEDS = 60
+# `make test` plays so many seeds that nobody has played before, in pieces that parallel processes share.
+FRESH_SEEDS, PIECES = 500, 20
+# As many sabotages as `make test` has time for: others every day, all of them in `make proof`.
+MUTANTS_A_DAY = 5
+MOST_SEEDS = 500
 
 
-@pytest.mark.parametrize("seed", range(SEEDS))
-def test_nothing_is_charged_twice_or_lost(transactional_db: None, seed: int) -> None:
-    outcome = simulate(seed)
+def _today() -> int:
+    return datetime.now(UTC).date().toordinal()
+
+
+def _todays_mutants() -> list[str]:
+    names, first = list(MUTANTS), _today() * MUTANTS_A_DAY
+    return [names[(first + place) % len(names)] for place in range(MUTANTS_A_DAY)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("piece", range(PIECES))
+def test_nothing_is_charged_twice_or_lost(transactional_db: None, piece: int) -> None:
+    """Other seeds every minute: what is found here is found, and the message says how to find it again."""
+    first = int(datetime.now(UTC).timestamp()) // 60 * FRESH_SEEDS + piece * (FRESH_SEEDS // PIECES)
+    for seed in range(first, first + FRESH_SEEDS // PIECES):
+        outcome = simulate(seed)
+        assert outcome.violations == [], f"manage.py simulate --seed {seed}\n{outcome.told()}"
+    record("fresh_seeds", first=first, count=FRESH_SEEDS // PIECES)
+
+
+@pytest.mark.parametrize("path", sorted(REGRESSIONS.glob("*.json")), ids=lambda path: path.stem)
+def test_what_was_found_once_is_never_found_again(transactional_db: None, path: Path) -> None:
+    outcome = told_again(path)
 
     assert outcome.violations == [], outcome.told()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", _todays_mutants())
+def test_a_sabotage_is_noticed(transactional_db: None, name: str) -> None:
+    """Or the simulation proves nothing."""
+    with sabotaged(name):
+        assert any(simulate(seed).violations for seed in range(1, MOST_SEEDS + 1))
 
 
 def test_the_same_seed_is_the_same_story(transactional_db: None) -> None:
@@ -26,9 +62,28 @@ def test_the_same_seed_is_the_same_story(transactional_db: None) -> None:
     assert first.trace == second.trace
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", QUICK)
-def test_a_sabotage_is_noticed(transactional_db: None, name: str) -> None:
-    """Or the simulation proves nothing."""
-    with sabotaged(name):
-        assert any(simulate(seed).violations for seed in range(MOST_SEEDS))
+def test_another_seed_is_another_story(transactional_db: None) -> None:
+    assert simulate(7).trace != simulate(8).trace
+
+
+def test_a_violation_is_shrunk_kept_and_told_again(
+    transactional_db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.sim.shrinking.REGRESSIONS", tmp_path)
+    with sabotaged("every_capture_is_kept"):
+        outcome = next(each for each in map(simulate, range(1, MOST_SEEDS)) if each.violations)
+        short = shrunk(outcome)
+        path = keep(short, "example", found=outcome.violations[0])
+        again = told_again(path)
+
+    assert len(short.moves) < len(outcome.moves)
+    assert short.violations
+    assert again.violations == short.violations
+    assert told_again(path).violations == []  # Without the sabotage nothing is wrong with it.
+
+
+def test_a_story_may_lose_any_of_its_moves(transactional_db: None) -> None:
+    """Shrinking leaves out what it likes: the rest must still be a story."""
+    moves = [Move("go_on", 1), Move("withdraw", 2), Move("go_on", 3), Move("let_time_pass", 4)]
+
+    assert simulate(1, moves=moves).violations == []

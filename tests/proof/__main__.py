@@ -1,0 +1,67 @@
+"""`make proof`: everything that tries to make Steward lose money, in full, and the sheet that says what came of it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from config.local.signals import StopRequested, stop_requests
+from tests.proof.parts import PARTS, Part, Wanted
+from tests.proof.records import FOLDER
+from tests.proof.sheet import Ended, Proof, as_markdown, is_clean
+from tests.throw_away import throw_away_servers
+
+ROOT = Path(__file__).resolve().parents[2]
+SHEETS = ROOT / "docs" / "proof"
+INTERRUPTED = 130
+SEEDS_A_MINUTE = 1_000  # Two proofs that begin in different minutes share no seed.
+
+
+def main(arguments: list[str]) -> int:
+    wanted = _wanted(arguments)
+    try:
+        with stop_requests(), tempfile.TemporaryDirectory(prefix="steward-proof-") as folder, throw_away_servers():
+            os.environ[FOLDER] = folder
+            ended = [_run(part, wanted) for part in PARTS if not wanted.only or part.name in wanted.only]
+            return _conclude(Proof.of(ended, folder=Path(folder), root=ROOT), wanted)
+    except StopRequested:
+        return INTERRUPTED
+
+
+def _wanted(arguments: list[str]) -> Wanted:
+    parser = argparse.ArgumentParser(prog="make proof", description=__doc__)
+    fresh = int(time.time()) // 60 * SEEDS_A_MINUTE
+    parser.add_argument("--seed", type=int, default=fresh, help="the first seed (default: one that nobody has played)")
+    parser.add_argument("--seeds", type=int, default=2_000, help="how many seeds of 40 steps (default: 2000)")
+    parser.add_argument("--minutes", type=int, default=15, help="how long the chaos lasts (default: 15)")
+    parser.add_argument("--only", nargs="*", choices=[part.name for part in PARTS], help="some parts; writes no sheet")
+    return Wanted(**vars(parser.parse_args(arguments)))
+
+
+def _run(part: Part, wanted: Wanted) -> Ended:
+    sys.stdout.write(f"\n== {part.name}: {part.sentence}\n")
+    sys.stdout.flush()
+    began = time.monotonic()
+    command = [sys.executable, *part.command(wanted)]
+    code = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode  # Its own words.
+    return Ended(part=part, code=code, seconds=time.monotonic() - began)
+
+
+def _conclude(proof: Proof, wanted: Wanted) -> int:
+    text = as_markdown(proof)
+    sys.stdout.write(f"\n{text}")
+    if not wanted.only:
+        SHEETS.mkdir(parents=True, exist_ok=True)
+        path = SHEETS / f"{proof.began:%Y-%m-%d}.md"
+        path.write_text(text, encoding="utf-8")
+        sys.stdout.write(f"\nWritten to {path.relative_to(ROOT)}\n")
+    return 0 if is_clean(proof) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,56 @@
+"""The parts of the proof: what each is called, and the command that runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+# As in `make test`: each process has a database of its own.
+PROCESSES = "2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    seed: int
+    seeds: int
+    minutes: int
+    only: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    name: str
+    sentence: str
+    command: Callable[[Wanted], Sequence[str]]
+
+
+def _pytest(*arguments: str) -> Callable[[Wanted], Sequence[str]]:
+    return lambda wanted: ("-m", "pytest", "-q", "-n", PROCESSES, *arguments)
+
+
+def _simulate(wanted: Wanted) -> Sequence[str]:
+    return ("manage.py", "simulate", "--seed", str(wanted.seed), "--seeds", str(wanted.seeds))
+
+
+PARTS: Sequence[Part] = (
+    Part(name="simulation", sentence="whole evenings from a seed", command=_simulate),
+    Part(
+        name="mutants",
+        sentence="sabotages that the simulation has to notice",
+        command=lambda wanted: ("manage.py", "simulate", "--mutant", "all"),
+    ),
+    Part(
+        name="regressions",
+        sentence="every story that was ever a violation",
+        command=_pytest("tests/sim/test_simulation.py", "-k", "found_once or same_seed"),
+    ),
+    Part(
+        name="crashes", sentence="real servers, killed at each crash point", command=_pytest("--proof", "tests/crashes")
+    ),
+    Part(name="races", sentence="forced interleavings and racing refunds", command=_pytest("--proof", "tests/races")),
+    Part(
+        name="chaos",
+        sentence="everything at once, on real processes",
+        command=lambda wanted: ("-m", "tests.chaos", "--minutes", str(wanted.minutes)),
+    ),
+)

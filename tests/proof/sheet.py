@@ -1,0 +1,126 @@
+"""The sheet: what was tried, with figures, and whether anything came of it that must not."""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import subprocess
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tests.proof.parts import Part
+from tests.proof.records import records
+
+Figures = Sequence[Mapping[str, Any]]
+Line = tuple[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    part: Part
+    code: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    began: datetime
+    commit: str
+    ended: Sequence[Ended]
+    figures: Mapping[str, Figures]
+
+    @classmethod
+    def of(cls, ended: Sequence[Ended], *, folder: Path, root: Path) -> Proof:
+        parts = [each.part.name for each in ended]
+        return cls(
+            began=datetime.now(UTC),
+            commit=_commit(root),
+            ended=ended,
+            figures={part: list(records(part, folder)) for part in parts},
+        )
+
+
+def is_clean(proof: Proof) -> bool:
+    """A part that ended well and wrote no figures has proved nothing."""
+    return all(each.code == 0 and proof.figures[each.part.name] for each in proof.ended)
+
+
+def as_markdown(proof: Proof) -> str:
+    verdict = "Clean: nothing was charged twice and nothing was lost." if is_clean(proof) else "NOT CLEAN."
+    lines = [
+        f"# Proof of {proof.began:%Y-%m-%d}",
+        "",
+        verdict,
+        "",
+        f"Commit {proof.commit}. Python {platform.python_version()} on {platform.machine()}.",
+        "What each part does: [proof.md](../proof.md).",
+    ]
+    for each in proof.ended:
+        outcome = "clean" if each.code == 0 else f"FAILED with exit code {each.code}"
+        lines += ["", f"## {each.part.name.capitalize()}: {outcome}, {each.seconds / 60:.0f} min", ""]
+        lines += _table(TOLD[each.part.name](proof.figures[each.part.name]))
+    return "\n".join(lines) + "\n"
+
+
+def _table(rows: Iterable[Line]) -> list[str]:
+    return ["| What | Figure |", "|---|---|", *(f"| {what} | {figure} |" for what, figure in rows)]
+
+
+def _simulation(figures: Figures) -> Iterable[Line]:
+    for run in figures:
+        count = run["last"] - run["first"] + 1
+        yield f"seeds {run['first']} to {run['last']}, {run['steps']} steps each, {run['profile']}", count
+        yield "seeds with a violation", run["violations"]
+        yield "seeds a second", run["seeds_per_second"]
+
+
+def _mutants(figures: Figures) -> Iterable[Line]:
+    yield "sabotages", len(figures)
+    yield "noticed", sum(bool(each["violation"]) for each in figures)
+    for each in sorted(figures, key=lambda one: str(one["mutant"])):
+        name = str(each["mutant"]).replace("_s_", "'s ").replace("_", " ")
+        yield name, f"seed {each['tries']}: {each['violation']}" if each["violation"] else "SURVIVED"
+
+
+def _regressions(figures: Figures) -> Iterable[Line]:
+    yield "stories told again", len(figures)
+
+
+def _crashes(figures: Figures) -> Iterable[Line]:
+    seconds = [each["recovery_seconds"] for each in figures if each["recovery_seconds"] is not None]
+    yield "processes killed at a crash point", len(figures)
+    yield "crash points", len({each["point"] for each in figures})
+    yield "lost", sum(each["lost"] for each in figures)
+    yield "doubled", sum(each["doubled"] for each in figures)
+    if seconds:
+        yield "recovery, median", f"{statistics.median(seconds):.1f} s"
+        yield "recovery, longest", f"{max(seconds):.1f} s"
+
+
+def _plain(figures: Figures) -> Iterable[Line]:
+    for run in figures:
+        yield from ((name.replace("_", " "), figure) for name, figure in run.items())
+
+
+TOLD: Mapping[str, Callable[[Figures], Iterable[Line]]] = {
+    "simulation": _simulation,
+    "mutants": _mutants,
+    "regressions": _regressions,
+    "crashes": _crashes,
+    "races": _plain,
+    "chaos": _plain,
+}
+
+
+def _commit(root: Path) -> str:
+    """And whether something was not committed: then nobody can run it again."""
+
+    def git(*words: str) -> str:
+        answer = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=False)  # noqa: S607
+        return answer.stdout.strip()
+
+    changed = " with changes that are not committed" if git("status", "--porcelain") else ""
+    return f"{git('rev-parse', '--short=12', 'HEAD') or 'unknown'}{changed}"

@@ -1,0 +1,134 @@
+"""Many seeds in several processes, each with a database of its own."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing.queues import Queue
+from typing import Any, TypeVar
+
+import django
+from django.db import connection
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evening:
+    """One seed to play."""
+
+    seed: int
+    steps: int
+    profile: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    seed: int
+    trace: str
+    violations: Sequence[str] = ()
+    story: str = ""
+    kept_at: str = ""  # Where the shrunk story lies.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hunt:
+    """Seeds in which a sabotage has to be noticed."""
+
+    mutant: str
+    seeds: Sequence[int]
+    steps: int
+    profile: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caught:
+    mutant: str
+    tries: int  # Seeds until it was noticed, or all of them.
+    violation: str = field(default="")
+
+
+def play_all(evenings: Sequence[Evening], *, jobs: int) -> Iterator[Report]:
+    """As they come in. Which process plays a seed makes no difference to it."""
+    return _in_processes(_play, evenings, jobs=jobs)
+
+
+def hunt_all(hunts: Sequence[Hunt], *, jobs: int) -> Iterator[Caught]:
+    return _in_processes(_hunt, hunts, jobs=jobs)
+
+
+def _in_processes(work: Callable[[T], R], tasks: Sequence[T], *, jobs: int) -> Iterator[R]:
+    context = multiprocessing.get_context("spawn")
+    with _databases(jobs) as names:
+        free = context.Queue()
+        for name in names:
+            free.put(name)
+        with context.Pool(jobs, initializer=_begin, initargs=(free,)) as pool:
+            yield from pool.imap_unordered(work, tasks)
+            pool.close()
+            pool.join()
+
+
+@contextmanager
+def _databases(jobs: int) -> Iterator[list[str]]:
+    """As many as there are processes, copied from one that was migrated once."""
+    creation, before = connection.creation, connection.settings_dict["NAME"]
+    connection.settings_dict["TEST"]["NAME"] = f"simulation_{os.getpid()}"  # Two campaigns may share a server.
+    creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
+    numbers = [str(number) for number in range(1, jobs + 1)]
+    try:
+        for number in numbers:
+            creation.clone_test_db(number, verbosity=0, autoclobber=True)
+        yield [creation.get_test_db_clone_settings(number)["NAME"] for number in numbers]
+    finally:
+        for number in numbers:
+            creation.destroy_test_db(suffix=number, verbosity=0)
+        creation.destroy_test_db(before, verbosity=0)
+
+
+def _begin(free: Queue[str]) -> None:
+    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+    django.setup()
+    # Each refusal and each doubt is a line of log; what counts of them is in the story.
+    logging.disable(logging.WARNING)
+    logging.getLogger().handlers = [logging.NullHandler()]
+    connection.settings_dict["NAME"] = free.get()
+    # What was imported stays: to look through it again and again finds no garbage.
+    gc.collect()
+    gc.freeze()
+
+
+def _play(evening: Evening) -> Report:
+    from tests.sim.shrinking import keep, shrunk  # noqa: PLC0415  Models exist only now.
+    from tests.sim.simulation import simulate  # noqa: PLC0415  As above.
+
+    outcome = simulate(evening.seed, steps=evening.steps, profile=evening.profile)
+    if not outcome.violations:
+        return Report(seed=evening.seed, trace=outcome.trace, story=outcome.told())
+    found, short = outcome.violations[0], shrunk(outcome)
+    path = keep(short, f"{evening.profile}_{evening.seed}", found=found)
+    return Report(
+        seed=evening.seed,
+        trace=outcome.trace,
+        violations=outcome.violations,
+        story=short.told(),
+        kept_at=path.name,
+    )
+
+
+def _hunt(hunt: Hunt) -> Caught:
+    from tests.sim.mutants import sabotaged  # noqa: PLC0415  Models exist only now.
+    from tests.sim.simulation import simulate  # noqa: PLC0415  As above.
+
+    with sabotaged(hunt.mutant):
+        for tries, seed in enumerate(hunt.seeds, start=1):
+            violations: list[Any] = simulate(seed, steps=hunt.steps, profile=hunt.profile).violations
+            if violations:
+                return Caught(mutant=hunt.mutant, tries=tries, violation=violations[0])
+    return Caught(mutant=hunt.mutant, tries=len(hunt.seeds))

@@ -1,0 +1,150 @@
+"""The seed's database: emptied for each seed, watched for writes, and read over a connection that belongs to nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import psycopg
+from django.apps import apps
+from django.db import connection
+from psycopg.abc import Params
+from psycopg.sql import SQL, Composed, Identifier
+
+from failures.invariants import INVARIANTS, words_at
+
+APPS = ("accounts", "events", "failures", "orders", "payments")
+# What reads cannot break: every other statement may have.
+READS = ("SELECT", "SAVEPOINT", "RELEASE", "SET")
+STAYING = ("payments_provideraccount", "payments_route")
+
+_DUE = """
+    SELECT (SELECT min(GREATEST(next_action_at, lease_until)) FROM payments_payment WHERE next_action_at IS NOT NULL),
+           (SELECT min(GREATEST(next_action_at, lease_until)) FROM payments_refund WHERE next_action_at IS NOT NULL),
+           (SELECT min(watch_at) FROM payments_attempt),
+           (SELECT min(next_action_at) FROM payments_inboundnotice)"""
+
+
+class Reader:
+    """Asks between the steps. Its questions are planned once, because they are asked after every step."""
+
+    def __init__(self) -> None:
+        options = connection.get_connection_params()
+        names = ("host", "port", "user", "password", "dbname")
+        self._connection = psycopg.connect(**{name: options[name] for name in names if name in options})
+        self._connection.autocommit = True
+        self._connection.prepare_threshold = 0
+        self._invariants = _all_invariants()
+
+    def rows(self, question: str | Composed, words: Params | None = None) -> list[tuple[Any, ...]]:
+        return self._connection.execute(question.encode() if isinstance(question, str) else question, words).fetchall()
+
+    def offences(self) -> list[str]:
+        return [f"{name}: {row} {what}" for name, row, what in self.rows(self._invariants)]
+
+    def due(self) -> Sequence[datetime | None]:
+        """When the next payment, refund, watch and notice want something.
+
+        A row that a dead worker holds is nobody's before its lease is over.
+        """
+        return self.rows(_DUE)[0]
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+_readers: dict[str, Reader] = {}
+
+
+def reader_of(database: str) -> Reader:
+    """One for all seeds in a database."""
+    if database not in _readers:
+        _readers[database] = Reader()
+    return _readers[database]
+
+
+def close_readers() -> None:
+    """Before their databases go."""
+    while _readers:
+        _readers.popitem()[1].close()
+
+
+class Writes:
+    """Whether anything was written since it was asked last: what only reads cannot break an invariant."""
+
+    def __init__(self) -> None:
+        self._seen = True
+
+    def watch(self, execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        if not sql.lstrip().startswith(READS):
+            self._seen = True
+        return execute(sql, *rest)
+
+    def note(self) -> None:
+        self._seen = True
+
+    def take(self) -> bool:
+        seen, self._seen = self._seen, False
+        return seen
+
+
+def empty_everything() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_list("TRUNCATE {} RESTART IDENTITY CASCADE", _tables(*APPS)))
+
+
+def forget_the_evening() -> None:
+    """Deleted, because truncating makes a hundred files anew. Whoever lives in the house stays."""
+    evening = [name for name in _tables("events", "failures", "orders", "payments") if name not in STAYING]
+    with connection.cursor() as cursor:
+        # The triggers protect money from us as well: this transaction alone is told to look away.
+        cursor.execute(
+            "BEGIN; SELECT set_config('pgtrigger.ignore', array_agg(tgname)::text, true)"
+            " FROM pg_trigger WHERE tgname LIKE 'pgtrigger_%'"
+        )
+        cursor.execute(SQL("; ").join(SQL("DELETE FROM {}").format(Identifier(name)) for name in evening))
+        cursor.execute("COMMIT")
+
+
+@cache
+def _tables(*names: str) -> list[str]:
+    """Those first that refer to others."""
+    models = [model for app in names for model in apps.get_app_config(app).get_models(include_auto_created=True)]
+    ordered: list[type[Any]] = []
+
+    def add(model: type[Any]) -> None:
+        if model in ordered:
+            return
+        for field in model._meta.local_fields:
+            if field.remote_field and field.related_model in models and field.related_model is not model:
+                add(field.related_model)
+        ordered.append(model)
+
+    for model in models:
+        add(model)
+    return [model._meta.db_table for model in reversed(ordered)]
+
+
+def _list(statement: str, names: Sequence[str]) -> Composed:
+    return SQL(statement).format(SQL(", ").join(map(Identifier, names)))
+
+
+def _all_invariants() -> Composed:
+    """One question to the database instead of twenty."""
+    # Time jumps in a simulation, and the clocks that would have acted come after the jump: late is no offence here.
+    words = words_at(datetime.min.replace(tzinfo=UTC))
+    parts = (
+        SQL("SELECT {}::text, q.a::text, q.b::text FROM ({}) AS q(a, b)").format(
+            f"{each.id} {each.sentence}", SQL(_bound(each.question, words))
+        )
+        for each in INVARIANTS
+    )
+    return SQL(" UNION ALL ").join(parts)
+
+
+def _bound(question: str, words: dict[str, Any]) -> str:
+    with connection.cursor() as cursor:
+        bound: str = cursor.mogrify(question, words)
+    return bound.replace("{", "{{").replace("}", "}}")

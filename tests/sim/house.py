@@ -1,0 +1,71 @@
+"""Who is there every evening: our restaurant and its neighbour, their people, and their accounts at two providers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from accounts.models import Membership, Restaurant, Role, User
+from kernel import clock
+from payments.models import ProviderAccount
+from tests.factories import routed
+from tests.sim.clock import SeedClock
+from tests.sim.database import Reader, empty_everything
+from tests.sim.providers import NAMES, first_secret
+
+# The neighbour's own secret, at each provider: valid, and worth nothing about our money.
+NEIGHBOUR_SECRET = "webhook-secret-of-the-neighbour"
+
+
+@dataclass(frozen=True, kw_only=True)
+class House:
+    restaurant: Restaurant
+    accounts: dict[str, ProviderAccount]
+    neighbours_accounts: dict[str, ProviderAccount]
+    waiters: tuple[User, User]
+    finance: tuple[User, User]
+    operator: User
+
+
+def house(reader: Reader) -> House:
+    """Built once in a database, because it costs as much as an evening in it."""
+    if not reader.rows("SELECT 1 FROM accounts_restaurant WHERE slug = 'ours'"):
+        _build.cache_clear()
+        empty_everything()
+    built = _build()
+    for name, account in built.accounts.items():
+        account.credentials = {"webhook_secrets": [first_secret(name)]}
+        account.save(update_fields=["credentials"])
+    return built
+
+
+@cache
+def _build() -> House:
+    previous = clock.install(SeedClock(0))  # The same ids in every process.
+    try:
+        ours, neighbour = (Restaurant.objects.create(slug=slug, name=slug) for slug in ("ours", "neighbour"))
+        theirs = _accounts(neighbour)
+        for account in theirs.values():
+            account.credentials = {"webhook_secrets": [NEIGHBOUR_SECRET]}
+            account.save(update_fields=["credentials"])
+        return House(
+            restaurant=ours,
+            accounts=_accounts(ours),
+            neighbours_accounts=theirs,
+            waiters=(_person(ours, Role.WAITER, 1), _person(ours, Role.WAITER, 2)),
+            finance=(_person(ours, Role.FINANCE, 1), _person(ours, Role.FINANCE, 2)),
+            operator=User.objects.create(username="operator", is_staff=True),
+        )
+    finally:
+        clock.install(previous)
+
+
+def _accounts(restaurant: Restaurant) -> dict[str, ProviderAccount]:
+    accounts = routed(restaurant, *NAMES, "cash")
+    return {account.provider: account for account in accounts if account.provider in NAMES}
+
+
+def _person(restaurant: Restaurant, role: Role, number: int) -> User:
+    user = User.objects.create(username=f"{role}-{number}")
+    Membership.objects.create(user=user, restaurant=restaurant, role=role)
+    return user

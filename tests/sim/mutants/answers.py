@@ -1,0 +1,160 @@
+"""Sabotages of what an answer means: silence taken for a no, a glance for a proof, a stranger for the provider."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from payments.gateways import guard, reading, verdicts
+from payments.gateways.contract import Answer, ErrorCode, Notice, Outcome, Result, Subject
+from payments.models import Attempt, AttemptStatus, Refund
+from payments.services import closings, evidence, lookups, notices, settlement, timing
+from payments.services.evidence import Finding
+from payments.services.settling import Settling
+from tests.sim.mutants.registry import instead, mutant
+
+Handlers = Mapping[Finding, Callable[[Any], None]]
+
+
+def judge(stack: ExitStack, misjudged: Callable[[Result], bool], **verdict: Any) -> None:
+    """Whatever is misjudged of the answers to charges and refunds gets this verdict."""
+    real = verdicts.failed_call
+
+    def failed_call(exchange: Any, **form: Any) -> Result:
+        result = real(exchange, **form)
+        return replace(result, **verdict) if misjudged(result) else result
+
+    instead(stack, reading, "failed_call", failed_call)
+
+
+def handle(stack: ExitStack, owner: Any, handlers: Handlers) -> None:
+    instead(stack, owner, "_HANDLERS", {**owner._HANDLERS, **handlers})
+
+
+@mutant
+def a_time_out_is_a_failure(stack: ExitStack) -> None:
+    judge(
+        stack,
+        lambda result: result.code is ErrorCode.TIMED_OUT,
+        outcome=Outcome.DECLINED,
+        code=ErrorCode.PROVIDER_ERROR,
+    )
+
+
+@mutant
+def a_server_error_is_final(stack: ExitStack) -> None:
+    judge(
+        stack,
+        lambda result: result.code is ErrorCode.SERVER_ERROR,
+        outcome=Outcome.DECLINED,
+        code=ErrorCode.PROVIDER_ERROR,
+    )
+
+
+@mutant
+def a_lost_connection_is_not_sent(stack: ExitStack) -> None:
+    judge(
+        stack,
+        lambda result: result.code is ErrorCode.CONNECTION_LOST,
+        outcome=Outcome.NOT_SENT,
+        code=ErrorCode.UNREACHABLE,
+    )
+
+
+@mutant
+def the_call_that_trips_the_circuit_is_not_sent(stack: ExitStack) -> None:
+    """As with pybreaker's own default: the caller hears of the circuit and not of its call."""
+    real = guard.GuardedGateway._ask
+
+    def ask(self: guard.GuardedGateway, verb: Any, send: Any, send_before: Any = None) -> Any:
+        answer = real(self, verb, send, send_before)
+        circuit = self.breakers.get(verb.operation)
+        tripped = circuit is not None and not circuit.would_allow()
+        doubtful = isinstance(answer, Result) and answer.outcome is Outcome.UNKNOWN
+        return verb.refused if tripped and doubtful else answer
+
+    instead(stack, guard.GuardedGateway, "_ask", ask)
+
+
+@mutant
+def a_refused_look_up_is_applied_to_the_attempt(stack: ExitStack) -> None:
+    real = evidence.from_look_up
+
+    def from_look_up(result: Any, **more: Any) -> Any:
+        said = real(result, **more)
+        return replace(said, finding=Finding.DECLINED) if result.answer is Answer.NO_ANSWER else said
+
+    instead(stack, lookups, "from_look_up", from_look_up)
+
+
+def _close_at_once(s: Settling) -> None:
+    if s.attempt.status == AttemptStatus.UNKNOWN:
+        closings.close(s, s.attempt.not_charged, reason="It is not there.")
+
+
+@mutant
+def not_found_is_believed_at_once(stack: ExitStack) -> None:
+    handle(stack, settlement, {Finding.NOT_FOUND: _close_at_once})
+
+
+@mutant
+def not_found_is_believed_after_one_look(stack: ExitStack) -> None:
+    """Late enough, but a provider that hides what it has is believed the first time."""
+    instead(stack, timing, "NOT_FOUND_NEEDED", 1)
+
+
+@mutant
+def a_dead_sender_is_not_sent(stack: ExitStack) -> None:
+    instead(stack, lookups, "SENDER_DIED", replace(evidence.SENDER_DIED, finding=Finding.NOT_SENT))
+
+
+@mutant
+def a_doubt_ends_with_the_guest_s_patience(stack: ExitStack) -> None:
+    """As the leading orchestrator does it: after the last look-up of a minute the payment is called failed."""
+    real = settlement._HANDLERS[Finding.NO_ANSWER]
+
+    def give_up(s: Settling) -> None:
+        if s.attempt.status == AttemptStatus.UNKNOWN and s.attempt.look_ups >= 3:
+            closings.close(s, s.attempt.not_charged, reason="Nobody answers.")
+        else:
+            real(s)
+
+    handle(stack, settlement, {Finding.NO_ANSWER: give_up, Finding.NOT_FOUND: give_up})
+
+
+@mutant
+def a_withdrawn_payment_fails_at_once(stack: ExitStack) -> None:
+    """Without asking the provider to close what the guest may still pay."""
+    handle(stack, settlement, {Finding.PENDING: lambda s: closings.close(s, s.attempt.decline, reason="Withdrawn.")})
+    instead(stack, Settling, "watch", lambda self: None)
+
+
+@mutant
+def a_notice_settles_what_belongs_to_another_account(stack: ExitStack) -> None:
+    def find(account: Any, notice: Notice) -> UUID | None:
+        model = Attempt if notice.subject == Subject.CHARGE else Refund
+        return model._default_manager.filter(pk=notice.key).values_list("pk", flat=True).first()
+
+    instead(stack, notices, "_find_subject", find)
+
+
+@mutant
+def late_money_is_ignored(stack: ExitStack) -> None:
+    """What was closed stays closed, whatever the provider says later."""
+    real = settlement._HANDLERS[Finding.SUCCEEDED]
+
+    def succeeded(s: Settling) -> None:
+        if s.attempt.is_live or s.attempt.capture:
+            real(s)
+
+    handle(stack, settlement, {Finding.SUCCEEDED: succeeded})
+
+
+@mutant
+def closed_attempts_are_not_watched(stack: ExitStack) -> None:
+    """And no message comes to the rescue."""
+    instead(stack, Settling, "watch", lambda self: None)
+    instead(stack, notices, "settle_attempt", lambda **words: None)

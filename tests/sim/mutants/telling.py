@@ -1,0 +1,78 @@
+"""Sabotages of what people and other systems are told: cases, events, notices."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from events.services import Journal
+from kernel import clock
+from payments import views
+from payments.models import InboundNotice
+from payments.services import closings, notices
+from payments.services.facts import PaymentEvent
+from payments.services.notices import Received
+from tests.sim.mutants.registry import instead, mutant
+
+
+def _silence(stack: ExitStack, *silenced: StrEnum) -> None:
+    real = Journal.happened
+
+    def happened(self: Journal, event_type: StrEnum, stream: Any, **data: Any) -> None:
+        if event_type not in silenced:
+            real(self, event_type, stream, **data)
+
+    instead(stack, Journal, "happened", happened)
+
+
+@mutant
+def nobody_is_told_of_a_doubt_that_goes_on(stack: ExitStack) -> None:
+    instead(stack, closings, "tell_prolonged_doubt", lambda s: None)
+
+
+@mutant
+def nobody_is_told_of_a_surplus(stack: ExitStack) -> None:
+    _silence(stack, PaymentEvent.SURPLUS_CAPTURED)
+
+
+@mutant
+def nobody_is_told_of_another_amount(stack: ExitStack) -> None:
+    _silence(stack, PaymentEvent.AMOUNT_MISMATCHED)
+
+
+@mutant
+def a_change_without_its_event(stack: ExitStack) -> None:
+    """Its number was taken, and then it was not worth a row."""
+    real = Journal.write
+
+    def write(self: Journal) -> None:
+        self._events = [event for event in self._events if event.type != PaymentEvent.COMPLETED]
+        real(self)
+
+    instead(stack, Journal, "write", write)
+
+
+@mutant
+def a_notice_is_acknowledged_before_it_is_stored(stack: ExitStack) -> None:
+    """The provider hears 200 and never sends it again; the row was to be written a moment later."""
+
+    def receive(**words: Any) -> Received:
+        return Received(notice_id=clock.new_id(), is_new=True)
+
+    def apply(*, notice_id: UUID, actor: Any = None) -> None:
+        """It was lost with the process."""
+
+    instead(stack, views, "receive_notice", receive)
+    instead(stack, views, "apply_notice", apply)
+
+
+@mutant
+def a_notice_of_something_unknown_is_dropped(stack: ExitStack) -> None:
+    """It was ahead of our own commit, or somebody ought to have seen it."""
+
+    def park(notice_id: UUID) -> None:
+        InboundNotice.objects.filter(pk=notice_id).update(next_action_at=None)
+
+    instead(stack, notices, "_park", park)
