@@ -98,8 +98,10 @@ def _next_watch(attempt: Attempt, *, is_answered: bool) -> datetime | None:
         return None if is_answered else timing.next_watch(attempt.watches)
     if attempt.is_live:
         return timing.next_look_up(attempt.look_ups, attempt.doubt_since)
-    following = timing.next_watch(attempt.watches)
-    return following if attempt.watch_until is not None and following <= attempt.watch_until else None
+    if attempt.watch_until is None or clock.now() >= attempt.watch_until:
+        return None
+    # The last look is at the end of the window: money may come in its last hours, and its message may be lost.
+    return min(timing.next_watch(attempt.watches), attempt.watch_until)
 
 
 def _ask(attempt: Attempt) -> Evidence:

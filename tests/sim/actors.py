@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from queue import SimpleQueue
 from typing import Any
 
 from django.db import connection
@@ -15,6 +16,29 @@ from kernel.errors import ServiceError
 
 class Killed(BaseException):
     """The actor's process died here. No `except Exception` of the product may swallow it."""
+
+
+class _Thread:
+    """Plays one actor after the other: making threads, and a database wrapper in each, takes longer than most parts."""
+
+    def __init__(self) -> None:
+        self._parts: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        threading.Thread(target=self._play, daemon=True).start()
+
+    def run(self, part: Callable[[], None]) -> None:
+        self._parts.put(part)
+
+    def _play(self) -> None:
+        while True:
+            self._parts.get()()
+            _idle.append(self)
+
+
+_idle: list[_Thread] = []
+
+
+def _a_thread() -> _Thread:
+    return _idle.pop() if _idle else _Thread()
 
 
 class Actor:
@@ -29,8 +53,7 @@ class Actor:
         self._stage, self._work = stage, work
         self._turn = threading.Semaphore(0)
         self._is_killed = False
-        self._thread = threading.Thread(target=self._run, daemon=True, name=name)
-        self._thread.start()
+        _a_thread().run(self._run)
 
     def go_on(self) -> None:
         """To its next cut, or to its end."""
@@ -38,8 +61,6 @@ class Actor:
         self._turn.release()
         self._stage.back.acquire()
         self._stage.current = None
-        if self.is_done:
-            self._thread.join()
 
     def kill(self) -> None:
         """What it had in memory is gone."""
@@ -57,8 +78,8 @@ class Actor:
         self._turn.acquire()
         try:
             if not self._is_killed:
-                connection.execute_wrappers.append(self._stage.watch)
-                self._work()
+                with connection.execute_wrapper(self._stage.watch):
+                    self._work()
         except Killed:
             self.at = "killed"
         except ServiceError as refused:

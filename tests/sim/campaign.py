@@ -99,6 +99,8 @@ def _begin(free: Queue[str]) -> None:
     logging.disable(logging.WARNING)
     logging.getLogger().handlers = [logging.NullHandler()]
     connection.settings_dict["NAME"] = free.get()
+    # Each actor takes a connection and gives it back, again and again: nobody else can have broken it.
+    connection.settings_dict["CONN_HEALTH_CHECKS"] = False
     # What was imported stays: to look through it again and again finds no garbage.
     gc.collect()
     gc.freeze()

@@ -129,9 +129,11 @@ def trouble_the_next_refund(world: World) -> None:
 
 @move(2)
 def act_at_the_provider(world: World) -> None:
-    """On the provider's page, or with money that takes its time."""
+    """On the provider's page, or with money that takes its time: no longer than the provider says that it may."""
     provider = world.providers[world.rng.choice(sorted(world.providers))]
-    charge = any_of(world, [each for each in provider.books.charges.values() if each.status is ChargeStatus.PENDING])
+    earliest = world.clock.now().timestamp() - provider.facts.late_money_window.total_seconds()
+    pending = [each for each in provider.books.charges.values() if each.status is ChargeStatus.PENDING]
+    charge = any_of(world, [each for each in pending if each.created > earliest])
     if charge is None:
         return
     status = world.rng.choice([ChargeStatus.SUCCEEDED, ChargeStatus.FAILED])

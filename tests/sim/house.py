@@ -11,7 +11,7 @@ from payments.models import ProviderAccount
 from tests.factories import routed
 from tests.sim.clock import SeedClock
 from tests.sim.database import Reader, empty_everything
-from tests.sim.providers import NAMES, first_secret
+from tests.sim.providers import NAMES, first_credentials
 
 # The neighbour's own secret, at each provider: valid, and worth nothing about our money.
 NEIGHBOUR_SECRET = "webhook-secret-of-the-neighbour"
@@ -34,8 +34,9 @@ def house(reader: Reader) -> House:
         empty_everything()
     built = _build()
     for name, account in built.accounts.items():
-        account.credentials = {"webhook_secrets": [first_secret(name)]}
-        account.save(update_fields=["credentials"])
+        if account.credentials != first_credentials(name):
+            account.credentials = first_credentials(name)
+            account.save(update_fields=["credentials"])
     return built
 
 

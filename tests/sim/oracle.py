@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
-from payments.models import AttemptStatus, RefundStatus
+from payments.models import AttemptStatus
 from sandbox.behaviours import CHARGES, ChargeStatus
 from sandbox.behaviours import RefundStatus as Made
 from sandbox.books import Charge
@@ -14,20 +14,21 @@ from tests.sim.providers import SimProvider
 
 KEY_LENGTH = 36  # Of our attempts' ids; a saboteur's keys are of another length.
 # Conclusions that nothing was charged. EXPIRED is none: the guest may approve while we let it go, and it is watched.
-_CONCLUSIONS = (
-    AttemptStatus.DECLINED,
-    AttemptStatus.NOT_SENT,
-    AttemptStatus.NOT_CHARGED,
-    AttemptStatus.CANCELLED,
-)
+_CONCLUSIONS = [
+    AttemptStatus.DECLINED.value,
+    AttemptStatus.NOT_SENT.value,
+    AttemptStatus.NOT_CHARGED.value,
+    AttemptStatus.CANCELLED.value,
+]
+# Both in one question: it is asked after every step.
 _CONCLUDED = """
-    SELECT a.id::text, a.status, pa.provider
+    SELECT 'attempt', a.id::text, a.status, pa.provider
       FROM payments_attempt a JOIN payments_provideraccount pa ON pa.id = a.account_id
-     WHERE a.status = ANY(%s) ORDER BY a.id"""
-_REFUSED = """
-    SELECT r.id::text, pa.provider
+     WHERE a.status = ANY(%s)
+     UNION ALL
+    SELECT 'refund', r.id::text, r.status, pa.provider
       FROM payments_refund r JOIN payments_provideraccount pa ON pa.id = r.account_id
-     WHERE r.status = %s ORDER BY r.id"""
+     WHERE r.status = 'failed' ORDER BY 2"""
 _ASKED = """
     SELECT a.id::text, a.status, pa.provider
       FROM payments_attempt a JOIN payments_provideraccount pa ON pa.id = a.account_id
@@ -67,7 +68,7 @@ class Oracle:
 
     def contradictions(self) -> list[str]:
         """After every step."""
-        return [*self._wrong_conclusions(), *self._wrong_refusals(), *self._late_sends()]
+        return [*self._wrong_conclusions(), *self._late_sends()]
 
     def unrest(self) -> list[str]:
         """When nothing has gone wrong for days: what is still open, and no human knows, or no human is needed."""
@@ -85,18 +86,15 @@ class Oracle:
                 yield f"I10: {what}, whatever people do"
 
     def _wrong_conclusions(self) -> Iterator[str]:
-        for key, status, provider in self._reader.rows(_CONCLUDED, [[each.value for each in _CONCLUSIONS]]):
-            if self._is_new(key, status) and provider in self._providers:
-                charge = self._providers[provider].charge_of(key)
-                if charge is not None and _has_moved_at_once(charge):
-                    yield f"I11: attempt {key} is {status}, and its money moved"
-
-    def _wrong_refusals(self) -> Iterator[str]:
-        for key, provider in self._reader.rows(_REFUSED, [RefundStatus.FAILED.value]):
-            if self._is_new(key, RefundStatus.FAILED) and provider in self._providers:
-                theirs = self._providers[provider].books.refund_of_key(key)
-                if theirs is not None and theirs.status is Made.SUCCEEDED and theirs.due_status is None:
-                    yield f"I5: refund {key} is failed, and it was made"
+        for kind, key, status, provider in self._reader.rows(_CONCLUDED, [_CONCLUSIONS]):
+            if provider not in self._providers or not self._is_new(key, status):
+                continue
+            books = self._providers[provider].books
+            charge, refund = books.charge_of_key(key), books.refund_of_key(key)
+            if kind == "attempt" and charge is not None and _has_moved_at_once(charge):
+                yield f"I11: attempt {key} is {status}, and its money moved"
+            elif refund is not None and refund.status is Made.SUCCEEDED and refund.due_status is None:
+                yield f"I5: refund {key} is {status}, and it was made"
 
     def _late_sends(self) -> Iterator[str]:
         """Nothing may reach a provider after the instant until which its sender may send (I12)."""

@@ -107,8 +107,8 @@ def _secret(name: str, number: int) -> str:
     return f"webhook-secret-{number}-of-{name}"
 
 
-def first_secret(name: str) -> str:
-    return _secret(name, 1)
+def first_credentials(name: str) -> dict[str, Any]:
+    return {"webhook_secrets": [_secret(name, 1)]}
 
 
 def _facts(name: str, rng: random.Random) -> GatewayFacts:
@@ -117,5 +117,6 @@ def _facts(name: str, rng: random.Random) -> GatewayFacts:
         simulated.FACTS,
         name=name,
         key_lifetime=timedelta(hours=rng.choice([1, 24])),
+        late_money_window=timedelta(hours=rng.choice([1, 5 * 24])),
         not_found_is_final=rng.random() < 0.5,
     )

@@ -16,7 +16,7 @@ from tests.sim.world import World, world_of
 STEPS = 40
 PROFILE = "mixed"
 ORDERS = 2  # Guests sit down before anything happens.
-HURRY = 0.35
+HURRY = 0.1
 
 # Imported for what they register.
 KINDS = (guests, staff, machines)
