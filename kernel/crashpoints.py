@@ -27,6 +27,11 @@ class CrashPoint(StrEnum):
     REFUND_SETTLE_BEFORE_COMMIT = "refund.settle_before_commit"
     REFUND_SETTLE_AFTER_COMMIT = "refund.settle_after_commit"
     NOTICE_AFTER_STORE = "notice.after_store"
+    TURN_AFTER_COMMIT = "turn.after_commit"
+    RESERVE_BEFORE_COMMIT = "reserve.before_commit"
+    RESERVE_AFTER_COMMIT = "reserve.after_commit"
+    CASH_BEFORE_COMMIT = "cash.before_commit"
+    CASH_AFTER_COMMIT = "cash.after_commit"
 
 
 # An order is "name", "name:n" (the n-th hit) or "name:n:stop" (SIGSTOP: a worker that is paused, not dead).
