@@ -15,7 +15,7 @@ from kernel import clock
 from payments.models import Attempt, Capture, InboundNotice, NoticeState, Payment, PaymentStatus, Refund
 from payments.models.leased import Leased
 from tests.crashes.installation import Installation
-from tests.crashes.processes import Process
+from tests.crashes.processes import TAKES_OVER, Process
 from tests.crashes.stories import Tale
 from tests.crashes.table import Cell
 
@@ -23,7 +23,6 @@ from tests.crashes.table import Cell
 RESTART_SECONDS = 20.0
 # A closed attempt is watched for days. What is due within this belongs to the story.
 NEAR = timedelta(minutes=2)
-TAKES_OVER = Process.WORKER
 
 State = dict[UUID, tuple[Any, ...]]
 
@@ -45,7 +44,7 @@ class Course:
         """The shot was fired: what is written down by now is all that is left, until a child is there again."""
         server = here.servers[process]
         rows = state_of(self.told)
-        held = held_rows(self.told)
+        held = held_rows(self.told) & rows.keys()
         self.holds = bool(held)
         self.state = {key: rows[key] for key in held} if held else rows
         self.planned_seconds = planned_seconds(self.told)

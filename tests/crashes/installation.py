@@ -16,10 +16,9 @@ from redis import Redis
 
 from accounts.models import Restaurant, Role
 from config.local.ports import find_free
-from kernel.crashpoints import CrashPoint
 from payments.models import ProviderAccount
 from sandbox.notices import Webhook
-from tests.crashes.processes import SERVERS, Process, Server
+from tests.crashes.processes import SERVERS, Server
 from tests.factories import RestaurantFactory, routed, staff
 from tests.scenarios.other_process import SHORT, database_url
 from tests.scenarios.sandbox_process import API_KEY, WEBHOOK_SECRET, SandboxProcess
@@ -100,9 +99,6 @@ class Installation:
             self._look()
             time.sleep(LOOK_SECONDS)
         return True
-
-    def arm(self, process: Process, point: CrashPoint, hit: int = 1) -> None:
-        self.servers[process].arm(point, hit)
 
     def ask(self, act: str, **said: Any) -> dict[str, Any] | None:
         """None: the connection broke, and nobody knows what became of it."""

@@ -45,13 +45,15 @@ SERVERS: Mapping[Process, Kind] = {
     Process.WORKER: Kind(command=_celery, settings="tests.settings", children=2),  # The second is beat.
 }
 
+# Where a process died with a row in its hand, this one finds it.
+TAKES_OVER = Process.WORKER
+
 
 class Server:
     """A master and its children. It is the children that work, and that are killed."""
 
     def __init__(self, process: Process, *, address: str, folder: Path, environment: Mapping[str, str]) -> None:
         kind = SERVERS[process]
-        self.process = process
         self._order = folder / process
         self._log = folder / f"{process}.log"
         self._size = kind.children
@@ -86,9 +88,6 @@ class Server:
         draft = self._order.with_suffix(".draft")
         draft.write_text(f"{point}:{hit}", encoding="utf-8")
         draft.rename(self._order)
-
-    def disarm(self) -> None:
-        self._order.unlink(missing_ok=True)
 
     @property
     def has_fired(self) -> bool:

@@ -16,8 +16,8 @@ from tests.scenarios.sandbox_process import WEBHOOK_SECRET, SandboxProcess
 
 TOTAL_MINOR = 84_000
 PART_MINOR = 30_000
-# Long enough for the one charge that has to find provider A away; whoever asks there meanwhile asks again.
-AWAY_SECONDS = 1.0
+# Long enough for the one charge that has to find provider A away, on a machine that is busy with something else.
+AWAY_SECONDS = 3.0
 SOON_SECONDS = 30.0  # For what the worker does by itself at its next tick.
 
 Act = Callable[["Tale"], None]

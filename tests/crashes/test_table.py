@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from kernel.crashpoints import CrashPoint
-from tests.crashes.processes import SERVERS, Process
+from tests.crashes.processes import SERVERS, TAKES_OVER, Process
 from tests.crashes.table import HITS, SWEPT, TWICE, UNREACHED, cells, one_each
 
 
@@ -38,6 +38,8 @@ def test_the_smaller_part_has_each_point_once_and_every_process() -> None:
 
 
 def test_second_kills_follow_swept_first_ones() -> None:
-    every = {(cell.process, cell.story.name, cell.point) for cell in cells()}
+    swept = {(cell.process, cell.story.name, cell.point) for cell in cells()}
+    by_whoever_takes_over = {point for _, points in SWEPT[TAKES_OVER] for point in points}
 
-    assert {(cell.process, cell.story.name, cell.point) for cell in TWICE} <= every
+    assert {(cell.process, cell.story.name, cell.point) for cell in TWICE} <= swept
+    assert {cell.again for cell in TWICE} <= by_whoever_takes_over
