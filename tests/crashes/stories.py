@@ -183,6 +183,7 @@ REFUND_DOUBT = Story(
 )
 # A provider that refuses a refund is asked at once whether somebody made it there by hand.
 WATCH = Story(name="watch", begin=(pay_now("sim_refund_declined"),), act=give_back, end=_BACK_REFUSED)
-NOTICE = Story(name="notice", begin=(pay_now("sim_pending_then_ok"), charge_happens), act=keep_for_the_worker)
+# Old news by the time it is applied: nothing else is due, so that whoever dies has this message in its hand.
+NOTICE = Story(name="notice", begin=(pay_now("sim_ok"), charge_happens), act=keep_for_the_worker)
 # Never arrived: looked for until "not found" may be believed, twice, and then sent again with the same key.
 RESEND = Story(name="resend", act=pay_now("sim_5xx_before_effect"))
