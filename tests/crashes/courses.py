@@ -81,7 +81,7 @@ def kill(here: Installation, cell: Cell, courses: list[Course]) -> None:
     server = here.servers[cell.process]
     server.arm(cell.point, cell.hit)
     told = next((tale for tale in tales if _dies_in(here, cell, tale)), None)
-    assert told is not None, f"{cell}: the point was never hit."
+    assert told is not None, f"{cell}: the point was never hit.\n{here.logs}"
     course = Course(cell=cell, tales=tales, told=told)
     courses.append(course)
     course.dies(here, cell.process)

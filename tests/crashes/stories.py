@@ -103,6 +103,14 @@ def pay_later(tale: Tale) -> None:
     tale.ask("pay_later", order=tale.order, instrument="sim_ok")
 
 
+def others_pay(tale: Tale) -> None:
+    """At provider A, twice for each time it will be away: its circuit has to stay closed, or nobody falls back."""
+    for _ in range(2):
+        placed = tale.here.ask("place", restaurant=tale.here.deaf.slug, total_minor=TOTAL_MINOR)
+        assert placed is not None
+        tale.here.ask("pay_now", order=placed["order"], instrument="sim_ok")
+
+
 def pay_while_a_is_away(tale: Tale) -> None:
     tale.here.sandboxes["sandbox_a"].set_mode("refusing", seconds=AWAY_SECONDS)
     pay_now("sim_ok")(tale)
@@ -163,7 +171,7 @@ _BACK_REFUSED = End(refund_status="failed")
 
 PAY = Story(name="pay", act=pay_now("sim_ok"))
 PAY_AND_BE_TOLD = Story(name="pay_and_be_told", act=pay_now("sim_ok"), hears=True)
-FALL_BACK = Story(name="fall_back", act=pay_while_a_is_away)
+FALL_BACK = Story(name="fall_back", begin=(others_pay,), act=pay_while_a_is_away)
 MESSAGE = Story(name="message", begin=(pay_now("sim_pending_then_ok"), charge_happens), act=deliver)
 REFUND_MESSAGE = Story(
     name="refund_message",
