@@ -1,4 +1,4 @@
-"""Named places where a test may kill the process. Inert unless the environment arms one at start."""
+"""Named places where a test may kill the process. Inert unless the environment arms it at start."""
 
 from __future__ import annotations
 
@@ -27,27 +27,43 @@ class CrashPoint(StrEnum):
     REFUND_SETTLE_BEFORE_COMMIT = "refund.settle_before_commit"
     REFUND_SETTLE_AFTER_COMMIT = "refund.settle_after_commit"
     NOTICE_AFTER_STORE = "notice.after_store"
+    TURN_AFTER_COMMIT = "turn.after_commit"
+    RESERVE_BEFORE_COMMIT = "reserve.before_commit"
+    RESERVE_AFTER_COMMIT = "reserve.after_commit"
+    CASH_BEFORE_COMMIT = "cash.before_commit"
+    CASH_AFTER_COMMIT = "cash.after_commit"
 
 
-# "name", "name:n" (the n-th hit) or "name:n:stop" (SIGSTOP: a worker that is paused, not dead), and a file whose
-# existence says that the shot was already fired, so that the same environment serves a process that starts again.
-_ARMED, _HIT, _HOW = [*os.environ.get("STEWARD_CRASH_AT", "").split(":"), "", ""][:3]
-_FIRED = os.environ.get("STEWARD_CRASH_FIRED", "")
+# An order is "name", "name:n" (the n-th hit) or "name:n:stop" (SIGSTOP: a worker that is paused, not dead).
+# It stands in the environment, or in a file that the environment names: a server that runs is armed by writing it,
+# and whoever carries it out takes it away first, so that it is carried out once.
+_ORDER = os.environ.get("STEWARD_CRASH_AT", "")
+_FILE = os.environ.get("STEWARD_CRASH_FILE", "")
+FIRED = ".fired"  # What the file's name ends in afterwards.
 _hits: Counter[str] = Counter()
 
 
-def _kill(point: CrashPoint) -> None:
-    if point != _ARMED:
-        return
-    _hits[point] += 1
-    if _hits[point] != int(_HIT or 1) or (_FIRED and Path(_FIRED).exists()):
-        return
-    if _FIRED:
-        Path(_FIRED).write_text(point, encoding="utf-8")
-    os.kill(os.getpid(), signal.SIGSTOP if _HOW == "stop" else signal.SIGKILL)
+def _written_order() -> str:
+    try:
+        return Path(_FILE).read_text(encoding="utf-8") if _FILE else ""
+    except FileNotFoundError:
+        return ""
 
 
-_handler: Callable[[CrashPoint], None] | None = _kill if _ARMED else None
+def _carry_out(point: CrashPoint) -> None:
+    order = _ORDER or _written_order()
+    name, hit, how = [*order.split(":"), "", ""][:3]
+    if name != point:
+        return
+    _hits[order] += 1
+    if _hits[order] != int(hit or 1):
+        return
+    if not _ORDER:
+        Path(_FILE).rename(_FILE + FIRED)
+    os.kill(os.getpid(), signal.SIGSTOP if how == "stop" else signal.SIGKILL)
+
+
+_handler: Callable[[CrashPoint], None] | None = _carry_out if _ORDER or _FILE else None
 
 
 def crashpoint(point: CrashPoint) -> None:

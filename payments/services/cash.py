@@ -12,6 +12,7 @@ from accounts.services import works_as
 from events.actors import Actor
 from events.services import Journal
 from kernel import clock
+from kernel.crashpoints import CrashPoint, crashpoint
 from kernel.money import MAX_MINOR, Money
 from kernel.texts import check_reason
 from payments.models import Attempt, AttemptStatus, Method, Payment, PaymentStatus, Refund, RefundStatus
@@ -51,6 +52,8 @@ def confirm_cash(*, payment_id: UUID, waiter: User, taken: CashTaken) -> Payment
             )
         _check_taken(bill, attempt, taken)
         _settle_cash(bill, attempt, waiter, taken)
+        crashpoint(CrashPoint.CASH_BEFORE_COMMIT)
+    crashpoint(CrashPoint.CASH_AFTER_COMMIT)
     return payment
 
 

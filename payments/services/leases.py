@@ -151,4 +151,6 @@ def _claim_by_time(model: type[Attempt] | type[InboundNotice], due: str, count: 
         if rows:
             later = now + timing.lease() * SHORT_LEASE_FACTOR
             model._default_manager.filter(pk__in=[row for row, _ in rows]).update(**{due: later, count: F(count) + 1})
+    if rows:
+        crashpoint(CrashPoint.TURN_AFTER_COMMIT)
     return [Turn(id=row, claims=claims + 1) for row, claims in rows]

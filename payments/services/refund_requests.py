@@ -10,6 +10,7 @@ from django.db.models import Sum
 from events.actors import Actor
 from events.services import Journal
 from kernel import clock
+from kernel.crashpoints import CrashPoint, crashpoint
 from kernel.texts import check_reason
 from payments.models import Attempt, Capture, NextAction, Payment, Refund, RefundOrigin, RefundStatus
 from payments.models.refund import RESERVING
@@ -54,6 +55,8 @@ def request_refund(
         attempt.save(update_fields=["refunding_minor"])
         attempt.payment.save(update_fields=["version"])
         journal.write()
+        crashpoint(CrashPoint.RESERVE_BEFORE_COMMIT)
+    crashpoint(CrashPoint.RESERVE_AFTER_COMMIT)
     return refund
 
 

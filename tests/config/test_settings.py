@@ -134,7 +134,7 @@ def test_an_unknown_name_warns_and_starts() -> None:
 
 
 def test_names_that_only_tests_set_do_not_warn() -> None:
-    result = start({**COMPLETE, "STEWARD_CRASH_AT": "accept.before_commit", "STEWARD_CRASH_FIRED": "/nowhere"})
+    result = start({**COMPLETE, "STEWARD_CRASH_AT": "accept.before_commit", "STEWARD_CRASH_FILE": "/nowhere"})
 
     assert (result.returncode, result.stderr) == (0, "")
 

@@ -27,12 +27,12 @@ for number in (1, 2, 3):
 EVERYTHING = ["charge 1", "settle 1", "charge 2", "settle 2", "charge 3", "settle 3"]
 
 
-def start(armed: str = "", fired: Path | None = None) -> subprocess.Popen[str]:
+def start(armed: str = "", file: Path | None = None) -> subprocess.Popen[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("STEWARD_CRASH")}
     if armed:
         environment["STEWARD_CRASH_AT"] = armed
-    if fired:
-        environment["STEWARD_CRASH_FIRED"] = str(fired)
+    if file:
+        environment["STEWARD_CRASH_FILE"] = str(file)
     return subprocess.Popen(
         [sys.executable, "-c", PASSES_TWO_POINTS_THREE_TIMES],
         cwd=ROOT,
@@ -42,8 +42,8 @@ def start(armed: str = "", fired: Path | None = None) -> subprocess.Popen[str]:
     )
 
 
-def run(armed: str = "", fired: Path | None = None) -> tuple[int, list[str]]:
-    process = start(armed, fired)
+def run(armed: str = "", file: Path | None = None) -> tuple[int, list[str]]:
+    process = start(armed, file)
     said, _ = process.communicate(timeout=30)
     return process.returncode, said.split("\n")[:-1]
 
@@ -67,12 +67,14 @@ def test_a_point_that_is_not_reached_kills_nobody() -> None:
     assert run("charge.after_commit:4") == (0, EVERYTHING)
 
 
-def test_the_same_environment_serves_the_process_that_starts_again(tmp_path: Path) -> None:
-    fired = tmp_path / "fired"
+def test_a_written_order_is_carried_out_once_whoever_starts_again(tmp_path: Path) -> None:
+    order = tmp_path / "order"
 
-    assert run("settle.after_commit", fired) == (-signal.SIGKILL, ["charge 1"])
-    assert fired.read_text(encoding="utf-8") == "settle.after_commit"
-    assert run("settle.after_commit", fired) == (0, EVERYTHING)
+    assert run(file=order) == (0, EVERYTHING)  # Nothing is written yet.
+    order.write_text("settle.after_commit:2", encoding="utf-8")
+    assert run(file=order) == (-signal.SIGKILL, ["charge 1", "settle 1", "charge 2"])
+    assert [path.name for path in tmp_path.iterdir()] == ["order.fired"]
+    assert run(file=order) == (0, EVERYTHING)
 
 
 def test_a_worker_can_be_paused_once_instead_of_killed() -> None:

@@ -1,11 +1,8 @@
-"""What other processes are asked to do: what a web process, a worker and a webhook do, without their servers."""
+"""What other processes are asked to do: what a web process does, without its server."""
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
-
-from django.db import connection
 
 from accounts.models import Restaurant
 from events.actors import GUEST
@@ -13,10 +10,7 @@ from failures.demo.seed import SLUG
 from kernel import clock
 from kernel.modes import Mode
 from orders.services import LineDraft, OrderDraft, place_order
-from payments import tasks
-from payments.models import ProviderAccount
 from payments.services.acceptance import PaymentDraft
-from payments.services.notices import apply_notice, receive_notice
 from payments.services.payments import create_payment, pay
 
 
@@ -27,20 +21,6 @@ def pay_order(order: UUID, token: str) -> None:
 
 def accept_order(order: UUID, token: str) -> None:
     create_payment(draft=PaymentDraft(order_id=order, method="card", instrument=token), actor=GUEST)
-
-
-def work(**_: Any) -> None:
-    """A worker: one tick of each of beat's entries."""
-    for task in (tasks.sweep_payments, tasks.sweep_refunds, tasks.sweep_watches, tasks.sweep_notices):
-        task()
-    connection.close()
-
-
-def receive(account: UUID, headers: dict[str, str], body: str) -> None:
-    """A web process that a provider's webhook reached."""
-    provider_account = ProviderAccount.objects.get(pk=account)
-    received = receive_notice(account=provider_account, headers=headers, body=body.encode())
-    apply_notice(notice_id=received.notice_id)
 
 
 def pay_order_at_the_gate(order: UUID, token: str) -> None:

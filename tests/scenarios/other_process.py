@@ -45,14 +45,6 @@ def start(
     )
 
 
-def run(job: str, **options: Any) -> int:
-    """Returns the exit code: −9 when it was killed at its crash point."""
-    process = start(job, **options)
-    said, _ = process.communicate(timeout=60)
-    assert process.returncode in {0, -9}, said
-    return process.returncode
-
-
 def database_url() -> str:
     """The test database, under the address that the servers gave."""
     from django.db import connection  # noqa: PLC0415  Not at hand in the other process, before it is set up.
