@@ -2,14 +2,17 @@
 SHELL := /bin/sh
 PORT ?= 8000
 ARGS ?=
+MINUTES ?= 5
+SEED ?=
 export PORT
 PYTHON_HERE := .venv/bin/python
 
-.PHONY: help environment run test lint types format clean
+.PHONY: help environment run test chaos lint types format clean
 
 help:
 	@echo "make run            the whole of Steward with demo data, at http://127.0.0.1:$(PORT) (make run PORT=8001)"
 	@echo "make test           every check and every test (make test ARGS='-k refund' for some of them)"
+	@echo "make chaos          processes are killed and networks broken, and the books are compared (MINUTES=5, SEED=n)"
 	@echo "make lint           the style checks and the rules for imports"
 	@echo "make types          the type checker"
 	@echo "make format         put the code into its one style"
@@ -27,6 +30,9 @@ run: environment
 
 test: environment
 	@exec $(PYTHON_HERE) -m config.local test $(ARGS)
+
+chaos: environment
+	@exec $(PYTHON_HERE) -m tests.chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 lint: environment
 	@exec $(PYTHON_HERE) -m config.local lint
