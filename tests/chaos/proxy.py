@@ -109,7 +109,7 @@ class Proxy:
         self._links.add(link)
         try:
             await self._connect(link, reader, writer)
-        except OSError:
+        except (OSError, asyncio.CancelledError):  # Cut, or the run is over: nobody else waits for this task.
             link.reset()
         finally:
             self._links.discard(link)
