@@ -45,7 +45,7 @@ class Evening:
     def _play(self, room: Room, network: Network) -> Sheet:
         journal, log = Journal(self._clients), Journal(self.folder / "monkey.jsonl")
         crowd = Crowd(House(port=room.lines[Line.GUESTS], journal=journal, seed=self.seed))
-        watch = Watch(room.database_url)
+        watch = Watch(room.database_url, log=log)
         hands = Hands(room=room, network=network, watch=watch, log=log)
         watch.start()
         self.say(f"Guests come, and the monkey plays for {self.seconds:.0f} s. Its log: {self.folder}/monkey.jsonl")

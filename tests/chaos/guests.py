@@ -17,8 +17,8 @@ GUESTS: Final = 12
 # Between two visits of one guest: slow enough for two cores, quick enough that something is always under way.
 PAUSE_SECONDS: Final = (0.3, 1.5)
 LOOK_AGAIN_SECONDS: Final = 1.0
-# A guest asks what became of it for about as long as a lease lasts, then goes home without knowing.
-MOST_LOOKS: Final = 30
+# A guest asks what became of it for a quarter of a minute, then goes home without knowing.
+MOST_LOOKS: Final = 15
 MOST_PRESSES: Final = 3
 PRICES_MINOR: Final = (12_000, 48_000, 84_000, 99_900, 250_000)
 FINAL: Final = frozenset({"completed", "failed"})
@@ -39,7 +39,7 @@ REFUND_TOKENS: Final = (
     OK, OK, OK, "sim_refund_timeout_after_effect", "sim_refund_timeout_before_effect", "sim_refund_declined",
     "sim_refund_pending_then_ok", "sim_refund_5xx_after_effect",
 )  # fmt: skip
-TROUBLE_SHARE: Final = 0.35
+TROUBLE_SHARE: Final = 0.3
 
 
 @dataclass

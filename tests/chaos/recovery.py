@@ -16,8 +16,12 @@ from typing import Any, Final
 
 import psycopg
 
+from tests.chaos.journal import Journal
+
 LOOK_SECONDS: Final = 0.25
 CONNECT_SECONDS: Final = 2
+# A sweep comes every other second: a row that is this late has been in trouble.
+WORTH_A_LINE_SECONDS: Final = 10.0
 
 # What is under way, with everything that an action on it changes, and how late it is (a lease counts as work).
 _UNDER_WAY: Final = """
@@ -41,7 +45,9 @@ class Sighting:
     at: float
     rows: Mapping[str, Fingerprint] = field(default_factory=dict)
     hurt: frozenset[str] = frozenset()
+    # How long ago the row that waits longest was due and free.
     latest_seconds: float = 0.0
+    latest_row: str = ""
 
 
 @dataclass
@@ -54,6 +60,7 @@ class Kill:
     seen: Mapping[str, Fingerprint]
     restarted_at: float | None = None
     acted_at: dict[str, float] = field(default_factory=dict)
+    began: float = field(default_factory=time.time)
 
     def started_again(self) -> None:
         self.restarted_at = time.monotonic()
@@ -74,6 +81,10 @@ class Kill:
             return self.recovery_seconds
         return self._since_restart(max(self.acted_at.values())) if self.is_over else None
 
+    @property
+    def last_row(self) -> str:
+        return max(self.acted_at, key=lambda row: self.acted_at[row], default="")
+
     def look(self, sighting: Sighting) -> None:
         """A row that changed, or is not under way any more, was acted on."""
         watched = self.hurt or self.seen
@@ -92,12 +103,14 @@ class Kill:
 class Watch:
     """Looks several times a second, around the network that is being broken."""
 
-    def __init__(self, database_url: str) -> None:
+    def __init__(self, database_url: str, *, log: Journal) -> None:
         self._url = database_url
+        self._log = log
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._last = Sighting(at=time.monotonic())
         self._kills: list[Kill] = []
+        self._last_late = ""
         self.latest_seconds = 0.0
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
@@ -107,6 +120,10 @@ class Watch:
     def stop(self) -> list[Kill]:
         self._stopped.set()
         self._thread.join()
+        for kill in self._kills:
+            times = {"recovery_seconds": kill.recovery_seconds, "last_row_seconds": kill.last_row_seconds}
+            rows = {"hurt": len(kill.hurt), "last_row": kill.last_row}
+            self._log.append(what="recovery", kill=kill.what, killed_at=kill.began, **times, **rows)
         return self._kills
 
     def killed(self, what: str) -> Kill:
@@ -137,16 +154,20 @@ class Watch:
         with self._lock:
             self._last = sighting
             self.latest_seconds = max(self.latest_seconds, sighting.latest_seconds)
+            if sighting.latest_seconds > WORTH_A_LINE_SECONDS and sighting.latest_row != self._last_late:
+                self._log.append(what="late", row=sighting.latest_row, seconds=round(sighting.latest_seconds, 1))
+                self._last_late = sighting.latest_row
             for kill in self._kills:
                 if not kill.is_over:
                     kill.look(sighting)
 
 
 def sighting_of(rows: list[tuple[Any, ...]]) -> Sighting:
-    late = [row[-1] for row in rows if row[-1] is not None]
+    late = max(((row[-1], row[0]) for row in rows if row[-1] is not None), default=(0.0, ""))
     return Sighting(
         at=time.monotonic(),
         rows={row[0]: tuple(row[1:-2]) for row in rows},
         hurt=frozenset(row[0] for row in rows if row[-2]),
-        latest_seconds=max([0.0, *late]),
+        latest_seconds=late[0],
+        latest_row=late[1],
     )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.chaos.recovery import Kill, Sighting
+from tests.chaos.recovery import Fingerprint, Kill, Sighting
 
 ROW, OTHER = "row", "other"
 
 
-def _kill(hurt: dict[str, tuple[object, ...]], seen: dict[str, tuple[object, ...]]) -> Kill:
+def _kill(hurt: dict[str, Fingerprint], seen: dict[str, Fingerprint]) -> Kill:
     kill = Kill(what="test", at=100.0, hurt=hurt, seen=seen)
     kill.restarted_at = 103.0
     return kill
@@ -34,15 +34,13 @@ def test_a_row_that_ended_was_acted_on() -> None:
 
 
 def test_the_last_row_is_waited_for() -> None:
-    rows = {ROW: ("processing", 1), OTHER: ("processing", 1)}
+    rows: dict[str, Fingerprint] = {ROW: ("processing", 1), OTHER: ("processing", 1)}
     kill = _kill(hurt=rows, seen=rows)
 
     kill.look(Sighting(at=104.0, rows={OTHER: ("processing", 1)}))
-    assert not kill.is_over
     assert kill.last_row_seconds is None
     kill.look(Sighting(at=120.0, rows={}))
 
-    assert kill.is_over
     assert kill.last_row_seconds == pytest.approx(17.0)
 
 
