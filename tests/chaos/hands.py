@@ -12,7 +12,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
@@ -79,13 +79,21 @@ class Hands:
         self._room.tend()
 
     def _strike(self, draw: Draw) -> None:
+        """A kill whose aim is down already hits somebody else, so that there are as many as were drawn."""
+        substitutes = SUBSTITUTES if draw.blow in KILLS else ()
+        for each in (draw, *(replace(draw, blow=blow, where=where) for blow, where in substitutes)):
+            if self._hits(each):
+                return
+
+    def _hits(self, draw: Draw) -> bool:
         try:
             name = _BLOWS[draw.blow](self, draw)
         except (Missed, OSError, psycopg.Error, redis.RedisError, http.client.HTTPException) as error:
             self._note(draw, "missed", str(error) or type(error).__name__)
-            return
+            return False
         (self.kills if draw.blow in KILLS else self.faults)[name] += 1
         self._note(draw, "hit", name)
+        return True
 
     def _note(self, draw: Draw, what: str, name: str) -> None:
         where = {"where": draw.where, "how": draw.how, "for_seconds": draw.for_seconds}
@@ -211,3 +219,10 @@ _BLOWS: Final[Mapping[Blow, Callable[[Hands, Draw], str]]] = {
     Blow.MODE: Hands.set_mode,
 }
 KILLS: Final = frozenset(blow for blow in Blow if blow.name.startswith("KILL_"))
+# In this order: of four children, two workers and two providers somebody is always there.
+SUBSTITUTES: Final = (
+    (Blow.KILL_CELERY_CHILD, ""),
+    (Blow.KILL_WEB_WORKER, ""),
+    (Blow.KILL_PROVIDER, Part.SANDBOX_A),
+    (Blow.KILL_PROVIDER, Part.SANDBOX_B),
+)

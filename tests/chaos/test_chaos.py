@@ -18,13 +18,15 @@ from config.local.state import PROJECT
 # Its start, its minute, its rest at the longest, and its end, on two cores that others use as well.
 RUN_SECONDS = 900.0
 START_SECONDS = 180.0
+# `make chaos` draws another one each time; here the same faults come every time.
+SEED = "11"
 STOP_SECONDS = 60.0
 
 
 @pytest.mark.slow
 def test_a_minute_of_chaos_ends_with_a_clean_sheet(tmp_path: Path) -> None:
     said = subprocess.run(
-        [sys.executable, "-m", "tests.chaos", "--minutes", "1", "--folder", str(tmp_path)],
+        [sys.executable, "-m", "tests.chaos", "--minutes", "1", "--seed", SEED, "--folder", str(tmp_path)],
         cwd=PROJECT,
         capture_output=True,
         text=True,
