@@ -88,7 +88,7 @@ class Hands:
     def _hits(self, draw: Draw) -> bool:
         try:
             name = _BLOWS[draw.blow](self, draw)
-        except (Missed, OSError, psycopg.Error, redis.RedisError, http.client.HTTPException) as error:
+        except (Missed, OSError, psycopg.OperationalError, redis.RedisError, http.client.HTTPException) as error:
             self._note(draw, "missed", str(error) or type(error).__name__)
             return False
         (self.kills if draw.blow in KILLS else self.faults)[name] += 1
@@ -157,7 +157,7 @@ class Hands:
     def terminate(self, draw: Draw) -> str:
         query = (
             "SELECT pg_terminate_backend(pid) FROM (SELECT pid FROM pg_stat_activity"
-            " WHERE application_name = 'steward' ORDER BY md5(pid::text || %s::text) LIMIT %s) AS some"
+            " WHERE application_name = 'steward' ORDER BY md5(pid::text || %s::text) LIMIT %s) AS hit"
         )
         with psycopg.connect(self._room.database_url, connect_timeout=ANSWER_SECONDS, autocommit=True) as connection:
             ended = len(connection.execute(query, [draw.which, SESSIONS_AT_ONCE]).fetchall())
