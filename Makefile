@@ -3,6 +3,7 @@ SHELL := /bin/sh
 PORT ?= 8000
 ARGS ?=
 MINUTES ?= 5
+SEED ?=
 export PORT
 PYTHON_HERE := .venv/bin/python
 
@@ -12,7 +13,7 @@ help:
 	@echo "make run            the whole of Steward with demo data, at http://127.0.0.1:$(PORT) (make run PORT=8001)"
 	@echo "make test           every check and every test (make test ARGS='-k refund' for some of them)"
 	@echo "make proof          an hour of trying to lose money, and a sheet that says what came of it (docs/proof.md)"
-	@echo "make chaos          real processes, killed and cut off for some minutes (make chaos MINUTES=15)"
+	@echo "make chaos          processes are killed and networks broken, and the books are compared (MINUTES=5, SEED=n)"
 	@echo "make lint           the style checks and the rules for imports"
 	@echo "make types          the type checker"
 	@echo "make format         put the code into its one style"
@@ -35,7 +36,7 @@ proof: environment
 	@exec $(PYTHON_HERE) -m tests.proof $(ARGS)
 
 chaos: environment
-	@exec $(PYTHON_HERE) -m tests.chaos --minutes $(MINUTES) $(ARGS)
+	@exec $(PYTHON_HERE) -m tests.chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 lint: environment
 	@exec $(PYTHON_HERE) -m config.local lint

@@ -12,8 +12,10 @@ import structlog
 from celery import Celery, signals
 from celery.beat import Scheduler
 from celery.contrib.django.task import DjangoTask
+from celery.worker import request
 from django.conf import settings
 from kombu.exceptions import OperationalError
+from kombu.transport import virtual
 
 from kernel import clock
 
@@ -77,11 +79,40 @@ def broker_transport_options(url: str, *, longest_task_seconds: int) -> dict[str
     }
 
 
+class Request(request.Request):
+    """A delivery whose end the broker may not hear.
+
+    Celery logs that and goes on, while Kombu goes on counting the message among those that the worker was given: as
+    many such messages as it has processes, and it asks for no more, for ever, alive and deaf. The message itself is
+    still with Redis, which gives it back after the visibility timeout.
+    """
+
+    def acknowledge(self) -> None:
+        try:
+            super().acknowledge()
+        finally:  # One kind of broken connection is raised, and ends in Celery's log as well.
+            _free_place(self.message)
+
+    def reject(self, requeue: bool = False) -> None:  # noqa: FBT001, FBT002  Celery's own signature.
+        try:
+            super().reject(requeue)
+        finally:
+            _free_place(self.message)
+
+
+def _free_place(message: Any) -> None:
+    """Only where Kombu itself counts, as for Redis; a real broker counts, and forgets with the connection."""
+    qos = getattr(message.channel, "qos", None)
+    if isinstance(qos, virtual.QoS) and not message.acknowledged:
+        virtual.QoS.ack(qos, message.delivery_tag)
+
+
 class NudgeTask(DjangoTask[..., Any]):
     """A task whose publication is a courtesy: if the broker is gone, the sweep finds the row, and the guest's
     request must neither fail nor wait."""
 
     abstract = True
+    Request = "config.celery:Request"
     _paused_until = 0.0
 
     def apply_async(self, *args: Any, **kwargs: Any) -> Any:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import structlog
 from celery import Celery, Task
+from kombu import Connection, Consumer, Message, Queue
 from kombu.exceptions import OperationalError
+from kombu.utils.imports import symbol_by_name
 from pytest_django.fixtures import Settings
 
 from config import celery as config_celery
-from config.celery import NUDGE_PAUSE_SECONDS, SWEEPS, NudgeTask, app, beat_is_alive, beat_table
+from config.celery import NUDGE_PAUSE_SECONDS, SWEEPS, NudgeTask, Request, app, beat_is_alive, beat_table
 from config.celery import broker_transport_options as options
 from kernel import clock
+from tests.chaos.proxy import Network, Toxic
 from tests.time_machine import ShiftedClock
 
 
@@ -162,3 +167,72 @@ def test_beat_shows_that_it_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     time.advance(seconds=config_celery.BEAT_SILENCE_SECONDS + 1)
     assert not beat_is_alive()
+
+
+@pytest.fixture
+def broker() -> Iterator[tuple[Connection, Network]]:
+    """The tests' own Redis over a network that can be cut."""
+    network = Network()
+    url = urlsplit(os.environ["REDIS_URL"])
+    if url.port is None:
+        network.close()
+        pytest.skip("A Redis behind a port is needed.")
+    port = network.open(LINE, url.port)
+    here = url._replace(netloc=f"{url.netloc.rpartition(':')[0]}:{port}").geturl()
+    try:
+        with Connection(here, transport_options=options(here, longest_task_seconds=120)) as connection:
+            yield connection, network
+    finally:
+        network.close()
+
+
+LINE = "broker"
+
+
+@pytest.mark.parametrize("end", [Request.acknowledge, Request.reject])
+def test_an_end_that_the_broker_did_not_hear_leaves_no_worker_deaf(
+    broker: tuple[Connection, Network], end: Callable[[Request], None]
+) -> None:
+    """Kombu counts what a worker was given: without this the next message would never be asked for."""
+    connection, network = broker
+    queue = Queue(f"test-{clock.new_id()}", exclusive=True)
+    heard: list[Message] = []
+    with connection.channel() as channel, connection.Producer() as producer:
+        _give_at_most_one(channel)
+        with Consumer(channel, [queue], on_message=heard.append):
+            for _ in range(2):
+                producer.publish(
+                    [[], {}, {}], routing_key=queue.name, declare=[queue], headers={"id": "a", "task": task().name}
+                )
+            connection.drain_events(timeout=10)
+            network.infect(LINE, Toxic.RESET)
+            end(request_of(heard[0], connection))
+            network.heal(LINE)
+
+            assert not heard[0].acknowledged
+            assert _can_consume(channel)
+
+
+def _give_at_most_one(channel: Any) -> None:
+    channel.basic_qos(0, 1, False)
+
+
+def _can_consume(channel: Any) -> bool:
+    """Kombu's own count, which only channels like Redis's have."""
+    return bool(channel.qos.can_consume())
+
+
+def request_of(message: Message, connection: Connection) -> Request:
+    """As Celery's consumer makes it."""
+    our_app: Any = app  # With tasks of our own class, which the stubs take for another kind of app.
+    return Request(
+        message,
+        app=our_app,
+        on_ack=message.ack_log_error,
+        on_reject=message.reject_log_error,
+        connection_errors=connection.connection_errors,
+    )
+
+
+def test_tasks_are_received_as_our_requests() -> None:
+    assert symbol_by_name(task().Request) is Request

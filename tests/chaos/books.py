@@ -1,0 +1,231 @@
+"""The three books, as plain records: what clients were told, what our database says, what the providers say."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import psycopg
+from psycopg.rows import class_row
+
+from config.local.ports import LOOPBACK
+from tests.chaos.desk import PAYING, Result
+from tests.chaos.journal import lines
+
+ANSWER_SECONDS: Final = 30
+
+
+# --- Ours -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    id: str
+    reference: str
+    status: str
+    total_minor: int
+    version: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Payment:
+    id: str
+    order_id: str
+    status: str
+    tip_minor: int = 0
+    version: int = 1
+    in_doubt: bool = False
+    next_action_at: datetime | None = None
+    lease_until: datetime | None = None
+    doubt_since: datetime | None = None
+    has_case: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    id: str  # The provider's key.
+    payment_id: str
+    provider: str
+    status: str
+    capture: str = ""
+    captured_minor: int = 0
+    captured_currency: str = ""
+    refunded_minor: int = 0
+    refunding_minor: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refund:
+    id: str
+    payment_id: str
+    attempt_id: str
+    status: str
+    next_action_at: datetime | None = None
+    lease_until: datetime | None = None
+    created_at: datetime | None = None
+    has_case: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    stream_id: str
+    version: int
+    type: str
+    refund_id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ours:
+    now: datetime
+    orders: tuple[Order, ...] = ()
+    payments: tuple[Payment, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    refunds: tuple[Refund, ...] = ()
+    events: tuple[Event, ...] = ()
+
+
+_HAS_CASE: Final = """EXISTS (SELECT 1 FROM failures_case c WHERE c.{column} = {row}.{key}
+                                AND c.status IN ('open', 'assigned', 'waiting_second_person', 'reopened'))"""
+_CASE_OF_PAYMENT: Final = _HAS_CASE.format(column="payment_id", row="p", key="id")
+_CASE_OF_REFUND: Final = _HAS_CASE.format(column="payment_id", row="r", key="payment_id")
+_ORDERS: Final = "SELECT id::text, reference, status, total_minor, version FROM orders_order"
+_PAYMENTS: Final = f"""
+    SELECT p.id::text, p.order_id::text, p.status, p.tip_minor, p.version, p.in_doubt, p.next_action_at, p.lease_until,
+           (SELECT MIN(a.doubt_since) FROM payments_attempt a
+             WHERE a.payment_id = p.id AND a.status = 'unknown') AS doubt_since,
+           {_CASE_OF_PAYMENT} AS has_case
+      FROM payments_payment p"""  # noqa: S608  Our own words.
+_ATTEMPTS: Final = """
+    SELECT a.id::text, a.payment_id::text, pa.provider, a.status, a.capture, a.captured_minor, a.captured_currency,
+           a.refunded_minor, a.refunding_minor
+      FROM payments_attempt a JOIN payments_provideraccount pa ON pa.id = a.account_id"""
+_REFUNDS: Final = f"""
+    SELECT r.id::text, r.payment_id::text, r.attempt_id::text, r.status, r.next_action_at, r.lease_until, r.created_at,
+           {_CASE_OF_REFUND} AS has_case
+      FROM payments_refund r"""  # noqa: S608  Our own words.
+_EVENTS: Final = """
+    SELECT stream_id::text, version, type, COALESCE(data->>'refund', '') AS refund_id FROM events_event"""
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True)
+class _Clock:
+    now: datetime
+
+
+def read_ours(database_url: str) -> Ours:
+    """One snapshot of all of it, around the network."""
+    with psycopg.connect(database_url) as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+
+        def rows(kind: type[Row], query: str) -> tuple[Row, ...]:
+            with connection.cursor(row_factory=class_row(kind)) as cursor:
+                return tuple(cursor.execute(query.encode()).fetchall())
+
+        return Ours(
+            now=rows(_Clock, "SELECT clock_timestamp() AS now")[0].now,
+            orders=rows(Order, _ORDERS),
+            payments=rows(Payment, _PAYMENTS),
+            attempts=rows(Attempt, _ATTEMPTS),
+            refunds=rows(Refund, _REFUNDS),
+            events=rows(Event, _EVENTS),
+        )
+
+
+# --- The providers' -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class TheirCharge:
+    key: str
+    provider: str
+    order_reference: str
+    moved_minor: int = 0
+    moved_currency: str = ""
+    refunded_minor: int = 0
+    refunding_minor: int = 0
+
+
+def read_theirs(ports: Mapping[str, int], *, api_key: str) -> tuple[TheirCharge, ...]:
+    return tuple(charge for name, port in ports.items() for charge in _charges(name, port, api_key))
+
+
+def _charges(provider: str, port: int, api_key: str) -> Iterator[TheirCharge]:
+    with closing(http.client.HTTPConnection(LOOPBACK, port, timeout=ANSWER_SECONDS)) as connection:
+        connection.request("GET", "/v1/books", headers={"authorization": f"Bearer {api_key}"})
+        orders = json.loads(connection.getresponse().read())["orders"]
+    for order in orders.values():
+        for charge in order["charges"]:
+            yield as_charge(provider, charge)
+
+
+def as_charge(provider: str, said: Mapping[str, Any]) -> TheirCharge:
+    moved = said["moved"] or {"amount": 0, "currency": ""}
+    return TheirCharge(
+        key=said["key"],
+        provider=provider,
+        order_reference=said["order_reference"],
+        moved_minor=moved["amount"],
+        moved_currency=moved["currency"],
+        refunded_minor=_sum(said["refunds"], "succeeded"),
+        refunding_minor=_sum(said["refunds"], "pending"),
+    )
+
+
+def _sum(refunds: Iterable[Mapping[str, Any]], status: str) -> int:
+    return sum(refund["amount"] for refund in refunds if refund["status"] == status)
+
+
+# --- The clients' ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(kw_only=True)
+class Told:
+    """The last word that the clients heard about each row, and how often they heard nothing."""
+
+    orders: dict[str, str] = field(default_factory=dict)  # With its reference.
+    payments: dict[str, str] = field(default_factory=dict)
+    refunds: dict[str, str] = field(default_factory=dict)
+    payments_tried: int = 0
+    dont_know: int = 0
+    refused: int = 0
+    ok: int = 0
+    completed: set[str] = field(default_factory=set)
+
+
+def read_told(path: Path) -> Told:
+    told = Told()
+    asked: dict[int, str] = {}
+    for line in lines(path):
+        if line["what"] == "ask":
+            asked[line["n"]] = line["act"]
+            told.payments_tried += line["act"] in PAYING
+        else:
+            asked.pop(line["n"])
+            _hear(told, line["result"], line["answer"])
+    told.dont_know += len(asked)  # Asked, and the run ended before anything came back.
+    return told
+
+
+def _hear(told: Told, result: str, answer: Mapping[str, Any]) -> None:
+    told.dont_know += result == Result.DONT_KNOW
+    told.refused += result == Result.REFUSED
+    told.ok += result == Result.OK
+    if result != Result.OK:
+        return
+    if "order" in answer:
+        told.orders[answer["order"]] = answer["reference"]
+    for payment in [answer, *answer.get("payments", [])]:
+        if "payment" in payment:
+            told.payments[payment["payment"]] = payment["status"]
+            if payment["status"] == "completed":
+                told.completed.add(payment["payment"])
+    for refund in [answer, *answer.get("refunds", [])]:
+        if "refund" in refund:
+            told.refunds[refund["refund"]] = refund["status"]

@@ -1,0 +1,228 @@
+"""The monkey's hands: each draw is done to the room, undone when its time is over, and written down with its time."""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import http.client
+import itertools
+import json
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from http import HTTPStatus
+from typing import Any, Final
+
+import psycopg
+import redis
+
+from config.local.ports import LOOPBACK
+from config.local.processes import Handle
+from sandbox.behaviours import Mode
+from tests.chaos.journal import Journal
+from tests.chaos.monkey import Blow, Draw
+from tests.chaos.proxy import Network, Toxic
+from tests.chaos.recovery import Watch
+from tests.chaos.room import PROVIDERS, Part, Room
+
+# The sheet asks how often; an answer of a server that is down is not worth waiting for.
+ANSWER_SECONDS: Final = 3
+SESSIONS_AT_ONCE: Final = 3
+LOOK_SECONDS: Final = 0.05
+
+
+@dataclass(order=True)
+class _Ending:
+    at: float
+    number: int
+    end: Callable[[], None] = field(compare=False)
+
+
+class Missed(Exception):
+    """There was nothing to hit: it is down already, or stopped."""
+
+
+class Hands:
+    """Works on one thread, the one that starts processes: they would die with another."""
+
+    def __init__(self, *, room: Room, network: Network, watch: Watch, log: Journal) -> None:
+        self._room, self._network, self._watch, self._log = room, network, watch, log
+        self._endings: list[_Ending] = []
+        self._numbers = itertools.count()
+        self._paused: set[int] = set()
+        self._sick: Counter[str] = Counter()
+        self.kills: Counter[str] = Counter()
+        self.faults: Counter[str] = Counter()
+
+    def play(self, drawn: list[Draw], *, seconds: float) -> None:
+        began = time.monotonic()
+        waiting = list(reversed(drawn))
+        while (passed := time.monotonic() - began) < seconds:
+            while waiting and waiting[-1].at_seconds <= passed:
+                self._strike(waiting.pop())
+            self._look_after()
+            time.sleep(LOOK_SECONDS)
+
+    def finish(self) -> None:
+        """Everything that was begun is ended in its own time: a pause lasts longer than a lease, also the last one."""
+        while self._endings:
+            self._look_after()
+            time.sleep(LOOK_SECONDS)
+
+    def _look_after(self) -> None:
+        while self._endings and self._endings[0].at <= time.monotonic():
+            heapq.heappop(self._endings).end()
+        self._room.tend()
+
+    def _strike(self, draw: Draw) -> None:
+        """A kill whose aim is down already hits somebody else, so that there are as many as were drawn."""
+        substitutes = SUBSTITUTES if draw.blow in KILLS else ()
+        for each in (draw, *(replace(draw, blow=blow, where=where) for blow, where in substitutes)):
+            if self._hits(each):
+                return
+
+    def _hits(self, draw: Draw) -> bool:
+        try:
+            name = _BLOWS[draw.blow](self, draw)
+        except (Missed, OSError, psycopg.OperationalError, redis.RedisError, http.client.HTTPException) as error:
+            self._note(draw, "missed", str(error) or type(error).__name__)
+            return False
+        (self.kills if draw.blow in KILLS else self.faults)[name] += 1
+        self._note(draw, "hit", name)
+        return True
+
+    def _note(self, draw: Draw, what: str, name: str) -> None:
+        where = {"where": draw.where, "how": draw.how, "for_seconds": draw.for_seconds}
+        self._log.append(what=what, blow=draw.blow, name=name, drawn_at=draw.at_seconds, **where)
+
+    def _after(self, seconds: float, end: Callable[[], None]) -> None:
+        heapq.heappush(self._endings, _Ending(time.monotonic() + seconds, next(self._numbers), end))
+
+    # --- Kills ----------------------------------------------------------------------------------------------------
+
+    def kill_part(self, draw: Draw, part: Part, *, alone: bool = False, how: signal.Signals = signal.SIGKILL) -> str:
+        if not self._room.is_up(part):
+            raise Missed(f"{part} is down")
+        kill = self._watch.killed(draw.blow)
+        self._room.kill(part, alone=alone, how=how)
+
+        def start_again() -> None:
+            self._room.start_again(part)
+            kill.started_again()
+
+        self._after(draw.for_seconds, start_again)
+        return draw.blow
+
+    def kill_provider(self, draw: Draw) -> str:
+        return self.kill_part(draw, Part(draw.where))
+
+    def kill_worker_of(self, draw: Draw, part: Part) -> str:
+        """Its master starts another one at once, so that its recovery counts from here."""
+        handle = self._one_of(part, draw)
+        kill = self._watch.killed(draw.blow)
+        os.kill(handle.pid, signal.SIGKILL)
+        kill.started_again()
+        return draw.blow
+
+    def _one_of(self, part: Part, draw: Draw) -> Handle:
+        handles = [each for each in self._room.workers_of(part) if each.is_alive() and each.pid not in self._paused]
+        if not handles or not self._room.is_up(part):
+            raise Missed(f"{part} has no process to hit")
+        return handles[int(draw.which * len(handles))]
+
+    # --- Other mischief -------------------------------------------------------------------------------------------
+
+    def pause(self, draw: Draw) -> str:
+        handle = self._one_of(Part(draw.where), draw)
+        os.kill(handle.pid, signal.SIGSTOP)
+        self._paused.add(handle.pid)
+        self._after(draw.for_seconds, partial(self._go_on, handle))
+        return draw.blow
+
+    def _go_on(self, handle: Handle) -> None:
+        self._paused.discard(handle.pid)
+        if handle.is_alive():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(handle.pid, signal.SIGCONT)
+
+    def flush(self, draw: Draw) -> str:
+        with redis.Redis.from_url(self._room.redis_url, socket_timeout=ANSWER_SECONDS) as server:
+            server.flushall()
+        return draw.blow
+
+    def terminate(self, draw: Draw) -> str:
+        query = (
+            "SELECT pg_terminate_backend(pid) FROM (SELECT pid FROM pg_stat_activity"
+            " WHERE application_name = 'steward' ORDER BY md5(pid::text || %s::text) LIMIT %s) AS hit"
+        )
+        with psycopg.connect(self._room.database_url, connect_timeout=ANSWER_SECONDS, autocommit=True) as connection:
+            ended = len(connection.execute(query, [draw.which, SESSIONS_AT_ONCE]).fetchall())
+        if not ended:
+            raise Missed("there is no session")
+        return draw.blow
+
+    def infect(self, draw: Draw) -> str:
+        self._network.infect(draw.where, Toxic(draw.how))
+        self._sick[draw.where] += 1
+        self._after(draw.for_seconds, partial(self._heal, draw.where))
+        return f"network, {draw.how}"
+
+    def _heal(self, line: str) -> None:
+        """A later fault of the same line goes on."""
+        self._sick[line] -= 1
+        if not self._sick[line]:
+            self._network.heal(line)
+
+    def set_mode(self, draw: Draw) -> str:
+        """It ends by itself, or with the provider's process."""
+        part = Part(draw.where)
+        if not self._room.is_up(part):
+            raise Missed(f"{part} is down")
+        self._order_provider(part, {"mode": draw.how, "seconds": draw.for_seconds})
+        if draw.how == Mode.REFUSING:
+            self._network.refuse(PROVIDERS[part])
+            self._after(draw.for_seconds, partial(self._listen, part))
+        return f"provider, {draw.how}"
+
+    def _listen(self, part: Part) -> None:
+        if self._room.is_up(part):
+            self._network.listen(PROVIDERS[part])
+
+    def _order_provider(self, part: Part, body: Mapping[str, Any]) -> None:
+        connection = http.client.HTTPConnection(LOOPBACK, self._room.ports[part], timeout=ANSWER_SECONDS)
+        with contextlib.closing(connection):
+            headers = {"authorization": f"Bearer {self._room.api_key}", "content-type": "application/json"}
+            connection.request("POST", "/v1/admin/mode", json.dumps(body), headers)
+            if connection.getresponse().status != HTTPStatus.OK:
+                raise Missed(f"{part} does not listen")
+
+
+_BLOWS: Final[Mapping[Blow, Callable[[Hands, Draw], str]]] = {
+    Blow.KILL_WEB_WORKER: lambda hands, draw: hands.kill_worker_of(draw, Part.WEB),
+    Blow.KILL_WEB_MASTER: lambda hands, draw: hands.kill_part(draw, Part.WEB, alone=True),
+    Blow.KILL_WEB: lambda hands, draw: hands.kill_part(draw, Part.WEB),
+    Blow.KILL_CELERY_CHILD: lambda hands, draw: hands.kill_worker_of(draw, Part.WORKER),
+    Blow.KILL_WORKER: lambda hands, draw: hands.kill_part(draw, Part.WORKER),
+    Blow.KILL_BEAT: lambda hands, draw: hands.kill_part(draw, Part.BEAT),
+    Blow.KILL_PROVIDER: Hands.kill_provider,
+    Blow.KILL_REDIS: lambda hands, draw: hands.kill_part(draw, Part.REDIS),
+    Blow.KILL_POSTGRES: lambda hands, draw: hands.kill_part(draw, Part.POSTGRES, alone=True, how=signal.SIGQUIT),
+    Blow.PAUSE_WEB_WORKER: Hands.pause,
+    Blow.PAUSE_CELERY_CHILD: Hands.pause,
+    Blow.FLUSH: Hands.flush,
+    Blow.TERMINATE: Hands.terminate,
+    Blow.NETWORK: Hands.infect,
+    Blow.MODE: Hands.set_mode,
+}
+KILLS: Final = frozenset(blow for blow in Blow if blow.name.startswith("KILL_"))
+# In this order: of four children, two workers and two providers somebody is always there.
+SUBSTITUTES: Final = (
+    (Blow.KILL_CELERY_CHILD, ""),
+    (Blow.KILL_WEB_WORKER, ""),
+    (Blow.KILL_PROVIDER, Part.SANDBOX_A),
+    (Blow.KILL_PROVIDER, Part.SANDBOX_B),
+)

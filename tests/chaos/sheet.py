@@ -1,0 +1,179 @@
+"""The proof sheet: figures from the books, what is wrong with them, and how they are printed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from tests.chaos.comparison import Comparison
+from tests.chaos.recovery import Kill
+
+# Issue: crash recovery within a minute; fifteen minutes have at least a hundred kills.
+MOST_RECOVERY_SECONDS: Final = 60.0
+LEAST_KILLS_A_MINUTE: Final = 100 / 15
+SECONDS_A_MINUTE: Final = 60
+# Sentences of one kind that are printed; all are in the findings' file.
+SHOWN: Final = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What happened, before anybody judges it."""
+
+    seed: int
+    load_seconds: float
+    rest_seconds: float
+    kills: Mapping[str, int]
+    faults: Mapping[str, int]
+    recoveries: Sequence[Kill]
+    longest_overdue_seconds: float
+    invariants_broken: Sequence[str]
+    died_by_themselves: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sheet:
+    figures: Mapping[str, Any]
+    findings: Mapping[str, Sequence[str]]
+
+    @property
+    def wrong(self) -> list[str]:
+        """Why the sheet is not clean, one sentence each."""
+        figures = self.figures
+        wrong = [f"{name}: {len(found)}" for name, found in self.findings.items() if found]
+        if figures["longest_recovery_seconds"] > MOST_RECOVERY_SECONDS:
+            wrong.append(f"longest_recovery_seconds: more than {MOST_RECOVERY_SECONDS:.0f}")
+        least = int(LEAST_KILLS_A_MINUTE * figures["load_seconds"] / SECONDS_A_MINUTE)
+        if figures["kills"] < least:
+            wrong.append(f"kills: {figures['kills']} are fewer than the {least} that this time needs")
+        if not figures["completed"]:
+            wrong.append("completed: nothing was paid, so that nothing was proven")
+        return wrong
+
+    @property
+    def is_clean(self) -> bool:
+        return not self.wrong
+
+
+def sheet_of(run: Run, comparison: Comparison) -> Sheet:
+    findings = {
+        "charged_twice": list(comparison.charged_twice()),
+        "lost": list(comparison.lost()),
+        "books_differ": list(comparison.books_differ()),
+        "in_doubt_past_bound": list(comparison.in_doubt_past_bound()),
+        "refunds_above_captured": list(comparison.refunds_above_captured()),
+        "events_missing": list(comparison.events_missing()),
+        "invariants_broken": list(run.invariants_broken),
+    }
+    counts = {name: len(found) for name, found in findings.items()}
+    return Sheet(figures={**_happened(run), **_booked(comparison), **counts, **_recovered(run)}, findings=findings)
+
+
+def _happened(run: Run) -> dict[str, Any]:
+    return {
+        "seed": run.seed,
+        "load_seconds": round(run.load_seconds),
+        "rest_seconds": round(run.rest_seconds),
+        "kills": sum(run.kills.values()),
+        "kills_by_process": dict(sorted(run.kills.items())),
+        "faults": sum(run.faults.values()),
+        "faults_by_kind": dict(sorted(run.faults.items())),
+        "died_by_themselves": dict(sorted(run.died_by_themselves.items())),
+    }
+
+
+def _booked(comparison: Comparison) -> dict[str, Any]:
+    told, ours = comparison.told, comparison.ours
+    ends = Counter(payment.status for payment in ours.payments)
+    refunds = Counter(refund.status for refund in ours.refunds)
+    return {
+        "payments_tried": told.payments_tried,
+        "payments_accepted": len(ours.payments),
+        "completed": ends["completed"],
+        "failed": ends["failed"],
+        "dont_know": told.dont_know,
+        "charges": len(comparison.theirs),
+        "refunds": len(ours.refunds),
+        "refunds_completed": refunds["completed"],
+        "events": len(ours.events),
+        "rescued": len(list(comparison.rescued())),
+        "in_doubt_within_bound": len(list(comparison.in_doubt_within_bound())),
+        "with_a_human": sum(payment.has_case for payment in ours.payments),
+    }
+
+
+def _recovered(run: Run) -> dict[str, Any]:
+    first = _longest((kill.recovery_seconds, kill.what) for kill in run.recoveries)
+    last = _longest((kill.last_row_seconds, kill.what) for kill in run.recoveries)
+    return {
+        "longest_recovery_seconds": first[0],
+        "longest_recovery_of": first[1],
+        "longest_wait_of_a_row_seconds": last[0],
+        "longest_wait_of_a_row_after": last[1],
+        "recoveries_measured": sum(kill.recovery_seconds is not None for kill in run.recoveries),
+        "longest_overdue_seconds": round(run.longest_overdue_seconds, 1),
+    }
+
+
+def _longest(measured: Iterable[tuple[float | None, str]]) -> tuple[float, str]:
+    known = [(round(seconds, 1), what) for seconds, what in measured if seconds is not None]
+    return max(known, default=(0.0, "nothing"))
+
+
+_TITLES: Final = {
+    "payments_tried": "payments tried",
+    "payments_accepted": "payments accepted",
+    "completed": "  completed",
+    "failed": "  failed",
+    "with_a_human": "  with an open case",
+    "in_doubt_within_bound": "  in doubt, within bound",
+    "dont_know": "answers that never came",
+    "charges": "charges in the providers' books",
+    "refunds": "refunds",
+    "refunds_completed": "  completed",
+    "events": "events",
+    "rescued": "rescued (surplus, given back)",
+    "charged_twice": "charged twice",
+    "lost": "lost",
+    "books_differ": "books differ otherwise",
+    "in_doubt_past_bound": "in doubt past bound",
+    "refunds_above_captured": "refunds above captured",
+    "events_missing": "events missing",
+    "invariants_broken": "invariants broken",
+}
+_RECOVERY: Final = """\
+longest recovery                  {longest_recovery_seconds:>8} s  ({longest_recovery_of})
+  From the start of the killed process (a child's: from its kill, its master replaces it) to the first action on a row
+  that was due or leased when it was killed; where there was none, on any row. {recoveries_measured} kills measured.
+until the last such row           {longest_wait_of_a_row_seconds:>8} s  ({longest_wait_of_a_row_after})
+most that any row was overdue     {longest_overdue_seconds:>8} s
+  These two with all further kills and faults that fell into that time.
+"""
+
+
+def printed(sheet: Sheet) -> str:
+    figures = sheet.figures
+    lines = [
+        f"Proof sheet of the chaos run, seed {figures['seed']}",
+        f"{figures['load_seconds']} s of load and faults; at rest after {figures['rest_seconds']} s more",
+        "",
+        *(f"{title:<34}{figures[name]:>8}" for name, title in _TITLES.items()),
+        "",
+        *_counted("kills", figures["kills"], figures["kills_by_process"]),
+        *_counted("faults", figures["faults"], figures["faults_by_kind"]),
+        *_counted(
+            "ended by themselves, started again", len(figures["died_by_themselves"]), figures["died_by_themselves"]
+        ),
+        "",
+        _RECOVERY.format(**figures),
+        "Clean." if sheet.is_clean else "NOT CLEAN:",
+        *(f"  {sentence}" for sentence in sheet.wrong),
+        *(f"    {sentence}" for found in sheet.findings.values() for sentence in found[:SHOWN]),
+    ]
+    return "\n".join(lines)
+
+
+def _counted(title: str, total: int, by_name: Mapping[str, int]) -> list[str]:
+    return [f"{title:<34}{total:>8}", *(f"  {name:<32}{count:>8}" for name, count in by_name.items())]

@@ -1,0 +1,235 @@
+"""The comparison finds what is planted in any of the three books, and nothing in books that agree."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.chaos.books import Attempt, Event, Order, Ours, Payment, Refund, TheirCharge, Told, as_charge
+from tests.chaos.comparison import Comparison
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+ORDER = Order(id="o", reference="O-1", status="placed", total_minor=1000, version=1)
+PAYMENT = Payment(id="p", order_id="o", status="completed", version=3)
+ATTEMPT = Attempt(
+    id="a",
+    payment_id="p",
+    provider="sandbox_a",
+    status="succeeded",
+    capture="kept",
+    captured_minor=1000,
+    captured_currency="INR",
+    refunded_minor=400,
+)
+REFUND = Refund(id="r", payment_id="p", attempt_id="a", status="completed", created_at=NOW)
+EVENTS = (
+    Event(stream_id="o", version=1, type="order.placed"),
+    Event(stream_id="p", version=1, type="payment.created"),
+    Event(stream_id="p", version=2, type="payment.completed"),
+    Event(stream_id="p", version=3, type="refund.created", refund_id="r"),
+    Event(stream_id="p", version=4, type="refund.completed", refund_id="r"),
+)
+OURS = Ours(
+    now=NOW,
+    orders=(ORDER,),
+    payments=(replace(PAYMENT, version=4),),
+    attempts=(ATTEMPT,),
+    refunds=(REFUND,),
+    events=EVENTS,
+)
+CHARGE = TheirCharge(
+    key="a",
+    provider="sandbox_a",
+    order_reference="O-1",
+    moved_minor=1000,
+    moved_currency="INR",
+    refunded_minor=400,
+)
+ALL = (
+    "charged_twice",
+    "lost",
+    "books_differ",
+    "in_doubt_past_bound",
+    "refunds_above_captured",
+    "events_missing",
+)
+SECOND = replace(CHARGE, key="b", provider="sandbox_b", refunded_minor=0)
+
+
+def _told(**more: Any) -> Told:
+    known = {"orders": {"o": "O-1"}, "payments": {"p": "completed"}, "refunds": {"r": "completed"}}
+    return Told(**{**known, "completed": {"p"}, **more})
+
+
+def _compared(*, told: Told | None = None, theirs: tuple[TheirCharge, ...] = (CHARGE,), **ours: Any) -> Comparison:
+    return Comparison(told=told or _told(), ours=replace(OURS, **ours), theirs=theirs)
+
+
+def _found(comparison: Comparison) -> dict[str, int]:
+    counts = {name: len(list(getattr(comparison, name)())) for name in ALL}
+    return {name: count for name, count in counts.items() if count}
+
+
+def test_books_that_agree_have_nothing_to_say() -> None:
+    assert _found(_compared()) == {}
+
+
+def test_a_second_charge_that_we_took_for_kept_is_charged_twice() -> None:
+    second = replace(ATTEMPT, id="b", provider="sandbox_b", refunded_minor=0)
+
+    assert _found(_compared(theirs=(CHARGE, SECOND), attempts=(ATTEMPT, second))) == {"charged_twice": 1}
+
+
+def test_a_second_charge_of_which_we_know_nothing_is_charged_twice_and_lost() -> None:
+    assert _found(_compared(theirs=(CHARGE, SECOND))) == {"charged_twice": 1, "lost": 1}
+
+
+def test_a_refund_that_a_guest_asked_for_hides_no_second_charge() -> None:
+    """What is left after it is no more than the bill, and the guest was charged twice all the same."""
+    back = replace(CHARGE, refunded_minor=1000)
+    ours = replace(ATTEMPT, refunded_minor=1000)
+
+    found = _found(_compared(theirs=(back, SECOND), attempts=(ours,)))
+
+    assert found["charged_twice"] == 1
+
+
+def test_a_surplus_counts_until_all_of_it_went_back() -> None:
+    surplus = replace(ATTEMPT, id="b", provider="sandbox_b", status="late_success", capture="surplus")
+    part_back, all_back = replace(SECOND, refunded_minor=999), replace(SECOND, refunded_minor=1000)
+
+    kept = _compared(theirs=(CHARGE, part_back), attempts=(ATTEMPT, replace(surplus, refunded_minor=999)))
+    rescued = _compared(theirs=(CHARGE, all_back), attempts=(ATTEMPT, replace(surplus, refunded_minor=1000)))
+
+    assert _found(kept) == {"charged_twice": 1}
+    assert _found(rescued) == {}
+    assert len(list(rescued.rescued())) == 1
+
+
+def test_cash_and_a_charge_for_the_same_bill_are_charged_twice() -> None:
+    cash = replace(ATTEMPT, id="c", provider="cash", refunded_minor=0)
+
+    assert _found(_compared(attempts=(ATTEMPT, cash))) == {"charged_twice": 1}
+
+
+def test_a_cancelled_order_keeps_nothing() -> None:
+    assert _found(_compared(orders=(replace(ORDER, status="cancelled"),))) == {"charged_twice": 1}
+
+
+def test_another_amount_is_a_humans_to_decide_only_with_an_open_case() -> None:
+    more = replace(CHARGE, moved_minor=1100, refunded_minor=0)
+    undecided = replace(ATTEMPT, status="unknown", capture="undecided", captured_minor=1100, refunded_minor=0)
+    waiting = replace(PAYMENT, status="processing", version=4)
+
+    known = _compared(
+        told=_told(completed=set()),
+        theirs=(more,),
+        attempts=(undecided,),
+        payments=(replace(waiting, has_case=True),),
+    )
+    forgotten = _compared(told=_told(completed=set()), theirs=(more,), attempts=(undecided,), payments=(waiting,))
+
+    assert _found(known) == {}
+    assert _found(forgotten).keys() == {"charged_twice", "in_doubt_past_bound"}
+
+
+def test_a_payment_that_a_client_was_told_of_and_that_is_not_there_is_lost() -> None:
+    assert _found(_compared(told=_told(payments={"p": "completed", "gone": "processing"}))) == {"lost": 1}
+
+
+def test_an_order_that_vanished_is_lost() -> None:
+    assert _found(_compared(told=_told(orders={"o": "O-1", "gone": "O-2"}))) == {"lost": 1}
+
+
+def test_a_word_that_is_taken_back_is_lost() -> None:
+    failed = replace(PAYMENT, status="failed", version=4)
+    events = tuple(replace(each, type="payment.failed") if each.version == 2 else each for each in EVENTS)
+
+    assert _found(_compared(payments=(failed,), events=events)) == {"lost": 1}
+
+
+def test_money_that_we_call_declined_is_lost() -> None:
+    declined = replace(ATTEMPT, status="declined", capture="", captured_minor=0, captured_currency="", refunded_minor=0)
+
+    assert _found(_compared(attempts=(declined,)))["lost"] == 1
+
+
+def test_money_in_doubt_is_not_lost_while_it_is_asked_about() -> None:
+    unknown = replace(ATTEMPT, status="unknown", capture="", captured_minor=0, captured_currency="", refunded_minor=0)
+    asked = replace(
+        PAYMENT,
+        status="processing",
+        version=4,
+        in_doubt=True,
+        doubt_since=NOW,
+        next_action_at=NOW + timedelta(minutes=5),
+    )
+    charge = replace(CHARGE, refunded_minor=0)
+    told = _told(payments={"p": "processing"}, refunds={}, completed=set())
+
+    within = _compared(told=told, theirs=(charge,), attempts=(unknown,), payments=(asked,), refunds=())
+    forgotten = replace(asked, next_action_at=None)
+    past = _compared(told=told, theirs=(charge,), attempts=(unknown,), payments=(forgotten,), refunds=())
+
+    assert _found(within) == {}
+    assert len(list(within.in_doubt_within_bound())) == 1
+    assert _found(past).keys() == {"lost", "in_doubt_past_bound"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"next_action_at": None},
+        {"next_action_at": NOW - timedelta(minutes=2)},
+        {"next_action_at": NOW + timedelta(minutes=2), "doubt_since": NOW - timedelta(minutes=17)},
+    ],
+    ids=["without a next action", "overdue", "older than its bound"],
+)
+def test_a_doubt_past_its_bound_is_found(change: dict[str, Any]) -> None:
+    doubt = replace(PAYMENT, status="processing", version=4, **change)
+
+    found = _compared(told=_told(completed=set()), payments=(doubt,))
+
+    assert len(list(found.in_doubt_past_bound())) == 1
+    with_case = replace(doubt, has_case=True)
+    assert not list(_compared(payments=(with_case,)).in_doubt_past_bound())
+
+
+def test_a_refund_above_what_was_captured_is_found_in_their_books_and_in_ours() -> None:
+    theirs = replace(CHARGE, refunded_minor=1200)
+    promised = replace(CHARGE, refunding_minor=700)
+
+    assert len(list(_compared(theirs=(theirs,)).refunds_above_captured())) == 1
+    assert len(list(_compared(theirs=(promised,)).refunds_above_captured())) == 1
+    ours = replace(ATTEMPT, refunding_minor=700)
+    assert len(list(_compared(attempts=(ours,)).refunds_above_captured())) == 1
+
+
+def test_a_refund_of_which_the_provider_knows_nothing_is_a_difference() -> None:
+    assert _found(_compared(theirs=(replace(CHARGE, refunded_minor=0),))) == {"books_differ": 1}
+
+
+@pytest.mark.parametrize("missing", EVENTS, ids=[event.type for event in EVENTS])
+def test_a_missing_event_is_found(missing: Event) -> None:
+    events = tuple(event for event in EVENTS if event != missing)
+
+    assert "events_missing" in _found(_compared(events=events))
+
+
+def test_an_event_of_the_wrong_type_fills_no_gap() -> None:
+    events = tuple(replace(each, type="payment.started") if each.version == 2 else each for each in EVENTS)
+
+    assert _found(_compared(events=events)) == {"events_missing": 1}
+
+
+def test_the_providers_answer_is_read_as_it_is() -> None:
+    refunds = [{"amount": 300, "status": "succeeded"}, {"amount": 200, "status": "pending"}]
+    failed = {"amount": 100, "status": "failed"}
+    said = {"key": "a", "order_reference": "O-1", "moved": {"amount": 1000, "currency": "INR"}}
+
+    charge = as_charge("sandbox_a", {**said, "refunds": [*refunds, failed]})
+
+    assert charge == replace(CHARGE, refunded_minor=300, refunding_minor=200)
