@@ -20,8 +20,6 @@ from payments.services.providers import PROVIDERS
 
 # Rows a sweep works on at once. Each may take a whole provider deadline, and all must end inside their lease.
 WIDTH = 8
-# A claimed notice or watched attempt is due again after this, should its worker die.
-SHORT_LEASE_FACTOR = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +32,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """A claim of what needs no lease: acting twice on it does nothing twice."""
+    """A claim of what needs no lease: acting twice on it does nothing twice. It is due again after as long as one."""
 
     id: UUID
     claims: int
@@ -149,7 +147,7 @@ def _claim_by_time(model: type[Attempt] | type[InboundNotice], due: str, count: 
             .values_list("id", count)[:limit]
         )
         if rows:
-            later = now + timing.lease() * SHORT_LEASE_FACTOR
+            later = now + timing.lease()
             model._default_manager.filter(pk__in=[row for row, _ in rows]).update(**{due: later, count: F(count) + 1})
     if rows:
         crashpoint(CrashPoint.TURN_AFTER_COMMIT)

@@ -155,6 +155,8 @@ def _not_sent(s: Settling) -> None:
     if s.attempt.status == AttemptStatus.SENT:
         closings.close(s, s.attempt.not_sent, reason="Provably nothing was sent.")
     elif s.attempt.status == AttemptStatus.UNKNOWN:
+        # The doubt is about an earlier send. This one never left: it uses up none of those that may be tried.
+        s.attempt.sends = max(1, s.attempt.sends - 1)
         _plan_look_up(s)
     _tell_refused_credentials(s)
 

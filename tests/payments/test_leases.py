@@ -23,7 +23,6 @@ from payments.models import Attempt, AttemptStatus, InboundNotice, NextAction, P
 from payments.services import timing
 from payments.services.attempts import begin_attempt
 from payments.services.leases import (
-    SHORT_LEASE_FACTOR,
     Turn,
     claim_notices,
     claim_payments,
@@ -199,7 +198,7 @@ def test_notices_and_watched_attempts_are_due_again_should_their_worker_die(
     restaurant: Restaurant, time: ShiftedClock
 ) -> None:
     (notice,), (attempt,) = notices(restaurant, 1), watched(restaurant, 1)
-    wait = timing.lease().total_seconds() * SHORT_LEASE_FACTOR
+    wait = timing.lease().total_seconds()
 
     for claim, row in ((claim_notices, notice), (claim_watched_attempts, attempt)):
         assert [turn.id for turn in claim()] == [row]

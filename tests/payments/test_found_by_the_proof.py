@@ -1,0 +1,58 @@
+"""What simulation, sweep and chaos found, said once more in the fewest words: each of these was once false."""
+
+from __future__ import annotations
+
+from accounts.models import Restaurant
+from kernel import clock
+from payments.gateways.contract import Answer, ErrorCode, LookUpResult, Outcome
+from payments.models import Attempt, Payment, PaymentStatus
+from payments.services import timing
+from payments.services.sweeps import sweep_payments, sweep_watches
+from tests.factories import order_of, paid
+from tests.payments.words import DECLINED, DUE, TIMED_OUT
+from tests.scripted import ScriptedGateway, outcome
+from tests.time_machine import ShiftedClock
+
+CIRCUIT_OPEN = outcome(Outcome.NOT_SENT, ErrorCode.CIRCUIT_OPEN)
+NOT_FOUND = LookUpResult(answer=Answer.NOT_FOUND)
+
+
+def test_a_send_that_never_left_uses_up_none(
+    restaurant: Restaurant, provider_a: ScriptedGateway, provider_b: ScriptedGateway, time: ShiftedClock
+) -> None:
+    """The circuit was open at both repetitions; the provider is well long before the guest's time is over."""
+    provider_a.charges.extend([TIMED_OUT, CIRCUIT_OPEN, CIRCUIT_OPEN])
+    provider_a.look_ups.extend([NOT_FOUND] * 20)
+    payment = paid(order_of(restaurant))
+    until = clock.now() + timing.RETRY_WINDOW
+
+    while clock.now() < until and Payment.objects.get(pk=payment.pk).status == PaymentStatus.PROCESSING:
+        time.jump_to(Payment.objects.get(pk=payment.pk).next_action_at or until)
+        sweep_payments(width=1)
+
+    assert Payment.objects.get(pk=payment.pk).status == PaymentStatus.COMPLETED
+    assert Attempt.objects.get().sends == 2  # The first, and the one that arrived.
+    assert provider_b.count("charge") == 0
+
+
+def test_the_last_look_is_at_the_end_of_the_late_money_window(
+    restaurant: Restaurant, provider_a: ScriptedGateway, time: ShiftedClock
+) -> None:
+    """Money may come in the window's last hours, and its message may be lost."""
+    provider_a.charges.append(DECLINED)
+    paid(order_of(restaurant))
+    window_ends = Attempt.objects.get().watch_until
+    assert window_ends is not None
+    provider_a.look_ups.extend([LookUpResult(answer=Answer.DECLINED)] * 50)
+
+    while (watch_at := Attempt.objects.get().watch_at) is not None and watch_at < window_ends:
+        time.jump_to(watch_at)
+        sweep_watches(width=1)
+    assert Attempt.objects.get().watch_at == window_ends
+    provider_a.look_ups.clear()
+    provider_a.look_ups.append(LookUpResult(answer=Answer.SUCCEEDED, money=DUE))
+    time.jump_to(window_ends)
+    sweep_watches(width=1)
+
+    assert Attempt.objects.get().captured_minor == DUE.minor
+    assert Attempt.objects.get().watch_at is None
