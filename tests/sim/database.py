@@ -36,7 +36,7 @@ class Reader:
         self._connection = psycopg.connect(**{name: options[name] for name in names if name in options})
         self._connection.autocommit = True
         self._connection.prepare_threshold = 0
-        self._invariants = _all_invariants()
+        self._invariants = _all_invariants(psycopg.ClientCursor(self._connection))
 
     def rows(self, question: str | Composed, words: Params | None = None) -> list[tuple[Any, ...]]:
         return self._connection.execute(question.encode() if isinstance(question, str) else question, words).fetchall()
@@ -131,20 +131,15 @@ def _list(statement: str, names: Sequence[str]) -> Composed:
     return SQL(statement).format(SQL(", ").join(map(Identifier, names)))
 
 
-def _all_invariants() -> Composed:
+def _all_invariants(cursor: psycopg.ClientCursor[Any]) -> Composed:
     """One question to the database instead of twenty."""
     # Time jumps in a simulation, and the clocks that would have acted come after the jump: late is no offence here.
     words = words_at(datetime.min.replace(tzinfo=UTC))
     parts = (
         SQL("SELECT {}::text, q.a::text, q.b::text FROM ({}) AS q(a, b)").format(
-            f"{each.id} {each.sentence}", SQL(_bound(each.question, words))
+            f"{each.id} {each.sentence}",
+            SQL(cursor.mogrify(each.question, words).replace("{", "{{").replace("}", "}}")),
         )
         for each in INVARIANTS
     )
     return SQL(" UNION ALL ").join(parts)
-
-
-def _bound(question: str, words: dict[str, Any]) -> str:
-    with connection.cursor() as cursor:
-        bound: str = cursor.mogrify(question, words)
-    return bound.replace("{", "{{").replace("}", "}}")

@@ -32,7 +32,7 @@ _STOPPED = """
 _DOUBTS = """
     SELECT a.id::text, a.payment_id, a.mismatch, pa.provider
       FROM payments_attempt a JOIN payments_provideraccount pa ON pa.id = a.account_id
-     WHERE a.status = 'unknown' ORDER BY a.id"""
+     WHERE a.status = 'unknown' AND pa.provider <> 'cash' ORDER BY a.id"""
 _REFUNDS = """
     SELECT r.id::text, pa.provider
       FROM payments_refund r JOIN payments_provideraccount pa ON pa.id = r.account_id

@@ -14,10 +14,9 @@ REST = timedelta(days=8)
 MOST_DESK_ROUNDS = 5
 # A schedule has a few hundred entries at most; more is a row that is asked about without one.
 MOST_ROUNDS = 600
-# Once so many rounds in a row changed nothing, the workers come back late, and later and later: hours of the same
-# answer prove no more than one does.
-QUIET_ROUNDS = 2
-FIRST_PATIENCE, MOST_PATIENCE, GROWTH = timedelta(hours=1), timedelta(days=2), 6
+# After a round that changed nothing the workers come back late, and later and later: hours of the same answer prove
+# no more than one does.
+FIRST_PATIENCE, MOST_PATIENCE, GROWTH = timedelta(hours=2), timedelta(days=3), 6
 
 _STATE = """
     SELECT (SELECT string_agg(status || in_doubt || refunds.sum, ',' ORDER BY p.id) FROM payments_payment p
@@ -44,18 +43,14 @@ def come_to_rest(world: World) -> list[str]:
 
 def _run_on(world: World) -> list[str]:
     """Until nothing is due any more, or not before many days are over."""
-    until, quiet, patience, before = world.clock.now() + REST, 0, timedelta(), world.reader.rows(_STATE)
+    until, patience, before = world.clock.now() + REST, timedelta(), world.reader.rows(_STATE)
     for _ in range(MOST_ROUNDS):
         goes_on = _go_on(world, until, patience)
         if (found := world.offences()) or not goes_on:
             return found
         now = world.reader.rows(_STATE)
-        quiet = quiet + 1 if now == before else 0
-        before = now
-        if quiet >= QUIET_ROUNDS:
-            patience = min(MOST_PATIENCE, patience * GROWTH if patience else FIRST_PATIENCE)
-        else:
-            patience = timedelta()
+        longer = min(MOST_PATIENCE, patience * GROWTH if patience else FIRST_PATIENCE)
+        patience, before = longer if now == before else timedelta(), now
     return [f"I10: not at rest after {MOST_ROUNDS} rounds; due {[str(at) for at in world.reader.due()]}"]
 
 

@@ -16,7 +16,6 @@ from tests.sim.world import World, world_of
 STEPS = 40
 PROFILE = "mixed"
 ORDERS = 2  # Guests sit down before anything happens.
-HURRY = 0.1
 
 # Imported for what they register.
 KINDS = (guests, staff, machines)
@@ -70,17 +69,14 @@ def _make(world: World, move: Move) -> None:
 
 
 def _go_on(world: World) -> None:
-    """To its next cut; some are quicker than others and reach their end."""
-    actor, hurries = world.rng.choice(world.stage.actors), world.rng.random() < HURRY
-    while True:
-        if world.fails(Fault.DEATH):
-            world.say(f"  {actor.name} dies at {actor.at}")
-            actor.kill()
-        else:
-            actor.go_on()
-            world.say(f"  {actor.name}: {'ends ' + actor.refused if actor.is_done else actor.at}")
-        if actor.is_done or not hurries:
-            break
+    """To its next cut, or to its end."""
+    actor = world.rng.choice(world.stage.actors)
+    if world.fails(Fault.DEATH):
+        world.say(f"  {actor.name} dies at {actor.at}")
+        actor.kill()
+    else:
+        actor.go_on()
+        world.say(f"  {actor.name}: {'ends ' + actor.refused if actor.is_done else actor.at}")
     if actor.is_done:
         world.stage.leave(actor)
     if actor.failure is not None:

@@ -93,7 +93,7 @@ def hand_over(world: World) -> None:
 @move(3)
 def decide(world: World) -> None:
     """One of finance decides about an undecided amount, or says what the provider's own books say."""
-    attempt = _attempt(world, "a.status = 'unknown'")
+    attempt = _attempt(world, "a.status = 'unknown' AND pa.provider <> 'cash'")
     if attempt is None:
         return
     attempt_id, payment_id, _, mismatch = attempt
