@@ -208,6 +208,7 @@ _BLOWS: Final[Mapping[Blow, Callable[[Hands, Draw], str]]] = {
     Blow.KILL_CELERY_CHILD: lambda hands, draw: hands.kill_worker_of(draw, Part.WORKER),
     Blow.KILL_WORKER: lambda hands, draw: hands.kill_part(draw, Part.WORKER),
     Blow.KILL_BEAT: lambda hands, draw: hands.kill_part(draw, Part.BEAT),
+    Blow.KILL_SWEEP: lambda hands, draw: hands.kill_part(draw, Part.SWEEP),
     Blow.KILL_PROVIDER: Hands.kill_provider,
     Blow.KILL_REDIS: lambda hands, draw: hands.kill_part(draw, Part.REDIS),
     Blow.KILL_POSTGRES: lambda hands, draw: hands.kill_part(draw, Part.POSTGRES, alone=True, how=signal.SIGQUIT),

@@ -30,6 +30,7 @@ class Blow(StrEnum):
     KILL_CELERY_CHILD = "celery child"
     KILL_WORKER = "celery worker, all of it"
     KILL_BEAT = "beat"
+    KILL_SWEEP = "second clock"
     KILL_PROVIDER = "sandbox provider"
     KILL_REDIS = "redis"
     KILL_POSTGRES = "postgres, immediate stop"
@@ -70,6 +71,7 @@ KILLS: Final = Habit(
         Blow.KILL_CELERY_CHILD: 5,
         Blow.KILL_WORKER: 2,
         Blow.KILL_BEAT: 1,
+        Blow.KILL_SWEEP: 2,
         Blow.KILL_PROVIDER: 3,
         Blow.KILL_REDIS: 1,
     },

@@ -58,6 +58,7 @@ class Part(StrEnum):
     WEB = "web"
     WORKER = "worker"
     BEAT = "beat"
+    SWEEP = "sweep"
     SANDBOX_A = "sandbox_a"
     SANDBOX_B = "sandbox_b"
     REDIS = "redis"
@@ -144,13 +145,15 @@ class Room:
         count = str(WORKER_PROCESSES)
         self._begin(Part.WORKER, self._workshop.child(Part.WORKER, [*celery, "worker", "--concurrency", count, *alone]))
         self._begin(Part.BEAT, self._workshop.child(Part.BEAT, [*celery, "beat", "--loglevel", "INFO", "--pidfile="]))
+        # The second clock, for a host that has to recover within a minute whatever becomes of Celery.
+        self._begin(Part.SWEEP, self._workshop.manage(Part.SWEEP, "sweep", "--loop"))
         self.wait_for_web()
         if not wait_until(lambda: len(self.workers_of(Part.WORKER)) == WORKER_PROCESSES, seconds=READY_SECONDS):
             raise CannotStart(f"worker does not start. Its last words:\n{self.children[Part.WORKER].last_lines()}")
 
     def stop(self) -> None:
         """Those who use the servers first; the servers are stopped by who started them."""
-        for part in (Part.WEB, Part.WORKER, Part.BEAT, *PROVIDERS):
+        for part in (Part.WEB, Part.WORKER, Part.BEAT, Part.SWEEP, *PROVIDERS):
             if part in self.children:
                 _continue_group(self.children[part].pid)
                 self.children[part].stop(patience_seconds=STOP_SECONDS)

@@ -15,6 +15,9 @@ from typing import Any, TypeVar
 import django
 from django.db import connection
 
+# An evening makes some hundred thousand objects and few cycles: to look for those twice an evening is enough.
+GARBAGE = 100_000
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -104,6 +107,7 @@ def _begin(free: Queue[str]) -> None:
     # What was imported stays: to look through it again and again finds no garbage.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(GARBAGE)
 
 
 def _play(evening: Evening) -> Report:

@@ -93,6 +93,7 @@ class Command(BaseCommand):
             record("mutants", mutant=caught.mutant, tries=caught.tries, violation=caught.violation)
             outcome = f"seed {caught.tries:>3}: {caught.violation}" if caught.violation else "SURVIVED"
             self.stdout.write(f"{caught.mutant:<60} {outcome}")
+            self.stdout.flush()
         if survivors:
             raise CommandError(f"{survivors} of {len(names)} sabotages were not noticed in {MOST_SEEDS} seeds.")
 
