@@ -76,7 +76,8 @@ def _watch(attempt: Attempt) -> bool:
         return True
     evidence = _ask(attempt)
     settle_attempt(attempt_id=attempt.pk, evidence=evidence)
-    return evidence.finding != Finding.NO_ANSWER
+    # Money that moved and cannot be found is one of the provider's hiccups, and no answer to what became of it.
+    return evidence.finding not in {Finding.NO_ANSWER, Finding.NOT_FOUND}
 
 
 def _plan_next_watch(attempt_id: UUID, *, claimed_at: datetime | None, is_answered: bool) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from accounts.models import Restaurant
+from events.actors import GUEST
 from kernel import clock
-from payments.gateways.contract import Answer, ErrorCode, LookUpResult, Outcome
+from payments.gateways.contract import Answer, ErrorCode, LookUpResult, Outcome, RefundFact
 from payments.models import Attempt, Payment, PaymentStatus
 from payments.services import timing
+from payments.services.refund_requests import request_refund
+from payments.services.refunds import send_refund
 from payments.services.sweeps import sweep_payments, sweep_watches
 from tests.factories import order_of, paid
-from tests.payments.words import DECLINED, DUE, TIMED_OUT
+from tests.payments.words import DECLINED, DUE, REFUSED, TIMED_OUT
 from tests.scripted import ScriptedGateway, outcome
 from tests.time_machine import ShiftedClock
 
@@ -33,6 +36,25 @@ def test_a_send_that_never_left_uses_up_none(
     assert Payment.objects.get(pk=payment.pk).status == PaymentStatus.COMPLETED
     assert Attempt.objects.get().sends == 2  # The first, and the one that arrived.
     assert provider_b.count("charge") == 0
+
+
+def test_a_charge_that_cannot_be_found_for_once_is_asked_about_again(
+    restaurant: Restaurant, provider_a: ScriptedGateway, time: ShiftedClock
+) -> None:
+    """Our refund is refused, because somebody made it at the provider: only a look-up can bring that one."""
+    payment = paid(order_of(restaurant))
+    refund = request_refund(payment_id=payment.pk, amount_minor=84_000, reason="cold food", actor=GUEST)
+    provider_a.refunds.append(REFUSED)
+    theirs = RefundFact(reference="re_theirs", money=DUE, succeeded=True)
+    provider_a.look_ups.extend([NOT_FOUND, LookUpResult(answer=Answer.SUCCEEDED, money=DUE, refunds=(theirs,))])
+
+    send_refund(refund_id=refund.pk)
+    sweep_watches(width=1)
+    time.jump_to(Attempt.objects.get().watch_at or clock.now())
+    sweep_watches(width=1)
+
+    assert Attempt.objects.get().refunded_minor == DUE.minor
+    assert Attempt.objects.get().watch_at is None
 
 
 def test_the_last_look_is_at_the_end_of_the_late_money_window(

@@ -13,7 +13,7 @@ from tests.sim.mutants import MUTANTS, sabotaged
 from tests.sim.shrinking import REGRESSIONS, keep, shrunk, told_again
 from tests.sim.simulation import simulate
 
-# `make test` plays so many seeds that nobody has played before, in pieces that parallel processes share.
+# `make test` plays so many other seeds every day, in pieces that parallel processes share.
 FRESH_SEEDS, PIECES = 500, 20
 # As many sabotages as `make test` has time for: others every day, all of them in `make proof`.
 MUTANTS_A_DAY = 5
@@ -32,8 +32,8 @@ def _todays_mutants() -> list[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("piece", range(PIECES))
 def test_nothing_is_charged_twice_or_lost(transactional_db: None, piece: int) -> None:
-    """Other seeds every minute: what is found here is found, and the message says how to find it again."""
-    first = int(datetime.now(UTC).timestamp()) // 60 * FRESH_SEEDS + piece * (FRESH_SEEDS // PIECES)
+    """Other seeds every day: what is found here is found, and the message says how to find it again."""
+    first = _today() * FRESH_SEEDS + piece * (FRESH_SEEDS // PIECES)
     for seed in range(first, first + FRESH_SEEDS // PIECES):
         outcome = simulate(seed)
         assert outcome.violations == [], f"manage.py simulate --seed {seed}\n{outcome.told()}"
@@ -52,7 +52,8 @@ def test_what_was_found_once_is_never_found_again(transactional_db: None, path: 
 def test_a_sabotage_is_noticed(transactional_db: None, name: str) -> None:
     """Or the simulation proves nothing."""
     with sabotaged(name):
-        assert any(simulate(seed).violations for seed in range(1, MOST_SEEDS + 1))
+        profile = MUTANTS[name].profile
+        assert any(simulate(seed, profile=profile).violations for seed in range(1, MOST_SEEDS + 1))
 
 
 def test_the_same_seed_is_the_same_story(transactional_db: None) -> None:
@@ -70,7 +71,8 @@ def test_a_violation_is_shrunk_kept_and_told_again(
     transactional_db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tests.sim.shrinking.REGRESSIONS", tmp_path)
-    with sabotaged("every_capture_is_kept"):
+    monkeypatch.setattr("tests.sim.shrinking.MOST_TELLINGS", 20)
+    with sabotaged("a_change_without_its_event"):
         outcome = next(each for each in map(simulate, range(1, MOST_SEEDS)) if each.violations)
         short = shrunk(outcome)
         path = keep(short, "example", found=outcome.violations[0])

@@ -34,7 +34,7 @@ def handle(stack: ExitStack, owner: Any, handlers: Handlers) -> None:
     instead(stack, owner, "_HANDLERS", {**owner._HANDLERS, **handlers})
 
 
-@mutant
+@mutant("providers")
 def a_time_out_is_a_failure(stack: ExitStack) -> None:
     judge(
         stack,
@@ -44,7 +44,7 @@ def a_time_out_is_a_failure(stack: ExitStack) -> None:
     )
 
 
-@mutant
+@mutant("providers")
 def a_server_error_is_final(stack: ExitStack) -> None:
     judge(
         stack,
@@ -54,7 +54,7 @@ def a_server_error_is_final(stack: ExitStack) -> None:
     )
 
 
-@mutant
+@mutant("providers")
 def a_lost_connection_is_not_sent(stack: ExitStack) -> None:
     judge(
         stack,
@@ -64,7 +64,7 @@ def a_lost_connection_is_not_sent(stack: ExitStack) -> None:
     )
 
 
-@mutant
+@mutant("providers")
 def the_call_that_trips_the_circuit_is_not_sent(stack: ExitStack) -> None:
     """As with pybreaker's own default: the caller hears of the circuit and not of its call."""
     real = guard.GuardedGateway._ask
@@ -79,7 +79,7 @@ def the_call_that_trips_the_circuit_is_not_sent(stack: ExitStack) -> None:
     instead(stack, guard.GuardedGateway, "_ask", ask)
 
 
-@mutant
+@mutant("providers")
 def a_refused_look_up_is_applied_to_the_attempt(stack: ExitStack) -> None:
     real = evidence.from_look_up
 
@@ -95,23 +95,23 @@ def _close_at_once(s: Settling) -> None:
         closings.close(s, s.attempt.not_charged, reason="It is not there.")
 
 
-@mutant
+@mutant("providers")
 def not_found_is_believed_at_once(stack: ExitStack) -> None:
     handle(stack, settlement, {Finding.NOT_FOUND: _close_at_once})
 
 
-@mutant
+@mutant("providers")
 def not_found_is_believed_after_one_look(stack: ExitStack) -> None:
     """Late enough, but a provider that hides what it has is believed the first time."""
     instead(stack, timing, "NOT_FOUND_NEEDED", 1)
 
 
-@mutant
+@mutant("crashes")
 def a_dead_sender_is_not_sent(stack: ExitStack) -> None:
     instead(stack, lookups, "SENDER_DIED", replace(evidence.SENDER_DIED, finding=Finding.NOT_SENT))
 
 
-@mutant
+@mutant("providers")
 def a_doubt_ends_with_the_guest_s_patience(stack: ExitStack) -> None:
     """As the leading orchestrator does it: after the last look-up of a minute the payment is called failed."""
     real = settlement._HANDLERS[Finding.NO_ANSWER]
@@ -125,14 +125,14 @@ def a_doubt_ends_with_the_guest_s_patience(stack: ExitStack) -> None:
     handle(stack, settlement, {Finding.NO_ANSWER: give_up, Finding.NOT_FOUND: give_up})
 
 
-@mutant
+@mutant("providers")
 def a_withdrawn_payment_fails_at_once(stack: ExitStack) -> None:
     """Without asking the provider to close what the guest may still pay."""
     handle(stack, settlement, {Finding.PENDING: lambda s: closings.close(s, s.attempt.decline, reason="Withdrawn.")})
     instead(stack, Settling, "watch", lambda self: None)
 
 
-@mutant
+@mutant("mail")
 def a_notice_settles_what_belongs_to_another_account(stack: ExitStack) -> None:
     def find(account: Any, notice: Notice) -> UUID | None:
         model = Attempt if notice.subject == Subject.CHARGE else Refund
@@ -141,7 +141,7 @@ def a_notice_settles_what_belongs_to_another_account(stack: ExitStack) -> None:
     instead(stack, notices, "_find_subject", find)
 
 
-@mutant
+@mutant("providers")
 def late_money_is_ignored(stack: ExitStack) -> None:
     """What was closed stays closed, whatever the provider says later."""
     real = settlement._HANDLERS[Finding.SUCCEEDED]
@@ -153,7 +153,7 @@ def late_money_is_ignored(stack: ExitStack) -> None:
     handle(stack, settlement, {Finding.SUCCEEDED: succeeded})
 
 
-@mutant
+@mutant("providers")
 def closed_attempts_are_not_watched(stack: ExitStack) -> None:
     """And no message comes to the rescue."""
     instead(stack, Settling, "watch", lambda self: None)

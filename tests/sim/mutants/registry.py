@@ -7,15 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from unittest import mock
 
 Patch = Callable[[ExitStack], None]
-MUTANTS: dict[str, Patch] = {}
 
 
-def mutant(patch: Patch) -> Patch:
-    MUTANTS[patch.__name__] = patch
-    return patch
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    patch: Patch
+    profile: str  # What has to go wrong in an evening for this mistake to cost money soon.
+
+
+MUTANTS: dict[str, Mutant] = {}
+
+
+def mutant(profile: str) -> Callable[[Patch], Patch]:
+    def register(patch: Patch) -> Patch:
+        MUTANTS[patch.__name__] = Mutant(patch, profile)
+        return patch
+
+    return register
 
 
 @contextmanager
@@ -23,7 +35,7 @@ def sabotaged(name: str) -> Iterator[None]:
     """Without a name nothing is sabotaged."""
     with ExitStack() as stack:
         if name:
-            MUTANTS[name](stack)
+            MUTANTS[name].patch(stack)
         yield
 
 

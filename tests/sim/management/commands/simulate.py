@@ -30,7 +30,9 @@ class Command(BaseCommand):
         parser.add_argument("--seed", type=int, default=1, help="the first seed (default: 1)")
         parser.add_argument("--seeds", type=int, default=1, help="how many seeds, counted up (default: 1)")
         parser.add_argument("--steps", type=int, default=STEPS, help=f"steps before the rest (default: {STEPS})")
-        parser.add_argument("--profile", choices=list(PROFILES), default=PROFILE, help="what goes wrong")
+        parser.add_argument(
+            "--profile", choices=list(PROFILES), help=f"what goes wrong (default: {PROFILE}; a sabotage brings its own)"
+        )
         parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
         parser.add_argument("--mutant", default="", help=f"a sabotage that has to be noticed, or {ALL!r}")
 
@@ -39,7 +41,11 @@ class Command(BaseCommand):
             raise CommandError("--seeds, --steps and --jobs are at least 1.")
         if options["mutant"]:
             self._hunt(options)
-        elif options["seeds"] == 1:
+            return
+        from tests.sim.simulation import PROFILE  # noqa: PLC0415  As above.
+
+        options["profile"] = options["profile"] or PROFILE
+        if options["seeds"] == 1:
             self._tell(options)
         else:
             self._play(options)
@@ -86,7 +92,15 @@ class Command(BaseCommand):
         if unknown := set(names) - set(MUTANTS):
             raise CommandError(f"There is no sabotage {unknown.pop()!r}. There are: {', '.join(MUTANTS)}.")
         seeds = range(options["seed"], options["seed"] + MOST_SEEDS)
-        hunts = [Hunt(mutant=name, seeds=seeds, steps=options["steps"], profile=options["profile"]) for name in names]
+        hunts = [
+            Hunt(
+                mutant=name,
+                seeds=seeds,
+                steps=options["steps"],
+                profile=options["profile"] or MUTANTS[name].profile,
+            )
+            for name in names
+        ]
         survivors = 0
         for caught in hunt_all(hunts, jobs=min(options["jobs"], len(hunts))):
             survivors += not caught.violation
