@@ -93,7 +93,7 @@ STEWARD_LOG_FORMAT: LogFormat = environment.read(
     default=LogFormat.PRETTY if sys.stderr.isatty() else LogFormat.JSON,
 )
 # Tests arm these; `kernel.crashpoints` reads them by itself, before any setting exists.
-environment.knows_for_tests("STEWARD_CRASH_AT", "STEWARD_CRASH_FILE", "STEWARD_REQUIRE_ALL")
+environment.knows_for_tests("STEWARD_CRASH_AT", "STEWARD_CRASH_FILE", "STEWARD_PROOF_RECORDS", "STEWARD_REQUIRE_ALL")
 
 read.check_time_budgets(
     environment,

@@ -100,9 +100,30 @@ def _crashes(figures: Figures) -> Iterable[Line]:
         yield "recovery, longest", f"{max(seconds):.1f} s"
 
 
-def _plain(figures: Figures) -> Iterable[Line]:
+def _races(figures: Figures) -> Iterable[Line]:
+    """Summed over the processes and the pieces that ran them."""
+    of = {what: [each for each in figures if each["what"] == what] for what in ("pair", "triples", "refunds")}
+    yield "pairs of kinds, raced at every cut", len(of["pair"])
+    yield "races of pairs", _sum(of["pair"], "trials")
+    yield "triples of kinds", _sum(of["triples"], "triples")
+    yield "races of triples", _sum(of["triples"], "trials")
+    yield "hand-overs because of a lock", _sum(of["pair"] + of["triples"], "blocked_hand_overs")
+    yield "groups of racing refunds", _sum(of["refunds"], "trials")
+    yield "refunds asked for, accepted", _sum(of["refunds"], "accepted")
+    yield "refunds asked for, refused", _sum(of["refunds"], "refused")
+    yield "violations", _sum(figures, "violations")
+
+
+def _chaos(figures: Figures) -> Iterable[Line]:
     for run in figures:
-        yield from ((name.replace("_", " "), figure) for name, figure in run.items())
+        for name, figure in run.items():
+            many = isinstance(figure, Mapping)
+            said = ", ".join(f"{what} {count}" for what, count in figure.items()) if many else figure
+            yield name.replace("_", " "), said
+
+
+def _sum(figures: Figures, name: str) -> int:
+    return sum(each[name] for each in figures)
 
 
 TOLD: Mapping[str, Callable[[Figures], Iterable[Line]]] = {
@@ -110,8 +131,8 @@ TOLD: Mapping[str, Callable[[Figures], Iterable[Line]]] = {
     "mutants": _mutants,
     "regressions": _regressions,
     "crashes": _crashes,
-    "races": _plain,
-    "chaos": _plain,
+    "races": _races,
+    "chaos": _chaos,
 }
 
 

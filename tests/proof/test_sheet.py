@@ -1,0 +1,78 @@
+"""The sheet says what the records say, and is clean only where every part ran, ended well and wrote its figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.proof.parts import PARTS, Wanted
+from tests.proof.records import FOLDER, record, records
+from tests.proof.sheet import TOLD, Ended, Proof, as_markdown, is_clean
+
+ROOT = Path(__file__).resolve().parents[2]
+FIGURES = {
+    "simulation": {
+        "first": 1, "last": 2_000, "steps": 40, "profile": "mixed", "violations": 0, "seeds_per_second": 6.5,
+    },
+    "mutants": {"mutant": "a_refund_s_time_out_is_a_failure", "tries": 18, "violation": "I5: it was made"},
+    "regressions": {"story": "example"},
+    "crashes": {
+        "point": "accept.after_commit", "process": "web", "hit": 1, "lost": 0, "doubled": 0, "recovery_seconds": 0.4,
+    },
+    "races": {"what": "refunds", "trials": 500, "accepted": 900, "refused": 1_200, "violations": 0},
+    "chaos": {"payments_tried": 1_342, "kills": {"redis": 6, "beat": 5}},
+}  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(FOLDER, str(tmp_path))
+    return tmp_path
+
+
+def proof(folder: Path, *, code: int = 0) -> Proof:
+    return Proof.of([Ended(part=part, code=code, seconds=60.0) for part in PARTS], folder=folder, root=ROOT)
+
+
+def test_every_part_has_its_table() -> None:
+    assert [part.name for part in PARTS] == list(TOLD) == list(FIGURES)
+
+
+def test_a_clean_sheet_tells_each_part_s_figures(folder: Path) -> None:
+    for part, figures in FIGURES.items():
+        record(part, **figures)  # type: ignore[arg-type]  # Figures of any kind.
+
+    text = as_markdown(proof(folder))
+
+    assert "Clean: nothing was charged twice and nothing was lost." in text
+    for said in ("6.5", "a refund's time out is a failure | seed 18: I5: it was made", "beat 5, redis 6", "0.4 s"):
+        assert said in text
+
+
+def test_a_part_that_failed_or_proved_nothing_is_not_clean(folder: Path) -> None:
+    assert not is_clean(proof(folder))  # No figures at all.
+    for part, figures in FIGURES.items():
+        record(part, **figures)  # type: ignore[arg-type]  # Figures of any kind.
+
+    assert is_clean(proof(folder))
+    assert not is_clean(proof(folder, code=1))
+    assert "NOT CLEAN." in as_markdown(proof(folder, code=1))
+
+
+def test_nothing_is_recorded_where_nobody_collects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(FOLDER, raising=False)
+
+    record("simulation", first=1)
+
+    assert list(records("simulation", tmp_path)) == []
+
+
+def test_each_part_says_how_it_is_run() -> None:
+    wanted = Wanted(seed=7, seeds=20, minutes=3)
+
+    commands = {part.name: " ".join(part.command(wanted)) for part in PARTS}
+
+    assert "--seed 7 --seeds 20" in commands["simulation"]
+    assert "--minutes 3" in commands["chaos"]
+    assert all((ROOT / "tests" / name).exists() for name in ("crashes", "chaos", "sim"))
