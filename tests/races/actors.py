@@ -128,19 +128,30 @@ class Actor:
 
     def _cut_at_the_database(self, stack: ExitStack) -> None:
         mine: Any = connections["default"]  # The stubs do not know `_commit`.
-        commit = mine._commit
+        commit, roll_back = mine._commit, mine._rollback
 
-        def at_a_cut() -> None:
+        def commit_at_a_cut() -> None:
             self.before_and_after(COMMIT, commit)
+            self._let_go()
+
+        def roll_back_and_let_go() -> None:
+            roll_back()
+            self._let_go()
 
         stack.enter_context(connection.execute_wrapper(self._statement))
         # Django sends COMMIT past its cursors. Between a last statement and its commit others read what was before.
-        stack.enter_context(mock.patch.object(mine, "_commit", at_a_cut))
+        stack.enter_context(mock.patch.object(mine, "_commit", commit_at_a_cut))
+        stack.enter_context(mock.patch.object(mine, "_rollback", roll_back_and_let_go))
 
     def _statement(self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any) -> Any:
         place = in_short(str(sql))
         self.has_written = self.has_written or place.startswith(_WRITES)
         return self.before_and_after(place, lambda: execute(sql, params, many, context))
+
+    def _let_go(self) -> None:
+        """Whoever waited for these locks has them now, and comes to its own stop before anybody goes on."""
+        if self.is_anybody_blocked():
+            self._park("its locks are free")
 
     def _park(self, place: str) -> None:
         self._is_now(Where.PARKED, place)
@@ -185,3 +196,4 @@ class Troupe:
 def _play(parts: SimpleQueue[Work | None]) -> None:
     while (part := parts.get()) is not None:
         part()
+    connection.close()

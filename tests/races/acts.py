@@ -6,7 +6,6 @@ from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
 from itertools import combinations_with_replacement
-from uuid import UUID
 
 from events.actors import GUEST
 from orders.services import cancel_order
@@ -14,7 +13,6 @@ from payments.services import sweeps
 from payments.services.attempts import send_charge
 from payments.services.cash import CashTaken, confirm_cash, hand_over_refund, record_cash_refund
 from payments.services.cash import take_cash_against_doubt as take_cash
-from payments.services.evidence import Evidence
 from payments.services.lookups import look_up_payment, watch_attempt
 from payments.services.notices import apply_notice, receive_notice
 from payments.services.operators import (
@@ -69,11 +67,11 @@ def sends(s: Scene) -> None:
 
 
 def settles(s: Scene) -> None:
-    settle_attempt(attempt_id=_attempt(s), evidence=_answer(s))
+    settle_attempt(attempt_id=s.attempt_id, evidence=s.given_answer)
 
 
 def settles_refund(s: Scene) -> None:
-    settle_refund(refund_id=_refund(s), evidence=_answer(s))
+    settle_refund(refund_id=s.refund_id, evidence=s.given_answer)
 
 
 # --- notice -------------------------------------------------------------------------------------------------------
@@ -94,11 +92,11 @@ def asks(s: Scene) -> None:
 
 
 def asks_about_refund(s: Scene) -> None:
-    look_up_refund(refund_id=_refund(s))
+    look_up_refund(refund_id=s.refund_id)
 
 
 def watches(s: Scene) -> None:
-    watch_attempt(attempt_id=_attempt(s))
+    watch_attempt(attempt_id=s.attempt_id)
 
 
 # --- cash ---------------------------------------------------------------------------------------------------------
@@ -119,7 +117,7 @@ def gives_cash_back(s: Scene) -> None:
 
 
 def hands_over(s: Scene) -> None:
-    hand_over_refund(refund_id=_refund(s), person=s.ground.waiter)
+    hand_over_refund(refund_id=s.refund_id, person=s.ground.waiter)
 
 
 # --- cancel -------------------------------------------------------------------------------------------------------
@@ -146,7 +144,7 @@ def wants_rest_back(s: Scene) -> None:
 
 
 def sends_refund(s: Scene) -> None:
-    send_refund(refund_id=_refund(s))
+    send_refund(refund_id=s.refund_id)
 
 
 # --- operator -----------------------------------------------------------------------------------------------------
@@ -161,11 +159,11 @@ def saw_no_charge(s: Scene) -> None:
 
 
 def saw_refund(s: Scene) -> None:
-    record_refund_made(refund_id=_refund(s), person=s.ground.finance, reason=REASON)
+    record_refund_made(refund_id=s.refund_id, person=s.ground.finance, reason=REASON)
 
 
 def gives_refund_up(s: Scene) -> None:
-    record_refund_not_made(refund_id=_refund(s), person=s.ground.finance, reason=REASON)
+    record_refund_not_made(refund_id=s.refund_id, person=s.ground.finance, reason=REASON)
 
 
 def gives_back_difference(s: Scene) -> None:
@@ -337,18 +335,3 @@ def scenes_of(*kinds: Kind) -> list[str]:
 
 def bound(act: Act, scene: Scene) -> Callable[[], object]:
     return partial(act, scene)
-
-
-def _attempt(s: Scene) -> UUID:
-    assert isinstance(s.attempt, UUID)
-    return s.attempt
-
-
-def _refund(s: Scene) -> UUID:
-    assert isinstance(s.refund, UUID)
-    return s.refund
-
-
-def _answer(s: Scene) -> Evidence:
-    assert s.answer is not None
-    return s.answer

@@ -32,11 +32,26 @@ class Judge:
         return [*self.offences(), *Oracle(ground.providers).contradictions(), *_too_much_refunded(ground)]
 
     def at_rest(self, ground: Ground) -> list[str]:
-        return [*self.after_the_race(ground), *_unfinished(), *_differences(ground), *_too_much_charged(ground)]
+        return [*self.after_the_race(ground), *_unfinished(), *self.differences(ground), *_too_much_charged(ground)]
 
     def offences(self) -> list[str]:
         found = self._connection.execute(self._questions, prepare=True).fetchall()
         return [f"{name}: {row} {what}" for name, row, what in found]
+
+    def differences(self, ground: Ground) -> list[str]:
+        """Our books against the providers', order by order (I7)."""
+        nets = Attempt.objects.filter(captured_minor__gt=0).values_list(
+            "payment__order__reference", "account__provider", "captured_currency"
+        )
+        ours = {tuple(where): net for *where, net in nets.annotate(net=Sum(F("captured_minor") - F("refunded_minor")))}
+        theirs = {
+            (reference, name, currency): net
+            for name, provider in ground.providers.items()
+            for reference in provider.sandbox.provider.books.order_references()
+            for currency, net in provider.net_of(reference).items()
+        }
+        mine = {where: net for where, net in ours.items() if where[1] in ground.providers}
+        return [] if mine == theirs else [f"I7: ours {mine}, theirs {theirs}"]
 
 
 def _with_its_name(invariant: Invariant) -> str:
@@ -53,23 +68,6 @@ def _unfinished() -> Iterator[str]:
         yield f"I10: payment {payment.reference} is {payment.status}"
     for refund in Refund.objects.filter(status__in=RESERVING).exclude(payment__in=known):
         yield f"I10: refund {refund.pk} is {refund.status}"
-
-
-def _differences(ground: Ground) -> Iterator[str]:
-    """Our books against the providers', order by order (I7)."""
-    nets = Attempt.objects.filter(captured_minor__gt=0).values_list(
-        "payment__order__reference", "account__provider", "captured_currency"
-    )
-    ours = {tuple(where): net for *where, net in nets.annotate(net=Sum(F("captured_minor") - F("refunded_minor")))}
-    theirs = {
-        (reference, name, currency): net
-        for name, provider in ground.providers.items()
-        for reference in provider.sandbox.provider.books.order_references()
-        for currency, net in provider.net_of(reference).items()
-    }
-    mine = {where: net for where, net in ours.items() if where[1] in ground.providers}
-    if mine != theirs:
-        yield f"I7: ours {mine}, theirs {theirs}"
 
 
 def _too_much_refunded(ground: Ground) -> Iterator[str]:

@@ -40,11 +40,26 @@ class Scene:
     ground: Ground
     order: Order
     payment: Payment
-    attempt: UUID | str = ""
-    refund: UUID | str = ""
+    attempt: UUID | None = None
+    refund: UUID | None = None
     sending: Sending | None = None  # Of a sender that is about to send.
     answer: Evidence | None = None  # In the hands of a sender that has not settled it yet.
     news: tuple[str, Webhook] | None = None  # A signed message on its way.
+
+    @property
+    def attempt_id(self) -> UUID:
+        assert self.attempt is not None
+        return self.attempt
+
+    @property
+    def refund_id(self) -> UUID:
+        assert self.refund is not None
+        return self.refund
+
+    @property
+    def given_answer(self) -> Evidence:
+        assert self.answer is not None
+        return self.answer
 
 
 Build = Callable[[Ground], Scene]
@@ -120,7 +135,7 @@ def not_there(ground: Ground) -> Scene:
     """In doubt, never charged, not found once: the next look-up leads to another send."""
     order = order_of(ground.restaurant, TOTAL)
     found = _of(ground, order, paid(order, instrument="sim_timeout_before_effect"))
-    work_until(ground.clock, lambda: Attempt.objects.get(pk=found.attempt).not_found_count == 1)
+    work_until(ground.clock, lambda: Attempt.objects.get(pk=found.attempt_id).not_found_count == 1)
     _until_due(found)
     return found
 
@@ -174,7 +189,7 @@ def late_money(ground: Ground) -> Scene:
     """Declined, failed; then it was charged all the same, and the watch is due."""
     order = order_of(ground.restaurant, TOTAL)
     found = _of(ground, order, paid(order, instrument="sim_late_success"))
-    watch_at = Attempt.objects.get(pk=found.attempt).watch_at
+    watch_at = Attempt.objects.get(pk=found.attempt_id).watch_at
     assert watch_at is not None
     ground.clock.jump_to(watch_at)
     found.news = _latest_news(ground)
@@ -206,9 +221,8 @@ def refund_is_due(ground: Ground) -> Scene:
 def refund_was_sent(ground: Ground) -> Scene:
     """The provider made it; the answer is in its sender's hands, and the sender's lease is over."""
     found = refund_is_due(ground)
-    assert isinstance(found.refund, UUID)
     with mock.patch.object(refunds, "settle_refund") as door:
-        send_refund(refund_id=found.refund)
+        send_refund(refund_id=found.refund_id)
     found.answer = door.call_args.kwargs["evidence"]
     found.news = _latest_news(ground)
     ground.clock.advance(_lease() + 1)

@@ -13,7 +13,7 @@ from tests.races.scenes import SCENES
 from tests.races.trials import Races
 
 # Of the 45 pairs each has this many interleavings in a plain test run, and all of them in the proof.
-CASTINGS, CUTS = 2, 2
+CASTINGS, CUTS = 2, 1
 LATEST_CUT = 12  # Most actors have not many more.
 
 pairs = pytest.mark.parametrize("pair", PAIRS, ids="-".join)
