@@ -1,0 +1,95 @@
+"""What a trial must not have done: the invariants, the providers' books, and the plain sums of money."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import psycopg
+from django.db.models import F, Sum
+
+from failures.invariants import INVARIANTS, Invariant, words_at
+from failures.models import WAITING, Case
+from kernel import clock
+from orders.models import Order
+from payments.models import Attempt, AttemptStatus, Capture, Payment, PaymentStatus, Refund
+from payments.models.refund import RESERVING
+from tests.races.ground import Ground
+from tests.sim.oracle import Oracle
+
+
+class Judge:
+    """Asks all invariants as one prepared statement: planning them anew costs more than a whole race."""
+
+    def __init__(self, connection: psycopg.Connection) -> None:
+        # Time jumps in a trial, and whoever would have acted comes after the jump: late is no offence here.
+        words = words_at(datetime.min.replace(tzinfo=UTC))
+        questions = " UNION ALL ".join(map(_with_its_name, INVARIANTS))
+        self._questions = psycopg.ClientCursor(connection).mogrify(questions, words).encode()
+        self._connection = connection
+
+    def after_the_race(self, ground: Ground) -> list[str]:
+        return [*self.offences(), *Oracle(ground.providers).contradictions(), *_too_much_refunded(ground)]
+
+    def at_rest(self, ground: Ground) -> list[str]:
+        return [*self.after_the_race(ground), *_unfinished(), *self.differences(ground), *_too_much_charged(ground)]
+
+    def offences(self) -> list[str]:
+        found = self._connection.execute(self._questions, prepare=True).fetchall()
+        return [f"{name}: {row} {what}" for name, row, what in found]
+
+    def differences(self, ground: Ground) -> list[str]:
+        """Our books against the providers', order by order (I7)."""
+        nets = Attempt.objects.filter(captured_minor__gt=0).values_list(
+            "payment__order__reference", "account__provider", "captured_currency"
+        )
+        ours = {tuple(where): net for *where, net in nets.annotate(net=Sum(F("captured_minor") - F("refunded_minor")))}
+        theirs = {
+            (reference, name, currency): net
+            for name, provider in ground.providers.items()
+            for reference in provider.sandbox.provider.books.order_references()
+            for currency, net in provider.net_of(reference).items()
+        }
+        mine = {where: net for where, net in ours.items() if where[1] in ground.providers}
+        return [] if mine == theirs else [f"I7: ours {mine}, theirs {theirs}"]
+
+
+def _with_its_name(invariant: Invariant) -> str:
+    name = f"{invariant.id} {invariant.sentence}".replace("'", "''").replace("%", "%%")
+    return f"SELECT '{name}', q.a::text, q.b::text FROM ({invariant.question}) AS q(a, b)"  # noqa: S608  Ours.
+
+
+def _unfinished() -> Iterator[str]:
+    """What is still under way needs an open case, or somebody whose time is not over (I10)."""
+    known = Case.objects.filter(status__in=WAITING).values("payment")
+    in_time = Attempt.objects.filter(status=AttemptStatus.PENDING, expires_at__gt=clock.now()).values("payment")
+    under_way = Payment.objects.filter(status__in=[PaymentStatus.PENDING, PaymentStatus.PROCESSING])
+    for payment in under_way.exclude(pk__in=known).exclude(pk__in=in_time):
+        yield f"I10: payment {payment.reference} is {payment.status}"
+    for refund in Refund.objects.filter(status__in=RESERVING).exclude(payment__in=known):
+        yield f"I10: refund {refund.pk} is {refund.status}"
+
+
+def _too_much_refunded(ground: Ground) -> Iterator[str]:
+    """At the provider, whatever our rows say (I4)."""
+    for name, provider in ground.providers.items():
+        books = provider.sandbox.provider.books
+        for charge in books.charges.values():
+            if books.refundable(charge) < 0:
+                yield f"I4: {name} gave back more of {charge.key} than it had: {books.refundable(charge)}"
+
+
+def _too_much_charged(ground: Ground) -> Iterator[str]:
+    """A guest's money, wherever it is: nobody holds more of it than the bill and the tips (I1).
+
+    But for an amount that nobody decided about: its case is open.
+    """
+    for order in Order.objects.all():
+        mine = Attempt.objects.filter(payment__order=order)
+        cash = mine.filter(account__provider="cash").aggregate(net=Sum(F("captured_minor") - F("refunded_minor")))
+        undecided = mine.filter(capture=Capture.UNDECIDED).aggregate(sum=Sum("captured_minor"))["sum"] or 0
+        tips = Payment.objects.filter(order=order).aggregate(sum=Sum("tip_minor"))["sum"] or 0
+        at_providers = [sum(provider.net_of(order.reference).values()) for provider in ground.providers.values()]
+        held = (cash["net"] or 0) + sum(at_providers)
+        if held > order.total_minor + tips + undecided:
+            yield f"I1: {order.reference} paid {held} of {order.total_minor} and tips of {tips}"

@@ -1,0 +1,67 @@
+"""Pairs: which trials belong to two kinds of actors, in every scene, in both roles, for every cut of the first."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import product
+
+from tests.races.acts import ACTS, Kind, scenes_of
+from tests.races.trials import AFTER, Outcome, Race, Races
+
+
+@dataclass
+class Tally:
+    """What a number of trials came to."""
+
+    trials: int = 0
+    interleavings: int = 0  # Trials in which somebody was interrupted.
+    blocked_hand_overs: int = 0
+    scenes_in_which_all_acted: set[str] = field(default_factory=set)
+    refusals: Counter[str] = field(default_factory=Counter)
+    violations: list[str] = field(default_factory=list)
+
+    def add(self, outcome: Outcome) -> None:
+        self.trials += 1
+        self.interleavings += outcome.was_interrupted
+        self.blocked_hand_overs += outcome.times_blocked
+        self.refusals += outcome.refusals
+        if outcome.has_everybody_acted:
+            self.scenes_in_which_all_acted.add(outcome.race.scene)
+        if outcome.violations:
+            self.violations.append(outcome.told())
+
+    def figures(self) -> dict[str, object]:
+        return {
+            "trials": self.trials,
+            "interleavings": self.interleavings,
+            "blocked_hand_overs": self.blocked_hand_overs,
+            "violations": len(self.violations),
+        }
+
+
+def castings(first: Kind, second: Kind) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Scene and acts, the interrupted one first. With itself a kind has one role only."""
+    for scene in scenes_of(first, second):
+        ways = list(product(ACTS[scene][first], ACTS[scene][second]))
+        if first is not second:
+            ways += [(b, a) for a, b in ways]
+        for one, other in dict.fromkeys(ways):
+            yield scene, (one.__name__, other.__name__)
+
+
+def every_interleaving(ring: Races, scene: str, acts: tuple[str, str]) -> Iterator[Outcome]:
+    """The first is interrupted at each of its cuts in turn, until it ends before the next one."""
+    cuts = 0
+    while True:
+        cuts += 1
+        outcome = ring.run(Race(scene, acts, AFTER, cuts))
+        if not outcome.was_interrupted:
+            return
+        yield outcome
+
+
+def some_interleavings(ring: Races, scene: str, acts: tuple[str, str], cuts: Iterable[int]) -> Iterator[Outcome]:
+    for cut in cuts:
+        yield ring.run(Race(scene, acts, AFTER, cut))

@@ -1,0 +1,195 @@
+"""Refund groups: two to twenty threads that ask for money back at once, with real connections and nobody's baton."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from unittest import mock
+
+from django.db import connection
+
+from events.actors import GUEST
+from kernel.errors import ServiceError
+from payments.models import Attempt, Refund, RefundStatus
+from payments.models.refund import RESERVING
+from payments.services.cash import hand_over_refund, record_cash_refund
+from payments.services.refund_requests import request_refund
+from payments.services.refund_settlement import settle_refund
+from payments.services.refunds import send_refund
+from tests.races.actors import Troupe
+from tests.races.captures import CAPTURES
+from tests.races.ground import Ground, Moment, on_this_ground
+from tests.races.judgement import Judge
+from tests.races.locks import Locks
+from tests.races.scenes import TIP, TOTAL, Scene
+
+MOST_THREADS = 20
+# Most groups are as small as in a restaurant, and some are a storm.
+SIZES = (2, 2, 2, 3, 3, 4, 5, 6, 8, MOST_THREADS)
+# All, half, odd parts of which some fit together and some do not, too much, and nothing. None: all that is left.
+AMOUNTS = (None, None, TOTAL, TOTAL // 2, TOTAL // 2, TOTAL // 3, 30_000, 4_201, 1, TOTAL + 1, 0)
+TIPS = (0, 0, 0, TIP, TIP // 2, 1)
+# What was accepted is sent, and compared with the provider's books, in every so many-th group: that takes as long as
+# three races, and what it finds out does not depend on which of the accepted ones came first.
+SENT_EVERY = 4
+JOIN_SECONDS = 60.0  # A group takes a tenth of a second; whoever takes so long waits for a lock that nobody frees.
+# Whoever works on a refund that was under way before, one in so many.
+OTHERS = 0.3
+
+Ask = Callable[[], int]  # Does it, and says how much was accepted.
+
+
+@dataclass
+class Group:
+    """What one group came to."""
+
+    seed: int
+    capture: str
+    size: int
+    accepted: list[int] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
+
+    def told(self) -> str:
+        again = f"RACE='refunds {self.seed}' .venv/bin/python -m pytest tests/races/test_again.py"
+        who = f"{self.size} threads, {self.capture}: accepted {self.accepted}, refused {self.refused}"
+        return "\n".join([f"Again: {again}", who, *self.violations])
+
+    def ask(self, gate: threading.Barrier, ask: Ask) -> None:
+        """In a thread of its own."""
+        try:
+            gate.wait()
+            self.accepted.append(ask())
+        except ServiceError as refusal:
+            self.refused.append(refusal.code)
+        except Exception as error:  # noqa: BLE001  The group reports it as what it is: a finding.
+            self.violations.append(f"broke: {error!r}")
+
+
+class Groups:
+    def __init__(self, ground: Ground, judge: Judge, troupe: Troupe) -> None:
+        self._ground, self._judge, self._troupe = ground, judge, troupe
+        self._moments: dict[str, tuple[Moment, Scene]] = {}
+
+    def run(self, seed: int) -> Group:
+        rng = random.Random(f"refunds {seed}")  # noqa: S311  It has to be guessable.
+        group = Group(seed, capture=rng.choice(sorted(CAPTURES)), size=rng.choice(SIZES))
+        scene = self._set(group.capture)
+        before = _given_back()
+        self._all_at_once(group, [_ask(rng, scene, group) for _ in range(group.size)])
+        self._compare(group, before)
+        if not group.violations and seed % SENT_EVERY == 0:
+            self._send(group, scene)
+        return group
+
+    def _set(self, name: str) -> Scene:
+        if name not in self._moments:
+            self._ground.clear()
+            scene = CAPTURES[name](self._ground)
+            self._moments[name] = self._ground.keep(), scene
+        moment, scene = self._moments[name]
+        self._ground.put_back(moment)
+        return scene
+
+    def _all_at_once(self, group: Group, asks: list[Ask]) -> None:
+        gate, done = threading.Barrier(len(asks)), threading.Semaphore(0)
+
+        def part(ask: Ask) -> None:
+            group.ask(gate, ask)
+            done.release()
+
+        for number, ask in enumerate(asks):
+            self._troupe.give(number, partial(part, ask))
+        ended = [done.acquire(timeout=JOIN_SECONDS) for _ in asks]
+        if not all(ended):
+            group.violations.append(f"{ended.count(False)} threads never came back")
+
+    def _compare(self, group: Group, before: int) -> None:
+        """I4 to the last unit: what was accepted is what the rows say, and none of it was ever too much."""
+        attempt, rows = Attempt.objects.get(), _given_back()
+        if rows != before + sum(group.accepted):
+            group.violations.append(f"accepted {group.accepted} after {before}, but the rows say {rows}")
+        if not attempt.refunded_minor + attempt.refunding_minor == rows <= attempt.captured_minor:
+            group.violations.append(
+                f"I4: {attempt.refunded_minor} + {attempt.refunding_minor} of {attempt.captured_minor}; rows {rows}"
+            )
+        group.violations += self._judge.offences()
+
+    def _send(self, group: Group, scene: Scene) -> None:
+        if scene.answer:
+            _settle(scene)
+        for refund in Refund.objects.filter(status=RefundStatus.REQUESTED).select_related("account"):
+            if refund.account.provider == "cash":
+                hand_over_refund(refund_id=refund.pk, person=self._ground.waiter)
+            else:
+                send_refund(refund_id=refund.pk)
+        if Refund.objects.filter(status__in=RESERVING).exists():
+            group.violations.append("something is still under way after everything was sent")
+        group.violations += [*self._judge.after_the_race(self._ground), *self._judge.differences(self._ground)]
+
+
+def _ask(rng: random.Random, scene: Scene, group: Group) -> Ask:
+    """One more who asks; where a refund is under way already, also whoever sends or settles it."""
+    amount, tip, other = rng.choice(AMOUNTS), rng.choice(TIPS), rng.random() < OTHERS
+    if scene.refund and other:
+        return partial(_settle, scene) if scene.answer else partial(_send, scene)
+    if group.capture == "cash" and other:
+        return partial(_hand_back, scene, amount or TOTAL)
+    return partial(_request, scene, amount, tip if group.capture == "tipped" and amount is not None else 0)
+
+
+def _request(scene: Scene, amount: int | None, tip: int) -> int:
+    return request_refund(
+        payment_id=scene.payment.pk, amount_minor=amount, tip_minor=tip, reason="cold food", actor=GUEST
+    ).total_minor
+
+
+def _hand_back(scene: Scene, amount: int) -> int:
+    waiter = scene.ground.waiter
+    record_cash_refund(payment_id=scene.payment.pk, person=waiter, reason="cold food", amount_minor=amount)
+    return amount
+
+
+def _send(scene: Scene) -> int:
+    send_refund(refund_id=scene.refund_id)
+    return 0
+
+
+def _settle(scene: Scene) -> int:
+    settle_refund(refund_id=scene.refund_id, evidence=scene.given_answer)
+    return 0
+
+
+def _given_back() -> int:
+    """What is not the restaurant's any more, row by row."""
+    given = Refund.objects.filter(status__in=[*RESERVING, RefundStatus.COMPLETED])
+    return sum(refund.total_minor for refund in given)
+
+
+@contextmanager
+def groups() -> Iterator[Groups]:
+    with _a_connection_for_each(), Locks() as locks:
+        troupe = Troupe(MOST_THREADS)
+        try:
+            with on_this_ground(lambda place: None) as ground:
+                yield Groups(ground, Judge(locks.connection), troupe)
+        finally:
+            troupe.dismiss()
+
+
+@contextmanager
+def _a_connection_for_each() -> Iterator[None]:
+    """In production more threads than connections wait in line for one, and hide races by it."""
+    with mock.patch.dict(connection.settings_dict["OPTIONS"]["pool"], max_size=MOST_THREADS + 1):
+        _start_a_new_pool()
+        yield
+    _start_a_new_pool()
+
+
+def _start_a_new_pool() -> None:
+    connection.close()
+    connection.close_pool()  # type: ignore[attr-defined]  # PostgreSQL's own; the stubs know only what all have.

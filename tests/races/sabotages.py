@@ -1,0 +1,94 @@
+"""Sabotages that prove the races: each takes away one thing that makes two actors safe, and has to be noticed.
+
+They are patches from outside. The product has no switch for any of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from unittest import mock
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from payments.models import Attempt
+from payments.services import captures, refund_requests, settlement
+from payments.services.bill import Bill, lock_bill_of_attempt
+from tests.races import acts
+
+Patch = Callable[[ExitStack], None]
+# By name: the patch, and the two acts that need what it takes away, with their scene.
+SABOTAGES: dict[str, tuple[Patch, str, tuple[str, str]]] = {}
+
+
+def sabotage(scene: str, first: str, second: str) -> Callable[[Patch], Patch]:
+    def remember(patch: Patch) -> Patch:
+        SABOTAGES[patch.__name__] = patch, scene, (first, second)
+        return patch
+
+    return remember
+
+
+@contextmanager
+def sabotaged(name: str) -> Iterator[None]:
+    with ExitStack() as stack:
+        SABOTAGES[name][0](stack)
+        yield
+
+
+def _instead(stack: ExitStack, owner: object, name: str, new: object) -> None:
+    stack.enter_context(mock.patch.object(owner, name, new))
+
+
+def _without_a_lock(rows: QuerySet[Any], *words: Any, **named: Any) -> QuerySet[Any]:
+    return rows.all()
+
+
+@sabotage("completed", "wants_all_back", "wants_all_back")
+def nobody_locks_rows(stack: ExitStack) -> None:
+    _instead(stack, QuerySet, "select_for_update", _without_a_lock)
+
+
+@sabotage("completed", "wants_all_back", "wants_all_back")
+def what_is_left_is_checked_before_the_lock(stack: ExitStack) -> None:
+    """And not again under it: the mistake that another orchestrator's refunds have."""
+    real, check = refund_requests.request_refund, refund_requests._check
+
+    def request_refund(*, payment_id: UUID, **words: Any) -> Any:
+        seen = Attempt.objects.get(payment=payment_id)
+        all_of_it = {"amount_minor": seen.refundable_minor - seen.tip_minor, "tip_minor": seen.tip_minor}
+        check(seen, all_of_it["amount_minor"], all_of_it["tip_minor"], seen.tip_minor)
+        return real(payment_id=payment_id, **{**words, **all_of_it})
+
+    _instead(stack, refund_requests, "_check", lambda *words: None)
+    _in_the_acts(stack, "request_refund", request_refund)
+
+
+@sabotage("sent_again", "settles", "takes_cash_against_doubt")
+def a_settlement_trusts_what_it_read_before_its_lock(stack: ExitStack) -> None:
+    """A stale row overwrites what another process settled meanwhile."""
+
+    def stale_bill(attempt_id: UUID) -> Bill:
+        with mock.patch.object(QuerySet, "select_for_update", _without_a_lock):
+            seen = lock_bill_of_attempt(attempt_id)
+        lock_bill_of_attempt(attempt_id)
+        return seen
+
+    _instead(stack, settlement, "lock_bill_of_attempt", stale_bill)
+
+
+@sabotage("doubt", "asks", "takes_cash_against_doubt")
+def what_came_second_is_kept_in_silence(stack: ExitStack) -> None:
+    _instead(stack, captures, "return_surplus", lambda s: None)
+
+
+@sabotage("late_money", "pays", "watches")
+def whatever_comes_is_taken_for_due(stack: ExitStack) -> None:
+    _instead(stack, captures, "_is_due", lambda s: True)
+
+
+def _in_the_acts(stack: ExitStack, name: str, new: object) -> None:
+    """The acts hold the service by its name."""
+    _instead(stack, acts, name, new)

@@ -1,0 +1,53 @@
+"""Every pair of the nine kinds: one is interrupted at each of its cuts, and the other goes as far as it can."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tests.proof.records import record
+from tests.races.acts import ACTS, BY_NAME, PAIRS, Kind, scenes_of
+from tests.races.pairs import Tally, castings, every_interleaving, some_interleavings
+from tests.races.scenes import SCENES
+from tests.races.trials import Races
+
+# Of the 45 pairs each has this many interleavings in a plain test run, and all of them in the proof.
+CASTINGS, CUTS = 2, 1
+LATEST_CUT = 12  # Most actors have not many more.
+
+pairs = pytest.mark.parametrize("pair", PAIRS, ids="-".join)
+
+
+@pairs
+def test_a_few_interleavings_of_each_pair(ring: Races, pair: tuple[Kind, Kind]) -> None:
+    tally, rng = Tally(), random.Random(str(pair))  # noqa: S311  The same few in every run.
+    all_of_it = list(castings(*pair))
+    for scene, acts in rng.sample(all_of_it, min(CASTINGS, len(all_of_it))):
+        for outcome in some_interleavings(ring, scene, acts, rng.sample(range(2, LATEST_CUT), CUTS)):
+            tally.add(outcome)
+
+    assert tally.violations == [], "\n\n".join(tally.violations)
+
+
+@pytest.mark.proof
+@pairs
+def test_every_interleaving_of_each_pair(ring: Races, pair: tuple[Kind, Kind]) -> None:
+    tally = Tally()
+    for scene, acts in castings(*pair):
+        for outcome in every_interleaving(ring, scene, acts):
+            tally.add(outcome)
+    record("races", what="pair", pair="-".join(pair), scenes=len(tally.scenes_in_which_all_acted), **tally.figures())
+
+    assert tally.violations == [], "\n\n".join(tally.violations)
+    assert tally.scenes_in_which_all_acted, "Nobody has anything to do in this pair."
+
+
+def test_every_kind_meets_every_other() -> None:
+    assert len(PAIRS) == 45
+    assert [pair for pair in PAIRS if not scenes_of(*pair)] == []
+
+
+def test_the_table_is_about_scenes_and_acts_that_exist() -> None:
+    assert set(ACTS) == set(SCENES)
+    assert len(BY_NAME) == len({act for kinds in ACTS.values() for acts in kinds.values() for act in acts})
