@@ -20,7 +20,7 @@ from payments.services import providers
 from sandbox.notices import Webhook
 from tests.factories import RestaurantFactory, routed, staff
 from tests.sim.clock import SeedClock
-from tests.sim.providers import NAMES, SimProvider
+from tests.sim.providers import NAMES, SimProvider, first_credentials, usual_facts
 
 # Restaurants, people and accounts stay: they are what is raced at, not what is raced for.
 _STAYING = {"accounts_restaurant", "accounts_user", "accounts_membership", "payments_provideraccount", "payments_route"}
@@ -41,7 +41,7 @@ class Moment:
 class Ground:
     def __init__(self, cut: Callable[[str], None]) -> None:
         self.clock = SeedClock(0)
-        self.providers = {name: SimProvider(name, self.clock, cut) for name in NAMES}
+        self.providers = {name: SimProvider(usual_facts(name), clock=self.clock, cut=cut) for name in NAMES}
         self.restaurant: Restaurant
         self.waiter: User
         self.finance: User
@@ -57,6 +57,9 @@ class Ground:
     def settle_in(self) -> None:
         self.restaurant = RestaurantFactory.create()
         self.accounts = {account.provider: account for account in routed(self.restaurant, *NAMES, "cash")}
+        for name in NAMES:
+            self.accounts[name].credentials = first_credentials(name)
+            self.accounts[name].save(update_fields=["credentials"])
         self.waiter, self.finance = staff(self.restaurant, Role.WAITER), staff(self.restaurant, Role.FINANCE)
 
     def keep(self) -> Moment:
@@ -90,7 +93,8 @@ class Ground:
 
     @property
     def _empty(self) -> dict[str, dict[str, Any]]:
-        return {name: vars(SimProvider(name, self.clock, _nobody).sandbox.provider) for name in self.providers}
+        fresh = (SimProvider(usual_facts(name), clock=self.clock, cut=_nobody) for name in self.providers)
+        return {provider.name: vars(provider.sandbox.provider) for provider in fresh}
 
     def _copied(self, table: str) -> bytes:
         with connection.cursor() as cursor, cursor.cursor.copy(f"COPY {table} TO STDOUT") as copier:

@@ -3,40 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 import psycopg
 from django.db.models import F, Sum
 
-from failures.invariants import INVARIANTS, Invariant, words_at
 from failures.models import WAITING, Case
 from kernel import clock
 from orders.models import Order
 from payments.models import Attempt, AttemptStatus, Capture, Payment, PaymentStatus, Refund
 from payments.models.refund import RESERVING
 from tests.races.ground import Ground
+from tests.sim.database import Reader
 from tests.sim.oracle import Oracle
 
 
 class Judge:
-    """Asks all invariants as one prepared statement: planning them anew costs more than a whole race."""
+    """Asks all invariants as the simulation does: planning them anew costs more than a whole race."""
 
     def __init__(self, connection: psycopg.Connection) -> None:
-        # Time jumps in a trial, and whoever would have acted comes after the jump: late is no offence here.
-        words = words_at(datetime.min.replace(tzinfo=UTC))
-        questions = " UNION ALL ".join(map(_with_its_name, INVARIANTS))
-        self._questions = psycopg.ClientCursor(connection).mogrify(questions, words).encode()
-        self._connection = connection
+        self._reader = Reader(connection)
 
     def after_the_race(self, ground: Ground) -> list[str]:
-        return [*self.offences(), *Oracle(ground.providers).contradictions(), *_too_much_refunded(ground)]
+        contradictions = Oracle(ground.providers, self._reader).contradictions()
+        return [*self.offences(), *contradictions, *_too_much_refunded(ground)]
 
     def at_rest(self, ground: Ground) -> list[str]:
         return [*self.after_the_race(ground), *_unfinished(), *self.differences(ground), *_too_much_charged(ground)]
 
     def offences(self) -> list[str]:
-        found = self._connection.execute(self._questions, prepare=True).fetchall()
-        return [f"{name}: {row} {what}" for name, row, what in found]
+        return self._reader.offences()
 
     def differences(self, ground: Ground) -> list[str]:
         """Our books against the providers', order by order (I7)."""
@@ -52,11 +47,6 @@ class Judge:
         }
         mine = {where: net for where, net in ours.items() if where[1] in ground.providers}
         return [] if mine == theirs else [f"I7: ours {mine}, theirs {theirs}"]
-
-
-def _with_its_name(invariant: Invariant) -> str:
-    name = f"{invariant.id} {invariant.sentence}".replace("'", "''").replace("%", "%%")
-    return f"SELECT '{name}', q.a::text, q.b::text FROM ({invariant.question}) AS q(a, b)"  # noqa: S608  Ours.
 
 
 def _unfinished() -> Iterator[str]:

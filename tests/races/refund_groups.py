@@ -35,7 +35,7 @@ AMOUNTS = (None, None, TOTAL, TOTAL // 2, TOTAL // 2, TOTAL // 3, 30_000, 4_201,
 TIPS = (0, 0, 0, TIP, TIP // 2, 1)
 # What was accepted is sent, and compared with the provider's books, in every so many-th group: that takes as long as
 # three races, and what it finds out does not depend on which of the accepted ones came first.
-SENT_EVERY = 4
+SENT_EVERY = 5
 JOIN_SECONDS = 60.0  # A group takes a tenth of a second; whoever takes so long waits for a lock that nobody frees.
 # Whoever works on a refund that was under way before, one in so many.
 OTHERS = 0.3

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
 
 from django.db import connection
 
+from payments.services import sweeps
+from payments.services.leases import claim_notices, claim_payments, claim_refunds, claim_watched_attempts
 from payments.services.notices import apply_notice, receive_notice
 from tests.races.ground import Ground
-from tests.sim.actions import WORK
 from tests.sim.clock import SeedClock
 
 # Nothing in these scenes happens by itself later than a minute after the race. The look-ups reach their hour,
@@ -22,7 +25,20 @@ _DUE = """
            (SELECT MIN(GREATEST(next_action_at, lease_until)) FROM payments_refund WHERE next_action_at IS NOT NULL),
            (SELECT MIN(watch_at) FROM payments_attempt),
            (SELECT MIN(next_action_at) FROM payments_inboundnotice)"""
-_KINDS = ("payments", "refunds", "watches", "notices")
+
+
+def _one_row(claim: Callable[..., list[Any]], act: Callable[[Any], None]) -> None:
+    """What it raises is raised: a sweep would log it and go on."""
+    for row in claim(limit=1):
+        act(row)
+
+
+WORK = {
+    "payments": partial(_one_row, claim_payments, sweeps.act_on_payment),
+    "refunds": partial(_one_row, claim_refunds, sweeps.act_on_refund),
+    "watches": partial(_one_row, claim_watched_attempts, sweeps.act_on_watch),
+    "notices": partial(_one_row, claim_notices, sweeps.act_on_notice),
+}
 
 
 class NotAtRest(AssertionError):
@@ -64,4 +80,4 @@ def _work_off_what_is_next(clock: SeedClock, until: datetime) -> bool:
 def _due() -> dict[str, datetime | None]:
     with connection.cursor() as cursor:
         cursor.execute(_DUE)
-        return dict(zip(_KINDS, cursor.fetchone(), strict=True))
+        return dict(zip(WORK, cursor.fetchone(), strict=True))

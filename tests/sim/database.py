@@ -30,10 +30,8 @@ _DUE = """
 class Reader:
     """Asks between the steps. Its questions are planned once, because they are asked after every step."""
 
-    def __init__(self) -> None:
-        options = connection.get_connection_params()
-        names = ("host", "port", "user", "password", "dbname")
-        self._connection = psycopg.connect(**{name: options[name] for name in names if name in options})
+    def __init__(self, own: psycopg.Connection[Any] | None = None) -> None:
+        self._connection = own or _connected()
         self._connection.autocommit = True
         self._connection.prepare_threshold = 0
         self._invariants = _all_invariants(psycopg.ClientCursor(self._connection))
@@ -53,6 +51,12 @@ class Reader:
 
     def close(self) -> None:
         self._connection.close()
+
+
+def _connected() -> psycopg.Connection[Any]:
+    options = connection.get_connection_params()
+    names = ("host", "port", "user", "password", "dbname")
+    return psycopg.connect(**{name: options[name] for name in names if name in options})
 
 
 _readers: dict[str, Reader] = {}

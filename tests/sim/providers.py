@@ -15,10 +15,11 @@ from payments.gateways.contract import Gateway, GatewayFacts
 from payments.gateways.simulated import SimulatedCredentials, SimulatedGateway
 from payments.gateways.transport import Call
 from payments.services.providers import Provider
-from sandbox.books import Charge
+from sandbox.books import Books, Charge
 from sandbox.inprocess import InProcess
 from sandbox.notices import Webhook
-from sandbox.till import Settings
+from sandbox.steering import Steering
+from sandbox.till import Settings, Till
 from tests.sim.clock import SeedClock
 
 API_KEY = "sandbox-api-key-of-the-simulation"
@@ -48,24 +49,30 @@ class Wire(httpx.BaseTransport):
 class SimProvider:
     """One company with two merchants: our restaurant, and its neighbour with an account and a secret of its own."""
 
-    def __init__(self, name: str, *, rng: random.Random, clock: SeedClock, cut: Callable[[str], None]) -> None:
-        self.name = name
-        self.facts = _facts(name, rng)
+    def __init__(self, facts: GatewayFacts, *, clock: SeedClock, cut: Callable[[str], None]) -> None:
+        self.name, self.facts = facts.name, facts
         self._secrets = 1
         settings = Settings(
-            name=name,
+            name=self.name,
             api_key=API_KEY,
             webhook_secret=self.secret,
             notify_url="http://us.invalid/",
             key_lifetime_seconds=self.facts.key_lifetime.total_seconds(),
         )
         self.sandbox = InProcess(settings)
-        self.books, self.steering, self.till = (
-            self.sandbox.provider.books,
-            self.sandbox.provider.steering,
-            self.sandbox.provider.till,
-        )
         self._clock, self._cut = clock, cut
+
+    @property
+    def books(self) -> Books:
+        return self.sandbox.provider.books
+
+    @property
+    def steering(self) -> Steering:
+        return self.sandbox.provider.steering
+
+    @property
+    def till(self) -> Till:
+        return self.sandbox.provider.till
 
     @property
     def secret(self) -> str:
@@ -111,11 +118,14 @@ def first_credentials(name: str) -> dict[str, Any]:
     return {"webhook_secrets": [_secret(name, 1)]}
 
 
-def _facts(name: str, rng: random.Random) -> GatewayFacts:
+def usual_facts(name: str) -> GatewayFacts:
+    return replace(simulated.FACTS, name=name)
+
+
+def drawn_facts(name: str, rng: random.Random) -> GatewayFacts:
     """Providers differ, and what we do about a doubt depends on it."""
     return replace(
-        simulated.FACTS,
-        name=name,
+        usual_facts(name),
         key_lifetime=timedelta(hours=rng.choice([1, 24])),
         late_money_window=timedelta(hours=rng.choice([1, 5 * 24])),
         not_found_is_final=rng.random() < 0.5,

@@ -24,7 +24,7 @@ from tests.sim.faults import NONE, PROFILES, Fault, Faults
 from tests.sim.house import House, house
 from tests.sim.moves import Move
 from tests.sim.oracle import Oracle
-from tests.sim.providers import NAMES, SimProvider
+from tests.sim.providers import NAMES, SimProvider, drawn_facts
 
 # Where the product logs an exception and goes on: here that is a finding.
 SWALLOWING = ("payments.services.sweeps", "payments.views")
@@ -63,7 +63,9 @@ class World:
 
     def __post_init__(self) -> None:
         self.stage = Stage(dies_before_commit=lambda: self.fails(Fault.DEATH_BEFORE_COMMIT), watch=self.writes.watch)
-        self.providers = {name: SimProvider(name, rng=self.rng, clock=self.clock, cut=self.stage.cut) for name in NAMES}
+        self.providers = {
+            name: SimProvider(drawn_facts(name, self.rng), clock=self.clock, cut=self.stage.cut) for name in NAMES
+        }
         self.oracle = Oracle(self.providers, self.reader)
 
     def begin(self, move: Move) -> None:
