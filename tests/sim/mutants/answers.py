@@ -19,6 +19,10 @@ from tests.sim.mutants.registry import instead, mutant
 Handlers = Mapping[Finding, Callable[[Any], None]]
 
 
+# Of one that gives up: the very first that brings nothing.
+LAST_LOOK_UP = 1
+
+
 def judge(stack: ExitStack, misjudged: Callable[[Result], bool], **verdict: Any) -> None:
     """Whatever is misjudged of the answers to charges and refunds gets this verdict."""
     real = verdicts.failed_call
@@ -113,11 +117,11 @@ def a_dead_sender_is_not_sent(stack: ExitStack) -> None:
 
 @mutant("providers")
 def a_doubt_ends_with_the_guest_s_patience(stack: ExitStack) -> None:
-    """As the leading orchestrator does it: after the last look-up of a minute the payment is called failed."""
+    """As the leading orchestrator does it: after its last look-up the payment is called failed."""
     real = settlement._HANDLERS[Finding.NO_ANSWER]
 
     def give_up(s: Settling) -> None:
-        if s.attempt.status == AttemptStatus.UNKNOWN and s.attempt.look_ups >= 3:
+        if s.attempt.status == AttemptStatus.UNKNOWN and s.attempt.look_ups >= LAST_LOOK_UP:
             closings.close(s, s.attempt.not_charged, reason="Nobody answers.")
         else:
             real(s)
