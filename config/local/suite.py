@@ -68,7 +68,8 @@ def _test(arguments: Sequence[str], *, environment: Mapping[str, str]) -> int:
     failed += _report_missing()
     sys.stdout.flush()
     processes = min(os.cpu_count() or 1, MOST_TEST_PROCESSES)
-    if _run_pytest(["-n", str(processes), *arguments], environment=environment) != 0:
+    # The slowest tests come last: whoever has nothing left to do takes some of them over.
+    if _run_pytest(["-n", str(processes), "--dist", "worksteal", *arguments], environment=environment) != 0:
         failed.append("pytest")
     if failed:
         # Not on stdout: whoever reads the result there finds pytest's closing line at the end.

@@ -260,9 +260,9 @@ def nested(depth: int, width: int) -> Any:
     ],
 )
 def test_large_answers_become_small_and_quickly(raw: dict[str, Any]) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()  # What it works, whatever else the machine is doing.
     assert len(json.dumps(redact(raw))) < 2 * MAX_TOTAL_LENGTH
-    assert time.perf_counter() - started < 0.5
+    assert time.thread_time() - started < 0.5
 
 
 def test_depth_lists_and_texts_say_that_they_were_cut() -> None:

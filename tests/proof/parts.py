@@ -25,7 +25,7 @@ class Part:
 
 
 def _pytest(*arguments: str) -> Callable[[Wanted], Sequence[str]]:
-    return lambda wanted: ("-m", "pytest", "-q", "-n", PROCESSES, *arguments)
+    return lambda wanted: ("-m", "pytest", "-q", "-n", PROCESSES, "--dist", "worksteal", *arguments)
 
 
 def _simulate(wanted: Wanted) -> Sequence[str]:
