@@ -12,6 +12,7 @@ from django.db import connection
 
 from events.actors import Actor
 from events.models import Event, Transition
+from kernel.statements import Insertion
 
 
 class Stream(Protocol):
@@ -38,6 +39,7 @@ class Machine(Protocol):
 
 
 Subscriber = Callable[[Event, Actor], None]
+_TRANSITIONS, _EVENTS = Insertion(Transition), Insertion(Event)
 _subscribers: dict[str, list[Subscriber]] = defaultdict(list)
 
 
@@ -95,10 +97,8 @@ class Journal:
             raise RuntimeError("A journal is written in the transaction that it describes.")
         events, self._events = self._events, []
         transitions, self._transitions = self._transitions, []
-        if transitions:
-            Transition.objects.bulk_create(transitions)
-        if events:
-            Event.objects.bulk_create(events)
+        _TRANSITIONS.write(transitions)
+        _EVENTS.write(events)
         for event in events:
             for subscriber in _subscribers[event.type]:
                 subscriber(event, self.actor)

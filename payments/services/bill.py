@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from django.db.models import QuerySet
-
+from kernel.statements import Statement
 from orders.models import Order, OrderStatus, PaymentState
-from payments.models import Attempt, Capture, Payment
+from payments.models import Attempt, Capture, Payment, ProviderAccount
 from payments.services.refusals import PaymentRefused
 
 
@@ -67,41 +66,54 @@ class Bill:
         return PaymentState.UNPAID if self.due_minor >= self.order.total_minor else PaymentState.PART_PAID
 
 
+# Read in three steps, never in one: who has waited for the order has to see what was committed meanwhile.
+_ORDER = "SELECT {{o}} FROM orders_order o WHERE o.id = {} FOR UPDATE"
+_ORDER_BY_ID = Statement(_ORDER.format("%s"), o=Order)
+# Which order a payment belongs to never changes, so that it may be read before the lock.
+_ORDER_OF_PAYMENT = Statement(_ORDER.format("(SELECT order_id FROM payments_payment WHERE id = %s)"), o=Order)
+_ORDER_OF_ATTEMPT = Statement(
+    _ORDER.format(
+        "(SELECT p.order_id FROM payments_payment p JOIN payments_attempt a ON a.payment_id = p.id WHERE a.id = %s)"
+    ),
+    o=Order,
+)
+_PAYMENTS = Statement("SELECT {p} FROM payments_payment p WHERE p.order_id = %s ORDER BY p.id FOR UPDATE", p=Payment)
+_ATTEMPTS = Statement(
+    """SELECT {a}, {c} FROM payments_attempt a JOIN payments_provideraccount c ON c.id = a.account_id
+        WHERE a.payment_id = ANY(%s) ORDER BY a.id FOR UPDATE OF a""",
+    a=Attempt,
+    c=ProviderAccount,
+)
+
+
 def lock_bill(order: Order) -> Bill:
     """For an order that is locked already."""
-    payments = list(Payment.objects.select_for_update().filter(order=order).order_by("id"))
-    attempts: list[Attempt] = []
-    if payments:
-        attempts = list(
-            Attempt.objects.select_for_update(of=("self",))
-            .select_related("account")
-            .filter(payment__in=payments)
-            .order_by("id")
-        )
-    bill = Bill(order=order, payments=payments, attempts=attempts)
-    # One object a row: two that count versions apart would overwrite each other.
-    for payment in payments:
+    bill = Bill(order=order)
+    for (payment,) in _PAYMENTS.read([order.pk]):
         payment.order = order
-    for attempt in attempts:
+        bill.payments.append(payment)
+    # One object a row: two that count versions apart would overwrite each other.
+    for attempt, account in _ATTEMPTS.read([[payment.pk for payment in bill.payments]]) if bill.payments else ():
+        attempt.account = account
         attempt.payment = bill.payment(attempt.payment_id)
+        bill.attempts.append(attempt)
     return bill
 
 
 def lock_bill_of_order(order_id: UUID) -> Bill:
-    return lock_bill(_locked(Order.objects.select_for_update().filter(pk=order_id), "order"))
+    return _lock(_ORDER_BY_ID, order_id, "order")
 
 
 def lock_bill_of_payment(payment_id: UUID) -> Bill:
-    """Which order a payment belongs to never changes, so that it may be read before the lock."""
-    return lock_bill(_locked(Order.objects.select_for_update(of=("self",)).filter(payments=payment_id), "payment"))
-
-
-def _locked(orders: QuerySet[Order], wanted: str) -> Order:
-    order = orders.first()
-    if order is None:
-        raise PaymentRefused(f"There is no such {wanted}.", field=wanted, code="not_found")
-    return order
+    return _lock(_ORDER_OF_PAYMENT, payment_id, "payment")
 
 
 def lock_bill_of_attempt(attempt_id: UUID) -> Bill:
-    return lock_bill(Order.objects.select_for_update(of=("self",)).get(payments__attempts=attempt_id))
+    return _lock(_ORDER_OF_ATTEMPT, attempt_id, "attempt")
+
+
+def _lock(order_of: Statement, row_id: UUID, wanted: str) -> Bill:
+    found = order_of.read([row_id])
+    if not found:
+        raise PaymentRefused(f"There is no such {wanted}.", field=wanted, code="not_found")
+    return lock_bill(found[0][0])

@@ -9,11 +9,12 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, models, transaction
-from django.db.models import F, Q
+from django.db import transaction
+from django.db.models import F
 
 from kernel import clock
 from kernel.crashpoints import CrashPoint, crashpoint
+from kernel.statements import Statement
 from payments.models import Attempt, InboundNotice, Payment, Refund
 from payments.services import timing
 from payments.services.providers import PROVIDERS
@@ -38,12 +39,44 @@ class Turn:
     claims: int
 
 
+_ANY_DUE = "SELECT 1 FROM {table} m WHERE {is_due} LIMIT 1"
+_DUE = """
+    SELECT m.id, m.next_action, m.claims, c.provider, c.mode
+      FROM {table} m LEFT JOIN payments_provideraccount c ON c.id = m.account_id
+     WHERE {is_due} AND (c.id IS NULL OR c.provider || ' ' || c.mode <> ALL(%(full)s))
+     ORDER BY m.next_action_at LIMIT %(limit)s FOR UPDATE OF m SKIP LOCKED"""
+_IS_DUE = "m.next_action_at <= %(now)s AND (m.lease_until IS NULL OR m.lease_until <= %(now)s)"
+_LEASE = """
+    UPDATE {table} SET lease_token = %(token)s, lease_until = %(until)s, claims = claims + 1
+     WHERE id = ANY(%(ids)s) RETURNING id"""
+_HELD = "SELECT account_id FROM {table} WHERE lease_until > %(now)s AND next_action_at IS NOT NULL AND claims > 0"
+_BUSY = """
+    SELECT c.provider, c.mode, count(*) FROM ({held}) h LEFT JOIN payments_provideraccount c ON c.id = h.account_id
+     GROUP BY c.provider, c.mode"""
+_ONE_AT_A_TIME = Statement("SELECT pg_advisory_xact_lock(hashtext('claim'))")
+
+
+class _Queue:
+    """What is said to a table whose rows are leased."""
+
+    def __init__(self, model: type[Payment] | type[Refund]) -> None:
+        table = model._meta.db_table
+        self.any_due = Statement(_ANY_DUE.format(table=table, is_due=_IS_DUE))
+        self.due = Statement(_DUE.format(table=table, is_due=_IS_DUE))
+        self.lease = Statement(_LEASE.format(table=table))
+        self.held = _HELD.format(table=table)
+
+
+_PAYMENTS, _REFUNDS = _Queue(Payment), _Queue(Refund)
+_BUSY_PLACES = Statement(_BUSY.format(held=f"{_PAYMENTS.held} UNION ALL {_REFUNDS.held}"))
+
+
 def claim_payments(*, limit: int = WIDTH) -> list[Claim]:
-    return _claim_machines(Payment, limit)
+    return _claim_machines(_PAYMENTS, limit)
 
 
 def claim_refunds(*, limit: int = WIDTH) -> list[Claim]:
-    return _claim_machines(Refund, limit)
+    return _claim_machines(_REFUNDS, limit)
 
 
 def claim_watched_attempts(*, limit: int = WIDTH) -> list[Turn]:
@@ -55,31 +88,20 @@ def claim_notices(*, limit: int = WIDTH) -> list[Turn]:
     return _claim_by_time(InboundNotice, "next_action_at", "claims", limit)
 
 
-def _claim_machines(model: type[Payment] | type[Refund], limit: int) -> list[Claim]:
+def _claim_machines(queue: _Queue, limit: int) -> list[Claim]:
     now = clock.now()
-    free = Q(lease_until__isnull=True) | Q(lease_until__lte=now)
-    due = model._default_manager.filter(free, next_action_at__lte=now)
-    if not due.exists():
+    if not queue.any_due.read({"now": now}):
         return []  # Most ticks find nothing: they look at one index, and nobody waits for them.
     with transaction.atomic():
-        _one_claimer_at_a_time()
+        # For some milliseconds: two that count at once would both see room below a cap. No money rests on it.
+        _ONE_AT_A_TIME.read([])
         busy = _busy()
-        rows: list[Any] = list(
-            due.select_for_update(skip_locked=True, of=("self",))
-            .exclude(_at_full_providers(busy))
-            .order_by("next_action_at")
-            .values("id", "next_action", "claims", "account__provider", "account__mode")[:limit]
-        )
-        claims = _lease(model, _within_caps(rows, busy))
+        full = [" ".join(place) for place in busy if not _has_room(place, busy)]
+        rows = queue.due.read({"now": now, "full": full, "limit": limit})
+        claims = _lease(queue, _within_caps(rows, busy))
     if claims:
         crashpoint(CrashPoint.CLAIM_AFTER_COMMIT)
     return claims
-
-
-def _one_claimer_at_a_time() -> None:
-    """For some milliseconds: two that count at once would both see room below a cap. No money rests on it."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('claim'))")
 
 
 # Provider and mode: what recovers is one company, however many restaurants have a contract with it.
@@ -91,15 +113,7 @@ def _busy() -> Counter[Place]:
 
     Guests who pay right now are none of them: they must not keep anybody from asking about a doubt.
     """
-    busy: Counter[Place] = Counter()
-    for provider, mode, count in _leased_at(Payment).union(_leased_at(Refund), all=True):
-        busy[provider, mode] += count
-    return busy
-
-
-def _leased_at(model: type[Payment] | type[Refund]) -> models.QuerySet[Any, Any]:
-    leased = model._default_manager.filter(lease_until__gt=clock.now(), next_action_at__isnull=False, claims__gt=0)
-    return leased.values_list("account__provider", "account__mode").annotate(count=models.Count("id"))
+    return Counter({(provider, mode): count for provider, mode, count in _BUSY_PLACES.read({"now": clock.now()})})
 
 
 def _has_room(place: Place, busy: Counter[Place]) -> bool:
@@ -109,32 +123,21 @@ def _has_room(place: Place, busy: Counter[Place]) -> bool:
     return not called or busy[place] < settings.STEWARD_PROVIDER_CONCURRENCY
 
 
-def _at_full_providers(busy: Counter[Place]) -> Q:
-    full = Q(pk__in=[])
-    for place in busy:
-        if not _has_room(place, busy):
-            full |= Q(account__isnull=False, account__provider=place[0], account__mode=place[1])
-    return full
-
-
-def _within_caps(rows: Sequence[dict[str, Any]], busy: Counter[Place]) -> list[dict[str, Any]]:
+def _within_caps(rows: Sequence[tuple[Any, ...]], busy: Counter[Place]) -> list[tuple[UUID, str, int]]:
     """A provider that recovers is not trampled: no more rows at once than its cap leaves room for."""
     chosen = []
-    for row in rows:
-        place = (row["account__provider"], row["account__mode"])
-        if _has_room(place, busy):
-            busy[place] += 1
-            chosen.append(row)
+    for row, action, claims, provider, mode in rows:
+        if _has_room((provider, mode), busy):
+            busy[provider, mode] += 1
+            chosen.append((row, action, claims))
     return chosen
 
 
-def _lease(model: type[Payment] | type[Refund], rows: Sequence[dict[str, Any]]) -> list[Claim]:
+def _lease(queue: _Queue, chosen: Sequence[tuple[UUID, str, int]]) -> list[Claim]:
     """One token for the batch: it is compared row by row."""
     token = clock.new_id()
-    model._default_manager.filter(pk__in=[row["id"] for row in rows]).update(
-        lease_token=token, lease_until=clock.now() + timing.lease(), claims=F("claims") + 1
-    )
-    return [Claim(id=row["id"], action=row["next_action"], token=token, claims=row["claims"] + 1) for row in rows]
+    queue.lease.read({"token": token, "until": clock.now() + timing.lease(), "ids": [row for row, _, _ in chosen]})
+    return [Claim(id=row, action=action, token=token, claims=claims + 1) for row, action, claims in chosen]
 
 
 def _claim_by_time(model: type[Attempt] | type[InboundNotice], due: str, count: str, limit: int) -> list[Turn]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from typing import cast
 from uuid import UUID
 
 from django.db import transaction
@@ -11,9 +12,10 @@ from django.db import transaction
 from events.actors import SYSTEM, Actor
 from kernel import clock
 from kernel.crashpoints import CrashPoint, crashpoint
+from kernel.statements import Statement
 from payments.gateways.contract import CancelAnswer, CancelRequest, LookUpRequest, Subject
 from payments.gateways.waits import look_up_patiently
-from payments.models import Attempt, AttemptStatus, NextAction, PaymentStatus
+from payments.models import Attempt, AttemptStatus, NextAction, Payment, PaymentStatus, ProviderAccount
 from payments.services import timing
 from payments.services.evidence import SENDER_DIED, Evidence, Finding, Source, from_cancel, from_look_up
 from payments.services.outside import leave_database
@@ -114,9 +116,22 @@ def _ask(attempt: Attempt) -> Evidence:
     return from_look_up(answer)
 
 
+_ATTEMPTS = Statement(
+    """SELECT {a}, {c}, {p} FROM payments_payment p
+         JOIN payments_attempt a ON a.payment_id = p.id JOIN payments_provideraccount c ON c.id = a.account_id
+        WHERE p.id = %s ORDER BY a.id""",
+    a=Attempt,
+    c=ProviderAccount,
+    p=Payment,
+)
+
+
 def _live_attempt(payment_id: UUID) -> Attempt | None:
-    attempts = Attempt.objects.select_related("account", "payment").filter(payment=payment_id)
-    return next((attempt for attempt in attempts if attempt.is_live), None)
+    for attempt, account, payment in _ATTEMPTS.read([payment_id]):
+        if attempt.is_live:
+            attempt.account, attempt.payment = account, payment
+            return cast("Attempt", attempt)
+    return None
 
 
 def _sender_is_dead(attempt: Attempt) -> bool:

@@ -9,15 +9,14 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef, QuerySet, Subquery
 
 from kernel import clock
-from orders.models import Order
+from kernel.statements import Statement
 from payments.gateways import cash, simulated
 from payments.gateways.breaker import BreakerBoard, BreakerSettings, BreakerState
 from payments.gateways.contract import Gateway, GatewayFacts
 from payments.gateways.guard import Circuits, GuardedGateway, Operation, circuits
-from payments.models import BreakerOverride, Payment, ProviderAccount, Route
+from payments.models import ProviderAccount, Route
 from payments.services.outside import assert_outside_database
 from payments.services.routing import Candidate, Forced
 
@@ -75,43 +74,49 @@ def circuits_of(account: ProviderAccount) -> Circuits:
     return circuits(_board(), f"{account.provider}:{account.mode}", settings=BreakerSettings(**account.breaker))
 
 
+# The newest word that still lasts counts: it is read last.
+_WORDS = Statement(
+    """SELECT operation, state FROM payments_breakeroverride
+        WHERE provider = %s AND mode = %s AND expires_at > %s ORDER BY created_at"""
+)
+
+
 def forced_circuits(account: ProviderAccount) -> Forced:
-    """An operator's word over the circuits, operation by operation; the newest that still lasts counts."""
-    lasting = BreakerOverride.objects.filter(
-        provider=account.provider, mode=account.mode, expires_at__gt=clock.now()
-    ).order_by("created_at")
-    words = {Operation(each.operation): each.state for each in lasting}
+    """An operator's word over the circuits, operation by operation."""
+    said = _WORDS.read([account.provider, account.mode, clock.now()])
+    words = {Operation(operation): state for operation, state in said}
     return {operation: BreakerState(state) for operation, state in words.items() if state}
 
 
+_CHAIN = """
+    SELECT {{r}}, {{c}}, (SELECT w.state FROM payments_breakeroverride w
+                           WHERE w.provider = c.provider AND w.mode = r.mode
+                             AND w.operation = %(operation)s AND w.expires_at > %(now)s
+                           ORDER BY w.created_at DESC LIMIT 1)
+      FROM {} s
+      JOIN payments_route r ON r.restaurant_id = s.restaurant_id AND r.mode = s.mode
+      JOIN payments_provideraccount c ON c.id = r.account_id
+     WHERE s.id = %(subject)s AND r.enabled AND c.enabled ORDER BY r.position"""
+_CHAIN_OF_ORDER = Statement(_CHAIN.format("orders_order"), r=Route, c=ProviderAccount)
+_CHAIN_OF_PAYMENT = Statement(_CHAIN.format("payments_payment"), r=Route, c=ProviderAccount)
+
+
 def candidates_for_order(order_id: UUID) -> list[Candidate]:
-    return _candidates(Order.objects.filter(pk=order_id))
+    return _candidates(_CHAIN_OF_ORDER, order_id)
 
 
 def candidates_for_payment(payment_id: UUID) -> list[Candidate]:
-    return _candidates(Payment.objects.filter(pk=payment_id))
+    return _candidates(_CHAIN_OF_PAYMENT, payment_id)
 
 
-def _candidates(subject: QuerySet[Any]) -> list[Candidate]:
+def _candidates(chain: Statement, subject: UUID) -> list[Candidate]:
     """The chain of the subject's restaurant and mode, with each provider's state, read before any lock."""
     clock.keep_true()
-    mine = subject.filter(restaurant=OuterRef("restaurant"), mode=OuterRef("mode"))
-    word = BreakerOverride.objects.filter(
-        provider=OuterRef("account__provider"),
-        mode=OuterRef("mode"),
-        operation=Operation.CHARGE,
-        expires_at__gt=clock.now(),
-    ).order_by("-created_at")
-    routes = (
-        Route.objects.filter(Exists(mine), enabled=True, account__enabled=True)
-        .select_related("account")
-        .annotate(forced=Subquery(word.values("state")[:1]))
-    )
-    return [_candidate(route, route.forced or "") for route in routes if route.account.provider in PROVIDERS]
+    rows = chain.read({"subject": subject, "operation": Operation.CHARGE.value, "now": clock.now()})
+    return [_candidate(route, account, word or "") for route, account, word in rows if account.provider in PROVIDERS]
 
 
-def _candidate(route: Route, forced: str) -> Candidate:
-    account = route.account
+def _candidate(route: Route, account: ProviderAccount, forced: str) -> Candidate:
     facts = facts_of(account)
     word: Forced = {Operation.CHARGE: BreakerState(forced)} if forced else {}
     return Candidate(

@@ -11,7 +11,7 @@ from typing import Any
 from unittest import mock
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.backends.utils import CursorWrapper
 
 from payments.models import Attempt
 from payments.services import captures, refund_requests, settlement
@@ -42,13 +42,16 @@ def _instead(stack: ExitStack, owner: object, name: str, new: object) -> None:
     stack.enter_context(mock.patch.object(owner, name, new))
 
 
-def _without_a_lock(rows: QuerySet[Any], *words: Any, **named: Any) -> QuerySet[Any]:
-    return rows.all()
+_execute = CursorWrapper.execute
+
+
+def _execute_without_a_lock(cursor: CursorWrapper, sql: Any, params: Any = None) -> Any:
+    return _execute(cursor, sql.partition(" FOR UPDATE")[0] if isinstance(sql, str) else sql, params)
 
 
 @sabotage("completed", "wants_all_back", "wants_all_back")
 def nobody_locks_rows(stack: ExitStack) -> None:
-    _instead(stack, QuerySet, "select_for_update", _without_a_lock)
+    _instead(stack, CursorWrapper, "execute", _execute_without_a_lock)
 
 
 @sabotage("completed", "wants_all_back", "wants_all_back")
@@ -71,7 +74,7 @@ def a_settlement_trusts_what_it_read_before_its_lock(stack: ExitStack) -> None:
     """A stale row overwrites what another process settled meanwhile."""
 
     def stale_bill(attempt_id: UUID) -> Bill:
-        with mock.patch.object(QuerySet, "select_for_update", _without_a_lock):
+        with mock.patch.object(CursorWrapper, "execute", _execute_without_a_lock):
             seen = lock_bill_of_attempt(attempt_id)
         lock_bill_of_attempt(attempt_id)
         return seen

@@ -142,7 +142,7 @@ def _all_invariants(cursor: psycopg.ClientCursor[Any]) -> Composed:
     parts = (
         SQL("SELECT {}::text, q.a::text, q.b::text FROM ({}) AS q(a, b)").format(
             f"{each.id} {each.sentence}",
-            SQL(cursor.mogrify(each.question, words).replace("{", "{{").replace("}", "}}")),
+            SQL(cursor.mogrify(each.question, words)),
         )
         for each in INVARIANTS
     )

@@ -1,0 +1,104 @@
+"""A statement that is written out gives what a query set would give, column by column."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.db.models import Model
+from django.db.transaction import TransactionManagementError
+from django.test.utils import CaptureQueriesContext
+
+from accounts.models import Restaurant
+from events.models import Transition
+from kernel import clock
+from kernel.modes import Mode
+from kernel.statements import Insertion, Statement
+from payments.models import Attempt, Method, ProviderAccount
+from tests.factories import RestaurantFactory, order_of, paid, routed
+
+ATTEMPTS = """
+    SELECT {a}, {c}, c.provider || '!' FROM payments_attempt a JOIN payments_provideraccount c ON c.id = a.account_id
+     WHERE a.id = %s"""
+
+
+@pytest.fixture
+def restaurant(transactional_db: None) -> Restaurant:
+    restaurant: Restaurant = RestaurantFactory.create()
+    (account,) = routed(restaurant, "cash")
+    account.credentials = {"drawer": "left"}
+    account.save()
+    return restaurant
+
+
+@pytest.fixture
+def attempt(restaurant: Restaurant) -> Attempt:
+    attempt = Attempt.objects.get(payment=paid(order_of(restaurant), method=Method.CASH))
+    attempt.told = ["one", "two"]
+    attempt.evidence = {"said": ["so"]}
+    attempt.save()
+    return attempt
+
+
+def everything_in(row: Model) -> dict[str, Any]:
+    return {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}
+
+
+def test_models_come_as_a_query_set_would_make_them(attempt: Attempt) -> None:
+    ((read, account, more),) = Statement(ATTEMPTS, a=Attempt, c=ProviderAccount).read([attempt.pk])
+
+    known = Attempt.objects.select_related("account").get(pk=attempt.pk)
+    assert everything_in(read) == everything_in(known)
+    assert everything_in(account) == everything_in(known.account)
+    assert account.credentials == {"drawer": "left"}
+    assert more == f"{known.account.provider}!"
+
+
+def test_what_was_read_is_a_row_and_no_new_one(attempt: Attempt) -> None:
+    ((read, _, _),) = Statement(ATTEMPTS, a=Attempt, c=ProviderAccount).read([attempt.pk])
+    read.told = []
+
+    with CaptureQueriesContext(connection) as said:
+        read.save()
+
+    assert [query["sql"].split()[0] for query in said] == ["UPDATE"]
+
+
+def test_without_models_it_gives_what_was_selected(db: None) -> None:
+    assert Statement("SELECT %(one)s::int, 'two'").read({"one": 1}) == [(1, "two")]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lock_outside_a_transaction_is_refused() -> None:
+    locking = Statement("SELECT {a} FROM payments_attempt a FOR UPDATE", a=Attempt)
+
+    with pytest.raises(TransactionManagementError):
+        locking.read([])
+    with transaction.atomic():
+        assert locking.read([]) == []
+
+
+def test_new_rows_are_written_in_one_statement_with_all_their_defaults(restaurant: Restaurant) -> None:
+    words = {"restaurant_id": restaurant.pk, "mode": Mode.TEST, "subject_kind": "order", "actor_kind": "system"}
+    rows = [
+        Transition(subject_id=clock.new_id(), step=f"step {number}", evidence={"n": [number]}, **words)
+        for number in (1, 2)
+    ]
+
+    with CaptureQueriesContext(connection) as said:
+        Insertion(Transition).write(rows)
+
+    assert len(said) == 1
+    written = Transition.objects.filter(subject_id__in=[row.subject_id for row in rows]).order_by("id")
+    assert [(row.step, row.evidence, row.at, row.from_status) for row in written] == [
+        (row.step, row.evidence, row.at, "") for row in rows
+    ]
+    assert all(row.transaction_id for row in written)
+
+
+def test_no_rows_are_no_statement(db: None) -> None:
+    with CaptureQueriesContext(connection) as said:
+        Insertion(Transition).write([])
+
+    assert len(said) == 0
