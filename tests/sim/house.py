@@ -15,6 +15,8 @@ from tests.sim.providers import NAMES, first_credentials
 
 # The neighbour's own secret, at each provider: valid, and worth nothing about our money.
 NEIGHBOUR_SECRET = "webhook-secret-of-the-neighbour"
+# An evening has few calls, and what happens around an open circuit has to happen in it.
+NERVOUS = {"minimum_calls": 2, "window_seconds": 1800.0}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +64,11 @@ def _build() -> House:
 
 
 def _accounts(restaurant: Restaurant) -> dict[str, ProviderAccount]:
-    accounts = routed(restaurant, *NAMES, "cash")
-    return {account.provider: account for account in accounts if account.provider in NAMES}
+    called = {account.provider: account for account in routed(restaurant, *NAMES, "cash") if account.provider in NAMES}
+    for account in called.values():
+        account.breaker = NERVOUS
+        account.save(update_fields=["breaker"])
+    return called
 
 
 def _person(restaurant: Restaurant, role: Role, number: int) -> User:

@@ -12,7 +12,11 @@ from sandbox.books import Charge
 from tests.sim.database import Reader
 from tests.sim.providers import SimProvider
 
-KEY_LENGTH = 36  # Of our attempts' ids; a saboteur's keys are of another length.
+# What may be sent, and until when.
+_SENT = {
+    "/v1/charges": "SELECT send_before, key_expires_at FROM payments_attempt WHERE id::text = %s",
+    "/v1/refunds": "SELECT NULL::timestamptz, key_expires_at FROM payments_refund WHERE id::text = %s",
+}
 # Conclusions that nothing was charged. EXPIRED is none: the guest may approve while we let it go, and it is watched.
 _CONCLUSIONS = [
     AttemptStatus.DECLINED.value,
@@ -29,6 +33,20 @@ _CONCLUDED = """
     SELECT 'refund', r.id::text, r.status, pa.provider
       FROM payments_refund r JOIN payments_provideraccount pa ON pa.id = r.account_id
      WHERE r.status = 'failed' ORDER BY 2"""
+# Whoever accepts a share, or tries it again, has looked at what is free. That more comes later is the providers' doing.
+_TAKEN = """
+    SELECT t.id, p.reference, t.step,
+           p.status IN ('pending', 'processing')
+           AND o.total_minor
+               < (SELECT sum(s.amount_minor) FROM payments_payment s
+                   WHERE s.order_id = o.id AND s.status IN ('pending', 'processing'))
+               + (SELECT COALESCE(sum(GREATEST(0, a.captured_minor - a.tip_minor - a.reopened_minor)), 0)
+                    FROM payments_attempt a JOIN payments_payment s ON s.id = a.payment_id
+                   WHERE s.order_id = o.id AND a.capture = 'kept')
+      FROM events_transition t
+      JOIN payments_payment p ON p.id = t.subject_id
+      JOIN orders_order o ON o.id = p.order_id
+     WHERE t.id > %s AND t.step IN ('create', 'retry') ORDER BY t.id"""
 _ASKED = """
     SELECT a.id::text, a.status, pa.provider
       FROM payments_attempt a JOIN payments_provideraccount pa ON pa.id = a.account_id
@@ -65,10 +83,11 @@ class Oracle:
         self._providers, self._reader = providers, reader
         self._judged: set[tuple[str, str]] = set()
         self._read: dict[str, int] = dict.fromkeys(providers, 0)
+        self._last_taken = 0
 
     def contradictions(self) -> list[str]:
         """After every step."""
-        return [*self._wrong_conclusions(), *self._late_sends()]
+        return [*self._wrong_conclusions(), *self._wrong_sends(), *self._shares_taken_twice()]
 
     def unrest(self) -> list[str]:
         """When nothing has gone wrong for days: what is still open, and no human knows, or no human is needed."""
@@ -96,18 +115,31 @@ class Oracle:
             elif refund is not None and refund.status is Made.SUCCEEDED and refund.due_status is None:
                 yield f"I5: refund {key} is {status}, and it was made"
 
-    def _late_sends(self) -> Iterator[str]:
-        """Nothing may reach a provider after the instant until which its sender may send (I12)."""
+    def _shares_taken_twice(self) -> Iterator[str]:
+        """Also where all that is too much is found and given back: the guest was charged twice for a while (I1)."""
+        for number, payment, step, is_too_much in self._reader.rows(_TAKEN, [self._last_taken]):
+            self._last_taken = number
+            if is_too_much:
+                yield f"I1: {step} of payment {payment} took a share that was not free"
+
+    def _wrong_sends(self) -> Iterator[str]:
+        """Whatever reached a provider has a committed row for its key, and came in time."""
         for name, provider in self._providers.items():
             requests = provider.books.requests
             fresh, self._read[name] = requests[self._read[name] :], len(requests)
             for request in fresh:
-                if request.method == "POST" and request.path == "/v1/charges" and len(request.key) == KEY_LENGTH:
-                    yield from self._late(request.key, datetime.fromtimestamp(request.at, tz=UTC))
+                if request.method == "POST" and request.path in _SENT:
+                    yield from self._judge(request.path, request.key, datetime.fromtimestamp(request.at, tz=UTC))
 
-    def _late(self, key: str, at: datetime) -> Iterator[str]:
-        if self._reader.rows("SELECT 1 FROM payments_attempt WHERE id::text = %s AND send_before < %s", [key, at]):
-            yield f"I12: attempt {key} was sent after its sender's time"
+    def _judge(self, path: str, key: str, at: datetime) -> Iterator[str]:
+        rows = self._reader.rows(_SENT[path], [key])
+        if not rows:
+            yield f"I9: {path} was asked for under the key {key}, which is no row's"
+        for send_before, key_expires_at in rows:
+            if send_before is not None and at > send_before:
+                yield f"I12: {key} was sent after its sender's time"
+            if key_expires_at is None or at > key_expires_at:
+                yield f"I5: {key} was sent when the provider may have forgotten the key"
 
     def _lasting_doubts(self) -> Iterator[str]:
         """A case is no excuse where the provider could have told us all the time."""

@@ -11,7 +11,7 @@ from uuid import UUID
 from payments.gateways import guard, reading, verdicts
 from payments.gateways.contract import Answer, ErrorCode, Notice, Outcome, Result, Subject
 from payments.models import Attempt, AttemptStatus, Refund
-from payments.services import closings, evidence, lookups, notices, settlement, timing
+from payments.services import closings, evidence, lookups, notices, settlement
 from payments.services.evidence import Finding
 from payments.services.settling import Settling
 from tests.sim.mutants.registry import instead, mutant
@@ -106,8 +106,13 @@ def not_found_is_believed_at_once(stack: ExitStack) -> None:
 
 @mutant("providers")
 def not_found_is_believed_after_one_look(stack: ExitStack) -> None:
-    """Late enough, but a provider that hides what it has is believed the first time."""
-    instead(stack, timing, "NOT_FOUND_NEEDED", 1)
+    """Late enough, but a provider that hides what it has is believed the first time, and is not sent the key again."""
+    real = settlement._HANDLERS[Finding.NOT_FOUND]
+    handle(
+        stack,
+        settlement,
+        {Finding.NOT_FOUND: lambda s: (_close_at_once if s.now >= s.attempt.invisible_until else real)(s)},
+    )
 
 
 @mutant("crashes")
