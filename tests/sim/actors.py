@@ -99,6 +99,7 @@ class Stage:
         self.back = threading.Semaphore(0)
         self.current: Actor | None = None
         self.actors: list[Actor] = []
+        self.sleepers: list[Actor] = []  # Stopped as a process is by a debugger, a full disk or a frozen machine.
         self.watch = watch
         self._dies_before_commit = dies_before_commit
 
@@ -117,8 +118,18 @@ class Stage:
     def leave(self, actor: Actor) -> None:
         self.actors.remove(actor)
 
+    def pause(self, actor: Actor) -> None:
+        """It goes on where it is, and believes what it knew, whenever somebody wakes it."""
+        self.leave(actor)
+        self.sleepers.append(actor)
+
+    def wake(self) -> None:
+        self.actors += self.sleepers
+        self.sleepers.clear()
+
     def clear(self) -> None:
         """Every process ends here, wherever it was."""
+        self.wake()
         for actor in list(self.actors):
             actor.kill()
             self.leave(actor)

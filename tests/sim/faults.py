@@ -20,9 +20,10 @@ class Fault(StrEnum):
     PROVIDER_MODE = "provider_mode"
     LYING_LOOK_UP = "lying_look_up"
     STANDSTILL = "standstill"
+    PAUSE = "pause"
 
 
-# How often each strikes where its seed is at its worst. A death is asked about at every cut, mail once a message.
+# How often each strikes where its seed is at its worst. Death and pause are asked about at every cut.
 WORST: Mapping[Fault, float] = {
     Fault.DEATH: 0.3,
     Fault.DEATH_BEFORE_COMMIT: 0.1,
@@ -36,6 +37,7 @@ WORST: Mapping[Fault, float] = {
     Fault.PROVIDER_MODE: 0.9,
     Fault.LYING_LOOK_UP: 0.9,
     Fault.STANDSTILL: 0.5,
+    Fault.PAUSE: 0.3,
 }
 
 Faults = Mapping[Fault, float]
@@ -64,7 +66,9 @@ PROFILES: Mapping[str, Callable[[random.Random], Faults]] = {
     "mixed": _mixed,
     "calm": lambda rng: NONE,
     "storm": lambda rng: WORST,
-    "crashes": lambda rng: _some(Fault.DEATH, Fault.DEATH_BEFORE_COMMIT, Fault.DEPLOYMENT, Fault.STANDSTILL),
+    "crashes": lambda rng: _some(
+        Fault.DEATH, Fault.DEATH_BEFORE_COMMIT, Fault.DEPLOYMENT, Fault.STANDSTILL, Fault.PAUSE
+    ),
     "mail": lambda rng: _some(Fault.LOST_MAIL, Fault.REPEATED_MAIL, Fault.LATE_MAIL, Fault.FORGED_MAIL),
     "providers": lambda rng: _some(
         Fault.TROUBLED_CHARGE, Fault.TROUBLED_REFUND, Fault.PROVIDER_MODE, Fault.LYING_LOOK_UP

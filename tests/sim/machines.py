@@ -35,13 +35,14 @@ SWEEPS: Mapping[str, Callable[[], object]] = {
 
 @move(12)
 def work(world: World) -> None:
-    """A worker takes up what is due, or waits for what will be due before long."""
+    """A worker, or two at once, take up what is due, or wait for what will be due before long."""
     soon = world.clock.now() + timedelta(seconds=MANY_MINUTES)
     due = {kind: at for kind, at in zip(SWEEPS, world.reader.due(), strict=True) if at is not None and at <= soon}
     kind = any_of(world, due)
     if kind:
         world.clock.jump_to(due[kind])
-        enter(world, f"sweep {kind}", SWEEPS[kind])
+        for _ in range(world.rng.choice([1, 1, 2])):
+            enter(world, f"sweep {kind}", SWEEPS[kind])
 
 
 @move(6)
@@ -148,8 +149,15 @@ def provider_trouble(world: World) -> None:
 def deploy(world: World) -> None:
     """Every process is replaced: what they held in their hands is leased to nobody that lives."""
     if world.fails(Fault.DEPLOYMENT):
-        world.say(f"a deployment ends {len(world.stage.actors)} processes")
+        world.say(f"a deployment ends {len(world.stage.actors) + len(world.stage.sleepers)} processes")
         world.stage.clear()
+
+
+@move(2)
+def wake(world: World) -> None:
+    for sleeper in world.stage.sleepers:
+        world.say(f"{sleeper.name} goes on")
+    world.stage.wake()
 
 
 @move(1)

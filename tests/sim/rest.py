@@ -31,9 +31,13 @@ def come_to_rest(world: World) -> list[str]:
     """What was found on the way, and at the end."""
     world.say("the faults are over")
     world.end_the_faults()
-    while world.stage.actors:
-        _finish(world)
-    found = _run_on(world) or world.oracle.unrest()
+    found = _finish_all(world) or _run_on(world)
+    if world.stage.sleepers:
+        # Whoever wakes now has missed everything, and must not spoil it.
+        world.say("the sleepers go on")
+        world.stage.wake()
+        found = found or _finish_all(world) or _run_on(world)
+    found = found or world.oracle.unrest()
     for _ in range(MOST_DESK_ROUNDS):
         if found or not work_off(world):
             return found or world.oracle.remains()
@@ -71,6 +75,12 @@ def _go_on(world: World, until: datetime, patience: timedelta) -> bool:
         if at is not None and at <= now:
             SWEEPS[kind]()
     return True
+
+
+def _finish_all(world: World) -> list[str]:
+    while world.stage.actors:
+        _finish(world)
+    return world.offences()
 
 
 def _finish(world: World) -> None:

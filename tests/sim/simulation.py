@@ -74,6 +74,9 @@ def _go_on(world: World) -> None:
     if world.fails(Fault.DEATH):
         world.say(f"  {actor.name} dies at {actor.at}")
         actor.kill()
+    elif world.fails(Fault.PAUSE):
+        world.say(f"  {actor.name} stands still at {actor.at}")
+        world.stage.pause(actor)
     else:
         actor.go_on()
         world.say(f"  {actor.name}: {'ends ' + actor.refused if actor.is_done else actor.at}")
