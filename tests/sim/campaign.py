@@ -110,10 +110,18 @@ def _begin(free: Queue[str]) -> None:
     gc.set_threshold(GARBAGE)
 
 
+def _end_with_the_parent() -> None:
+    """A command that was killed cannot end its processes, and a hunt takes minutes."""
+    parent = multiprocessing.parent_process()
+    if parent is not None and not parent.is_alive():
+        os._exit(1)
+
+
 def _play(evening: Evening) -> Report:
     from tests.sim.shrinking import keep, shrunk  # noqa: PLC0415  Models exist only now.
     from tests.sim.simulation import simulate  # noqa: PLC0415  As above.
 
+    _end_with_the_parent()
     outcome = simulate(evening.seed, steps=evening.steps, profile=evening.profile)
     if not outcome.violations:
         return Report(seed=evening.seed, trace=outcome.trace, story=outcome.told())
@@ -134,6 +142,7 @@ def _hunt(hunt: Hunt) -> Caught:
 
     with sabotaged(hunt.mutant):
         for tries, seed in enumerate(hunt.seeds, start=1):
+            _end_with_the_parent()
             violations: list[Any] = simulate(seed, steps=hunt.steps, profile=hunt.profile).violations
             if violations:
                 return Caught(mutant=hunt.mutant, tries=tries, violation=violations[0])
