@@ -17,6 +17,7 @@ FACTS = contract.GatewayFacts(
     key_lifetime=timedelta(0),
     visibility_delay=timedelta(0),
     late_money_window=timedelta(0),  # Cash arrives in a hand, and that hand confirms it.
+    refund_return_window=timedelta(0),
     pending_lifetime=PENDING_LIFETIME,
     not_found_is_final=False,
     is_manual=True,

@@ -192,6 +192,7 @@ class GatewayFacts:
     key_lifetime: timedelta  # How long the provider remembers an idempotency key.
     visibility_delay: timedelta  # How long a charge may stay invisible to a look-up.
     late_money_window: timedelta  # How long money may still arrive on a closed attempt.
+    refund_return_window: timedelta  # How long the guest's bank may still return a refund that was made.
     pending_lifetime: timedelta  # How long a guest may take to act.
     not_found_is_final: bool  # May "not found" free the attempt for another provider?
     is_manual: bool = False  # A named person is the provider: nothing to call or to ask.

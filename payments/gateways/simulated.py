@@ -43,6 +43,7 @@ FACTS = contract.GatewayFacts(
     key_lifetime=timedelta(hours=24),
     visibility_delay=timedelta(seconds=2),
     late_money_window=timedelta(days=5),
+    refund_return_window=timedelta(days=3),
     pending_lifetime=timedelta(minutes=15),
     not_found_is_final=False,
 )

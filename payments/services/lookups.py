@@ -20,6 +20,7 @@ from payments.services import timing
 from payments.services.evidence import SENDER_DIED, Evidence, Finding, Source, from_cancel, from_look_up
 from payments.services.outside import leave_database
 from payments.services.providers import gateway_for
+from payments.services.returned_refunds import next_last_look
 from payments.services.settlement import Settled, settle_attempt
 
 
@@ -98,7 +99,7 @@ def _plan_next_watch(attempt_id: UUID, *, claimed_at: datetime | None, is_answer
 def _next_watch(attempt: Attempt, *, is_answered: bool) -> datetime | None:
     """What is still live is asked about like any doubt, without an end; the rest within its window."""
     if attempt.status in {AttemptStatus.SUCCEEDED, AttemptStatus.LATE_SUCCESS}:
-        return None if is_answered else timing.next_watch(attempt.watches)
+        return next_last_look(attempt) if is_answered else timing.next_watch(attempt.watches)
     if attempt.is_live:
         return timing.next_look_up(attempt.look_ups, attempt.doubt_since)
     if attempt.watch_until is None or clock.now() >= attempt.watch_until:

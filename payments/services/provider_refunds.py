@@ -5,6 +5,7 @@ from __future__ import annotations
 from payments.gateways.contract import RefundFact
 from payments.models import NextAction, Refund, RefundOrigin, RefundStatus
 from payments.services.facts import PaymentEvent, RefundEvent
+from payments.services.returned_refunds import plan_last_look
 from payments.services.settling import Settling
 
 
@@ -71,6 +72,7 @@ def _record(s: Settling, fact: RefundFact) -> None:
     s.journal.move(refund, refund.complete, reason="The provider's books show it.")
     refund.save(force_insert=True)
     attempt.refunded_minor += fact.money.minor
+    plan_last_look(attempt, refund)
     s.journal.happened(
         RefundEvent.STARTED_BY_PROVIDER,
         s.payment,

@@ -27,6 +27,7 @@ from payments.services.credentials import tell_refused_credentials
 from payments.services.evidence import Evidence, Finding, Source, contradicting
 from payments.services.facts import PaymentEvent, RefundEvent
 from payments.services.providers import facts_of
+from payments.services.returned_refunds import plan_last_look
 
 # A refund is wanted for longer than a charge: nobody waits at a table, but the guest's money does.
 MAX_REFUND_SENDS = 20
@@ -132,6 +133,7 @@ def _succeeded(s: SettlingRefund) -> None:
         step = refund.complete
     attempt.refunded_minor += refund.total_minor
     s.move(step, reason="The money went back.")
+    plan_last_look(attempt, refund)
     if refund.reopens_order:
         _reopen(s)
     s.happened(RefundEvent.COMPLETED)

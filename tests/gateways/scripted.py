@@ -41,6 +41,7 @@ FACTS = GatewayFacts(
     key_lifetime=timedelta(days=1),
     visibility_delay=timedelta(seconds=5),
     late_money_window=timedelta(days=5),
+    refund_return_window=timedelta(days=3),
     pending_lifetime=timedelta(minutes=15),
     not_found_is_final=False,
 )

@@ -6,11 +6,11 @@ from accounts.models import Restaurant
 from events.actors import GUEST
 from kernel import clock
 from payments.gateways.contract import Answer, ErrorCode, LookUpResult, Outcome, RefundFact
-from payments.models import Attempt, Payment, PaymentStatus
+from payments.models import Attempt, Payment, PaymentStatus, Refund, RefundStatus
 from payments.services import timing
 from payments.services.refund_requests import request_refund
 from payments.services.refunds import send_refund
-from payments.services.sweeps import sweep_payments, sweep_watches
+from payments.services.sweeps import sweep_payments, sweep_refunds, sweep_watches
 from tests.factories import order_of, paid
 from tests.payments.words import DECLINED, DUE, REFUSED, TIMED_OUT
 from tests.scripted import ScriptedGateway, outcome
@@ -54,7 +54,8 @@ def test_a_charge_that_cannot_be_found_for_once_is_asked_about_again(
     sweep_watches(width=1)
 
     assert Attempt.objects.get().refunded_minor == DUE.minor
-    assert Attempt.objects.get().watch_at is None
+    stays_at = Refund.objects.get(provider_reference="re_theirs").created_at + provider_a.facts.refund_return_window
+    assert (Attempt.objects.get().watch_at or clock.now()) >= stays_at  # From here on only the bank can change it.
 
 
 def test_the_last_look_is_at_the_end_of_the_late_money_window(
@@ -78,3 +79,46 @@ def test_the_last_look_is_at_the_end_of_the_late_money_window(
 
     assert Attempt.objects.get().captured_minor == DUE.minor
     assert Attempt.objects.get().watch_at is None
+
+
+def test_a_refund_that_the_bank_returned_in_silence_is_found(
+    restaurant: Restaurant, provider_a: ScriptedGateway, time: ShiftedClock
+) -> None:
+    """It was made, it came back two days later, and the message was lost: only a look-up can tell."""
+    payment = paid(order_of(restaurant))
+    refund = request_refund(payment_id=payment.pk, amount_minor=84_000, reason="cold food", actor=GUEST)
+    send_refund(refund_id=refund.pk)
+    assert Refund.objects.get().status == RefundStatus.COMPLETED
+    came_back = RefundFact(reference="re_1", key=str(refund.pk), money=DUE, succeeded=False)
+    provider_a.look_ups.append(LookUpResult(answer=Answer.SUCCEEDED, money=DUE, refunds=(came_back,)))
+    provider_a.look_ups.append(LookUpResult(answer=Answer.DECLINED))
+
+    time.jump_to(Attempt.objects.get().watch_at or clock.now())
+    sweep_watches(width=1)
+    sweep_refunds(width=1)
+
+    assert clock.now() >= refund.created_at + provider_a.facts.refund_return_window
+    assert Refund.objects.get().status == RefundStatus.FAILED
+    assert Attempt.objects.get().refunded_minor == 0
+
+
+def test_the_look_at_a_refund_that_stayed_is_the_last(
+    restaurant: Restaurant, provider_a: ScriptedGateway, time: ShiftedClock
+) -> None:
+    """A look for another reason on the way there does not replace it."""
+    payment = paid(order_of(restaurant))
+    refund = request_refund(payment_id=payment.pk, amount_minor=84_000, reason="cold food", actor=GUEST)
+    send_refund(refund_id=refund.pk)
+    stayed = RefundFact(reference="re_1", key=str(refund.pk), money=DUE, succeeded=True)
+    provider_a.look_ups.extend([LookUpResult(answer=Answer.SUCCEEDED, money=DUE, refunds=(stayed,))] * 2)
+    at_the_end = Attempt.objects.get().watch_at
+    assert at_the_end is not None
+    Attempt.objects.update(watch_at=clock.now())
+
+    sweep_watches(width=1)
+    assert Attempt.objects.get().watch_at == at_the_end
+    time.jump_to(at_the_end)
+    sweep_watches(width=1)
+
+    assert Attempt.objects.get().watch_at is None
+    assert Refund.objects.get().status == RefundStatus.COMPLETED

@@ -16,6 +16,8 @@ from tests.sim.world import World, world_of
 STEPS = 40
 PROFILE = "mixed"
 ORDERS = 2  # Guests sit down before anything happens.
+# So many cuts an actor passes while nobody else moves: mostly one, sometimes all that it has.
+CUTS = (1, 1, 1, 3, 30)
 
 # Imported for what they register.
 KINDS = (guests, staff, machines)
@@ -69,18 +71,21 @@ def _make(world: World, move: Move) -> None:
 
 
 def _go_on(world: World) -> None:
-    """To its next cut, or to its end."""
+    """Over a few of its cuts, often only one, or to its end."""
     actor = world.rng.choice(world.stage.actors)
-    if world.fails(Fault.DEATH):
-        world.say(f"  {actor.name} dies at {actor.at}")
-        actor.kill()
-    elif world.fails(Fault.PAUSE):
-        world.say(f"  {actor.name} stands still at {actor.at}")
-        world.stage.pause(actor)
-    else:
-        actor.go_on()
-        world.say(f"  {actor.name}: {'ends ' + actor.refused if actor.is_done else actor.at}")
-    if actor.is_done:
-        world.stage.leave(actor)
+    for _ in range(world.rng.choice(CUTS)):
+        if world.fails(Fault.DEATH):
+            world.say(f"  {actor.name} dies at {actor.at}")
+            actor.kill()
+        elif world.fails(Fault.PAUSE):
+            world.say(f"  {actor.name} stands still at {actor.at}")
+            world.stage.pause(actor)
+            return
+        else:
+            actor.go_on()
+            world.say(f"  {actor.name}: {'ends ' + actor.refused if actor.is_done else actor.at}")
+        if actor.is_done:
+            world.stage.leave(actor)
+            break
     if actor.failure is not None:
         world.broken.append(f"{actor.name} broke: {actor.failure!r}")
