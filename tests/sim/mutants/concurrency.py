@@ -149,12 +149,6 @@ def a_charge_s_key_is_used_after_its_lifetime(stack: ExitStack) -> None:
 
 
 @mutant("crashes")
-def a_lease_fences_nobody(stack: ExitStack) -> None:
-    instead(stack, Leased, "is_held_by", lambda self, token: True)
-    instead(stack, Leased, "may_be_taken_by", lambda self, token: True)
-
-
-@mutant("crashes")
 def a_worker_sends_after_its_lease(stack: ExitStack) -> None:
     """It was paused, and goes on where it was."""
 
@@ -162,6 +156,14 @@ def a_worker_sends_after_its_lease(stack: ExitStack) -> None:
         call.sent = True
 
     instead(stack, transport.Call, "about_to_write", write)
+
+
+@mutant("crashes")
+def a_lease_fences_nobody(stack: ExitStack) -> None:
+    """Neither what its last holder sends nor what it writes; the writing alone is caught by one key and the states."""
+    a_worker_sends_after_its_lease(stack)
+    instead(stack, Leased, "is_held_by", lambda self, token: True)
+    instead(stack, Leased, "may_be_taken_by", lambda self, token: True)
 
 
 @mutant("providers")

@@ -18,7 +18,7 @@ def a_surplus_is_kept_in_silence(stack: ExitStack) -> None:
     instead(stack, captures, "return_surplus", lambda s: None)
 
 
-@mutant("mixed")
+@mutant("providers")
 def every_capture_is_kept(stack: ExitStack) -> None:
     instead(stack, captures, "_is_due", lambda s: True)
 
