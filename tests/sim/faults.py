@@ -69,7 +69,10 @@ PROFILES: Mapping[str, Callable[[random.Random], Faults]] = {
     "crashes": lambda rng: _some(
         Fault.DEATH, Fault.DEATH_BEFORE_COMMIT, Fault.DEPLOYMENT, Fault.STANDSTILL, Fault.PAUSE
     ),
-    "mail": lambda rng: _some(Fault.LOST_MAIL, Fault.REPEATED_MAIL, Fault.LATE_MAIL, Fault.FORGED_MAIL),
+    # With charges that wait: the post says nothing new about what was settled by its answer.
+    "mail": lambda rng: _some(
+        Fault.LOST_MAIL, Fault.REPEATED_MAIL, Fault.LATE_MAIL, Fault.FORGED_MAIL, Fault.TROUBLED_CHARGE
+    ),
     "providers": lambda rng: _some(
         Fault.TROUBLED_CHARGE, Fault.TROUBLED_REFUND, Fault.PROVIDER_MODE, Fault.LYING_LOOK_UP
     ),

@@ -12,7 +12,7 @@ from django.test import RequestFactory
 
 from payments.services import sweeps
 from payments.views import receive_webhook
-from sandbox.behaviours import LOOK_UPS, ChargeStatus, Mode
+from sandbox.behaviours import CHARGES, LOOK_UPS, ChargeStatus, Mode, WebhookHabit
 from sandbox.books import Origin
 from sandbox.notices import webhook
 from tests.sim.acting import any_of, enter, move
@@ -119,9 +119,10 @@ def deliver_to_the_wrong_house(world: World) -> None:
 
 @move(1)
 def refund_at_the_provider(world: World) -> None:
-    """By hand in its dashboard, or because the guest's bank took the money back."""
+    """By hand in its dashboard, or because the guest's bank took the money back. It tells us: see `deliver`."""
     provider = world.providers[world.rng.choice(sorted(world.providers))]
-    refundable = [each for each in provider.books.charges.values() if provider.books.refundable(each) > 0]
+    told = [each for each in provider.books.charges.values() if CHARGES[each.token].webhook is not WebhookHabit.NEVER]
+    refundable = [each for each in told if provider.books.refundable(each) > 0]
     charge, origin = any_of(world, refundable), world.rng.choice([Origin.DASHBOARD, Origin.CHARGEBACK])
     if charge and world.rng.random() < 0.5:
         left = provider.books.refundable(charge)

@@ -141,7 +141,7 @@ def a_withdrawn_payment_fails_at_once(stack: ExitStack) -> None:
     instead(stack, Settling, "watch", lambda self: None)
 
 
-@mutant("storm")
+@mutant("mail")
 def a_notice_settles_what_belongs_to_another_account(stack: ExitStack) -> None:
     def find(account: Any, notice: Notice) -> UUID | None:
         model = Attempt if notice.subject == Subject.CHARGE else Refund
