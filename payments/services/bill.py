@@ -89,10 +89,10 @@ _ATTEMPTS = Statement(
 def lock_bill(order: Order) -> Bill:
     """For an order that is locked already."""
     bill = Bill(order=order)
+    # One object a row: two that count versions apart would overwrite each other.
     for (payment,) in _PAYMENTS.read([order.pk]):
         payment.order = order
         bill.payments.append(payment)
-    # One object a row: two that count versions apart would overwrite each other.
     for attempt, account in _ATTEMPTS.read([[payment.pk for payment in bill.payments]]) if bill.payments else ():
         attempt.account = account
         attempt.payment = bill.payment(attempt.payment_id)

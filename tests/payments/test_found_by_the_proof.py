@@ -54,8 +54,9 @@ def test_a_charge_that_cannot_be_found_for_once_is_asked_about_again(
     sweep_watches(width=1)
 
     assert Attempt.objects.get().refunded_minor == DUE.minor
-    stays_at = Refund.objects.get(provider_reference="re_theirs").created_at + provider_a.facts.refund_return_window
-    assert (Attempt.objects.get().watch_at or clock.now()) >= stays_at  # From here on only the bank can change it.
+    made_at = Refund.objects.get(provider_reference="re_theirs").finished_at
+    assert made_at is not None
+    assert Attempt.objects.get().watch_at == made_at + provider_a.facts.refund_return_window
 
 
 def test_the_last_look_is_at_the_end_of_the_late_money_window(
@@ -81,14 +82,18 @@ def test_the_last_look_is_at_the_end_of_the_late_money_window(
     assert Attempt.objects.get().watch_at is None
 
 
+def _refunded(restaurant: Restaurant) -> Refund:
+    payment = paid(order_of(restaurant))
+    refund = request_refund(payment_id=payment.pk, amount_minor=84_000, reason="cold food", actor=GUEST)
+    send_refund(refund_id=refund.pk)
+    return Refund.objects.get(status=RefundStatus.COMPLETED)
+
+
 def test_a_refund_that_the_bank_returned_in_silence_is_found(
     restaurant: Restaurant, provider_a: ScriptedGateway, time: ShiftedClock
 ) -> None:
     """It was made, it came back two days later, and the message was lost: only a look-up can tell."""
-    payment = paid(order_of(restaurant))
-    refund = request_refund(payment_id=payment.pk, amount_minor=84_000, reason="cold food", actor=GUEST)
-    send_refund(refund_id=refund.pk)
-    assert Refund.objects.get().status == RefundStatus.COMPLETED
+    refund = _refunded(restaurant)
     came_back = RefundFact(reference="re_1", key=str(refund.pk), money=DUE, succeeded=False)
     provider_a.look_ups.append(LookUpResult(answer=Answer.SUCCEEDED, money=DUE, refunds=(came_back,)))
     provider_a.look_ups.append(LookUpResult(answer=Answer.DECLINED))
@@ -106,9 +111,7 @@ def test_the_look_at_a_refund_that_stayed_is_the_last(
     restaurant: Restaurant, provider_a: ScriptedGateway, time: ShiftedClock
 ) -> None:
     """A look for another reason on the way there does not replace it."""
-    payment = paid(order_of(restaurant))
-    refund = request_refund(payment_id=payment.pk, amount_minor=84_000, reason="cold food", actor=GUEST)
-    send_refund(refund_id=refund.pk)
+    refund = _refunded(restaurant)
     stayed = RefundFact(reference="re_1", key=str(refund.pk), money=DUE, succeeded=True)
     provider_a.look_ups.extend([LookUpResult(answer=Answer.SUCCEEDED, money=DUE, refunds=(stayed,))] * 2)
     at_the_end = Attempt.objects.get().watch_at
