@@ -117,6 +117,7 @@ class RefundBehaviour:
     later: RefundStatus | None = None
     later_delay: Delay = Delay.PENDING
     trouble: Trouble = NO_TROUBLE
+    is_hidden_at_first: bool = False
 
 
 def _declined(code: str, meaning: str) -> ChargeBehaviour:
@@ -214,6 +215,9 @@ CHARGES: Mapping[str, ChargeBehaviour] = {
     "sim_refund_pending_then_ok": _refunded("pending_then_ok", "is pending, then made"),
     "sim_refund_ok_then_failed": _refunded("ok_then_failed", "is made, and returned by the bank two days later"),
     "sim_refund_5xx_after_effect": _refunded("5xx_after_effect", "gets a 502, but is made"),
+    "sim_refund_not_found_then_found": _refunded(
+        "not_found_then_found", "gets no answer, but is made; look-ups say at first that it does not exist"
+    ),
 }
 
 REFUNDS: Mapping[str, RefundBehaviour] = {
@@ -223,6 +227,11 @@ REFUNDS: Mapping[str, RefundBehaviour] = {
     "5xx_before_effect": RefundBehaviour(meaning="500, not made.", trouble=ERROR_BEFORE),
     "5xx_after_effect": RefundBehaviour(meaning="502 page, but made.", trouble=ERROR_AFTER),
     "reset_after_effect": RefundBehaviour(meaning="Connection reset, but made.", trouble=RESET_AFTER),
+    "not_found_then_found": RefundBehaviour(
+        meaning="No answer, but made; look-ups say at first that it does not exist.",
+        trouble=TIMEOUT_AFTER,
+        is_hidden_at_first=True,
+    ),
     "garbage": RefundBehaviour(meaning="200 with random bytes, but made.", trouble=Trouble(spoil=Spoil.GARBAGE)),
     "declined": RefundBehaviour(meaning="Declined.", status=RefundStatus.FAILED),
     "pending_then_ok": RefundBehaviour(

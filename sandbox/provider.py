@@ -13,7 +13,17 @@ from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from kernel import clock
-from sandbox.behaviours import CHARGES, MODES, NOT_FOUND, ChargeStatus, Mode, Network, Trouble
+from sandbox.behaviours import (
+    CHARGES,
+    MODES,
+    NOT_FOUND,
+    ChargeBehaviour,
+    ChargeStatus,
+    Mode,
+    Network,
+    RefundBehaviour,
+    Trouble,
+)
 from sandbox.books import Books, Charge, Origin, Received, Refund
 from sandbox.notices import Webhook
 from sandbox.steering import Steering
@@ -106,8 +116,7 @@ class Provider:
             return self._troubled(Reply(), trouble)
         charge = self.till.open_charge(key, mark, terms)
         self._busy_until[key] = timestamp() + self.settings.seconds[trouble.delay]
-        if behaviour.is_hidden_at_first:
-            self.steering.hide(key, look_ups=self.settings.hidden_look_ups)
+        self._hide_at_first(key, behaviour)
         return self._troubled(json_reply(self.till.show(charge)), trouble)
 
     def _refund(self, key: str, body: Mapping[str, Any]) -> Reply:
@@ -126,6 +135,7 @@ class Provider:
             raise refund_refused("That much was not captured, or it was refunded already.")
         refund = new_refund(charge, amount=terms.amount, origin=Origin.API, key=key, mark=mark)
         refund = self.till.open_refund(refund, behaviour)
+        self._hide_at_first(key, behaviour)
         return self._troubled(json_reply(self.till.show(refund)), trouble)
 
     def _cancel(self, key: str) -> Reply:
@@ -147,6 +157,10 @@ class Provider:
         entry = self.books.charge_of_key(key) if thing == "charge" else self.books.refund_of_key(key)
         hidden = steered == NOT_FOUND or self.steering.is_hidden(key)
         return json_reply(self.till.show(self._found(None if hidden else entry)))
+
+    def _hide_at_first(self, key: str, behaviour: ChargeBehaviour | RefundBehaviour) -> None:
+        if behaviour.is_hidden_at_first:
+            self.steering.hide(key, look_ups=self.settings.hidden_look_ups)
 
     def _found(self, entry: _Entry | None) -> _Entry:
         if entry is None:

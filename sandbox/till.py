@@ -34,7 +34,7 @@ class Settings:
     seconds: Mapping[Delay, float] = field(default_factory=lambda: SECONDS)
     trouble_times: int = 1  # How many requests with one key meet its token's trouble.
     webhook_copies: int = 3  # How often a duplicated webhook arrives.
-    hidden_look_ups: int = 1  # How many look-ups a hidden charge escapes.
+    hidden_look_ups: int = 1  # How many look-ups a hidden charge or refund escapes.
     key_lifetime_seconds: float | None = None  # None: keys are remembered for ever.
 
 

@@ -37,7 +37,7 @@ TROUBLED: Final = (
 WAITING_FOR_EVER: Final = ("", "sim_pending_for_ever", "sim_pending_not_cancellable", "sim_forged_webhook")
 REFUND_TOKENS: Final = (
     OK, OK, OK, "sim_refund_timeout_after_effect", "sim_refund_timeout_before_effect", "sim_refund_declined",
-    "sim_refund_pending_then_ok", "sim_refund_5xx_after_effect",
+    "sim_refund_pending_then_ok", "sim_refund_5xx_after_effect", "sim_refund_not_found_then_found",
 )  # fmt: skip
 TROUBLE_SHARE: Final = 0.3
 

@@ -82,6 +82,7 @@ TOKENS = {
     "sim_refund_pending_then_ok": (OK, "", Answer.SUCCEEDED, OK),
     "sim_refund_ok_then_failed": (OK, "", Answer.SUCCEEDED, OK),
     "sim_refund_5xx_after_effect": (OK, "", Answer.SUCCEEDED, OK),
+    "sim_refund_not_found_then_found": (OK, "", Answer.SUCCEEDED, OK),
 }
 
 
@@ -303,6 +304,7 @@ def test_cancelling_what_is_not_known_is_no_answer(gateway: SimulatedGateway):
         ("sim_refund_timeout_after_effect", UNKNOWN, Answer.SUCCEEDED, OK, 1000),
         ("sim_refund_timeout_before_effect", UNKNOWN, Answer.NOT_FOUND, OK, 1000),
         ("sim_refund_5xx_after_effect", UNKNOWN, Answer.SUCCEEDED, OK, 1000),
+        ("sim_refund_not_found_then_found", UNKNOWN, Answer.NOT_FOUND, OK, 1000),
         ("sim_refund_declined", DECLINED, Answer.DECLINED, DECLINED, 0),
         ("sim_refund_pending_then_ok", PENDING, Answer.PENDING, PENDING, 0),
         ("sim_refund_ok_then_failed", OK, Answer.SUCCEEDED, OK, 1000),

@@ -84,6 +84,7 @@ REFUND_ENDS = {
     "sim_refund_pending_then_ok": "completed",
     "sim_refund_ok_then_failed": "failed",
     "sim_refund_5xx_after_effect": "completed",
+    "sim_refund_not_found_then_found": "completed",
 }
 
 
