@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import connection, models
 from django.db.transaction import TransactionManagementError
 
@@ -51,6 +52,7 @@ class Statement:
 
 
 _INSERT = 'INSERT INTO "{}" ({}) VALUES '
+_UPDATE = 'UPDATE "{}" SET {} WHERE "{}" = %s'
 
 
 class Insertion:
@@ -81,6 +83,29 @@ class Insertion:
     def _beginning(self) -> str:
         columns = ", ".join(f'"{field.column}"' for field in self._fields)
         return _INSERT.format(self._model._meta.db_table, columns)
+
+
+class Rewriting:
+    """Writes a row of one model that is there, all of it."""
+
+    def __init__(self, model: type[models.Model]) -> None:
+        self._model = model
+
+    def write(self, row: models.Model) -> None:
+        values = [each.get_db_prep_save(each.pre_save(row, add=False), connection) for each in self._fields]
+        with connection.cursor() as cursor:
+            cursor.execute(self._sql, [*values, row.pk])
+            if cursor.rowcount != 1:
+                raise ObjectDoesNotExist(f"Nothing was written: {self._model.__name__} {row.pk} is not there.")
+
+    @cached_property
+    def _fields(self) -> list[models.Field[Any, Any]]:
+        return [each for each in self._model._meta.concrete_fields if not each.primary_key and not each.generated]
+
+    @cached_property
+    def _sql(self) -> str:
+        columns = ", ".join(f'"{field.column}" = %s' for field in self._fields)
+        return _UPDATE.format(self._model._meta.db_table, columns, self._model._meta.pk.column)
 
 
 class _Shape:

@@ -16,6 +16,7 @@ from events.services import Journal
 from kernel import clock
 from kernel.crashpoints import CrashPoint, crashpoint
 from kernel.money import Money
+from kernel.statements import Rewriting
 from orders.services import set_payment_state
 from payments.gateways.contract import ErrorCode
 from payments.gateways.waits import backoff_seconds
@@ -33,6 +34,8 @@ from payments.services.returned_refunds import plan_last_look
 MAX_REFUND_SENDS = 20
 OPEN = (RefundStatus.REQUESTED, RefundStatus.PROCESSING)
 ENDED = (RefundStatus.COMPLETED, RefundStatus.FAILED)
+
+_REFUNDS = Rewriting(Refund)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -62,7 +65,7 @@ class SettlingRefund:
         order = self.bill.order
         if set_payment_state(order=order, state=self.bill.payment_state, journal=self.journal, money_came=False):
             order.save(update_fields=["payment_state", "version"])
-        self.refund.save()
+        _REFUNDS.write(self.refund)
         self.attempt.save(update_fields=["refunding_minor", "refunded_minor", "reopened_minor", "watch_at"])
         self.payment.save(update_fields=["version"])
         self.journal.write()

@@ -10,6 +10,7 @@ from typing import Any
 from events.services import Journal
 from kernel import clock
 from kernel.money import Money
+from kernel.statements import Rewriting
 from orders.services import set_payment_state
 from payments.gateways.contract import GatewayFacts
 from payments.models import Attempt, AttemptStatus, NextAction, Payment, PaymentStatus
@@ -21,6 +22,8 @@ from payments.services.providers import facts_of
 
 # What a human was told about an attempt whose doubt did not end within its bound.
 PROLONGED_DOUBT = "prolonged doubt"
+
+_ATTEMPTS, _PAYMENTS = Rewriting(Attempt), Rewriting(Payment)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -92,8 +95,8 @@ class Settling:
         self._tell_end_of_doubt()
         if set_payment_state(order=order, state=self.bill.payment_state, journal=self.journal, money_came=True):
             order.save(update_fields=["payment_state", "version"])
-        self.attempt.save()
-        payment.save()
+        _ATTEMPTS.write(self.attempt)
+        _PAYMENTS.write(payment)
         self.journal.write()
 
     def _tell_end_of_doubt(self) -> None:

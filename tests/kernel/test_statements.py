@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import connection, transaction
 from django.db.models import Model
 from django.db.transaction import TransactionManagementError
@@ -14,7 +15,7 @@ from accounts.models import Restaurant
 from events.models import Transition
 from kernel import clock
 from kernel.modes import Mode
-from kernel.statements import Insertion, Statement
+from kernel.statements import Insertion, Rewriting, Statement
 from payments.models import Attempt, Method, ProviderAccount
 from tests.factories import RestaurantFactory, order_of, paid, routed
 
@@ -95,6 +96,35 @@ def test_new_rows_are_written_in_one_statement_with_all_their_defaults(restauran
         (row.step, row.evidence, row.at, "") for row in rows
     ]
     assert all(row.transaction_id for row in written)
+
+
+def test_a_row_is_rewritten_as_saving_it_would(attempt: Attempt) -> None:
+    attempt.told, attempt.evidence, attempt.error_message = ["three"], {"said": [None, 1]}, "100 % 'quoted'"
+
+    with CaptureQueriesContext(connection) as said:
+        Rewriting(Attempt).write(attempt)
+
+    assert [query["sql"].split()[0] for query in said] == ["UPDATE"]
+    assert everything_in(Attempt.objects.get(pk=attempt.pk)) == everything_in(attempt)
+
+
+def test_secrets_are_rewritten_unreadably(restaurant: Restaurant) -> None:
+    account = ProviderAccount.objects.get()
+    account.credentials = {"drawer": "right"}
+
+    Rewriting(ProviderAccount).write(account)
+
+    assert ProviderAccount.objects.get().credentials == {"drawer": "right"}
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT credentials FROM payments_provideraccount")
+        assert "right" not in str(cursor.fetchall())
+
+
+def test_a_row_that_is_not_there_is_not_made(attempt: Attempt) -> None:
+    attempt.pk = clock.new_id()
+
+    with pytest.raises(ObjectDoesNotExist, match="Nothing was written"):
+        Rewriting(Attempt).write(attempt)
 
 
 def test_no_rows_are_no_statement(db: None) -> None:
