@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.queues import Queue
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import django
 from django.db import connection
@@ -48,6 +48,7 @@ class Hunt:
     seeds: Sequence[int]
     steps: int
     profile: str
+    keeps: bool = False  # Its story, cut short, among the regressions.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,12 +139,17 @@ def _play(evening: Evening) -> Report:
 
 def _hunt(hunt: Hunt) -> Caught:
     from tests.sim.mutants import sabotaged  # noqa: PLC0415  Models exist only now.
+    from tests.sim.shrinking import keep, shrunk  # noqa: PLC0415  As above.
     from tests.sim.simulation import simulate  # noqa: PLC0415  As above.
 
     with sabotaged(hunt.mutant):
         for tries, seed in enumerate(hunt.seeds, start=1):
             _end_with_the_parent()
-            violations: list[Any] = simulate(seed, steps=hunt.steps, profile=hunt.profile).violations
-            if violations:
-                return Caught(mutant=hunt.mutant, tries=tries, violation=violations[0])
+            outcome = simulate(seed, steps=hunt.steps, profile=hunt.profile)
+            if not outcome.violations:
+                continue
+            violation = outcome.violations[0]
+            if hunt.keeps:
+                keep(shrunk(outcome), hunt.mutant, found=violation, fault=hunt.mutant)
+            return Caught(mutant=hunt.mutant, tries=tries, violation=violation)
     return Caught(mutant=hunt.mutant, tries=len(hunt.seeds))

@@ -34,10 +34,10 @@ class Reader:
         self._connection = own or _connected()
         self._connection.autocommit = True
         self._connection.prepare_threshold = 0
-        self._invariants = _all_invariants(psycopg.ClientCursor(self._connection))
+        self._invariants = _all_invariants(psycopg.ClientCursor(self._connection)).as_string(self._connection)
 
-    def rows(self, question: str | Composed, words: Params | None = None) -> list[tuple[Any, ...]]:
-        return self._connection.execute(question.encode() if isinstance(question, str) else question, words).fetchall()
+    def rows(self, question: str, words: Params | None = None) -> list[tuple[Any, ...]]:
+        return self._connection.execute(question.encode(), words).fetchall()
 
     def offences(self) -> list[str]:
         return [f"{name}: {row} {what}" for name, row, what in self.rows(self._invariants)]

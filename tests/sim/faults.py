@@ -15,6 +15,7 @@ class Fault(StrEnum):
     REPEATED_MAIL = "repeated_mail"
     LATE_MAIL = "late_mail"
     FORGED_MAIL = "forged_mail"
+    NO_MAIL = "no_mail"
     TROUBLED_CHARGE = "troubled_charge"
     TROUBLED_REFUND = "troubled_refund"
     PROVIDER_MODE = "provider_mode"
@@ -32,6 +33,7 @@ WORST: Mapping[Fault, float] = {
     Fault.REPEATED_MAIL: 0.6,
     Fault.LATE_MAIL: 0.6,
     Fault.FORGED_MAIL: 0.9,
+    Fault.NO_MAIL: 0.5,  # Of each provider: its messages never reach us, also when everything else is well again.
     Fault.TROUBLED_CHARGE: 0.9,
     Fault.TROUBLED_REFUND: 0.9,
     Fault.PROVIDER_MODE: 0.9,
@@ -73,6 +75,8 @@ PROFILES: Mapping[str, Callable[[random.Random], Faults]] = {
     "mail": lambda rng: _some(
         Fault.LOST_MAIL, Fault.REPEATED_MAIL, Fault.LATE_MAIL, Fault.FORGED_MAIL, Fault.TROUBLED_CHARGE
     ),
+    # What was paid goes back, in every way that is hard to hear of.
+    "refunds": lambda rng: _some(Fault.TROUBLED_REFUND, Fault.NO_MAIL, Fault.LATE_MAIL, Fault.LYING_LOOK_UP),
     "providers": lambda rng: _some(
         Fault.TROUBLED_CHARGE, Fault.TROUBLED_REFUND, Fault.PROVIDER_MODE, Fault.LYING_LOOK_UP
     ),

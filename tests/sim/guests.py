@@ -20,6 +20,8 @@ TOKENS = sorted(token for token in CHARGES if token)
 # What most often goes wrong between two companies is drawn most often: lost answers, and money that comes late.
 TROUBLED = [token for token in TOKENS if CHARGES[token].trouble is not NO_TROUBLE]
 LATE = [token for token in TOKENS if CHARGES[token].later is not None]
+UNHEARD_REFUNDS = sorted(name for name, refund in REFUNDS.items() if refund.trouble is not NO_TROUBLE)
+LATE_REFUNDS = sorted(name for name, refund in REFUNDS.items() if refund.later is not None)
 WRONG = ["sim_wrong_amount", "sim_wrong_currency"]
 TOTALS = (5_000, 12_500, 84_000)
 SECOND_TOKENS = ["sim_ok", "sim_late_success", "sim_timeout_after_effect", "sim_timeout_before_effect"]
@@ -121,10 +123,12 @@ def _payment(world: World, which: str) -> tuple[Any, ...] | None:
 
 
 def trouble_the_next_refund(world: World) -> None:
-    behaviour, provider = world.rng.choice(sorted(REFUNDS)), world.rng.choice(sorted(world.providers))
+    """Wherever it is made: who asks does not know which of the providers has the money."""
+    behaviour = world.rng.choice(world.rng.choice([sorted(REFUNDS), UNHEARD_REFUNDS, LATE_REFUNDS]))
     if world.fails(Fault.TROUBLED_REFUND):
-        world.providers[provider].steering.add_refunds(behaviour, times=1)
-        world.say(f"the next refund at {provider} is {behaviour}")
+        for provider in world.providers.values():
+            provider.steering.add_refunds(behaviour, times=1)
+        world.say(f"the next refund is {behaviour}")
 
 
 @move(2)

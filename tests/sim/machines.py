@@ -99,15 +99,16 @@ def receive(world: World, letter: Letter) -> None:
         world.acknowledged.append(sent.id)
 
 
-@move(2)
+@move(4)
 def deliver_to_the_wrong_house(world: World) -> None:
-    """Ours at the neighbour's address, or the neighbour's word, validly signed, about our money."""
-    provider = world.providers[world.rng.choice(sorted(world.providers))]
-    charge = any_of(world, [each for each in provider.books.charges.values() if each.key])
-    if charge is None or not world.fails(Fault.FORGED_MAIL):
+    """The neighbour's word about our money: at our address, or at its own, where its signature is good."""
+    charges = [(one, each) for one in world.providers.values() for each in one.books.charges.values()]
+    about = any_of(world, charges)
+    if about is None or not world.fails(Fault.FORGED_MAIL):
         return
+    provider, charge = about
     moved = {"amount": charge.amount, "currency": charge.currency}
-    status = world.rng.choice([ChargeStatus.SUCCEEDED, ChargeStatus.FAILED])
+    status = ChargeStatus.FAILED if charge.moved_amount else ChargeStatus.SUCCEEDED  # Never the truth.
     lie = {**provider.till.show(charge), "status": status, "moved": moved, "failure_code": "do_not_honor"}
     at, kind = world.clock.now().timestamp(), f"charge.{status}"
     said = webhook(kind, json.loads(json.dumps(lie)), url="", secret=NEIGHBOUR_SECRET, due_at=at)
@@ -121,6 +122,8 @@ def deliver_to_the_wrong_house(world: World) -> None:
 def refund_at_the_provider(world: World) -> None:
     """By hand in its dashboard, or because the guest's bank took the money back. It tells us: see `deliver`."""
     provider = world.providers[world.rng.choice(sorted(world.providers))]
+    if provider.name in world.silent:
+        return
     told = [each for each in provider.books.charges.values() if CHARGES[each.token].webhook is not WebhookHabit.NEVER]
     refundable = [each for each in told if provider.books.refundable(each) > 0]
     charge, origin = any_of(world, refundable), world.rng.choice([Origin.DASHBOARD, Origin.CHARGEBACK])

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -15,7 +15,7 @@ from payments.gateways.contract import Gateway, GatewayFacts
 from payments.gateways.simulated import SimulatedCredentials, SimulatedGateway
 from payments.gateways.transport import Call
 from payments.services.providers import Provider
-from sandbox.books import Books, Charge
+from sandbox.books import Books, Charge, Refund
 from sandbox.inprocess import InProcess
 from sandbox.notices import Webhook
 from sandbox.steering import Steering
@@ -91,6 +91,13 @@ class SimProvider:
 
     def take_mail(self) -> list[Webhook]:
         return self.sandbox.take_webhooks()
+
+    def plans(self) -> Iterator[datetime]:
+        """When something will change in its books by itself."""
+        entries: list[Charge | Refund] = [*self.books.charges.values(), *self.books.refunds.values()]
+        for entry in entries:
+            if entry.due_at is not None:
+                yield datetime.fromtimestamp(entry.due_at, tz=UTC)
 
     def charge_of(self, key: str) -> Charge | None:
         return self.books.charge_of_key(key)

@@ -68,13 +68,22 @@ def _go_on(world: World, until: datetime, patience: timedelta) -> bool:
     due = dict(zip(SWEEPS, world.reader.due(), strict=True))
     times = [at for at in due.values() if at is not None]
     if not times or min(times) > until:
-        return bool(mail)
+        return bool(mail) or _let_providers_go_on(world, until)
     world.clock.jump_to(min(times) + patience)
     now = world.clock.now()
     for kind, at in due.items():
         if at is not None and at <= now:
             SWEEPS[kind]()
     return True
+
+
+def _let_providers_go_on(world: World, until: datetime) -> bool:
+    """What is still to happen there happens, also when nobody here waits for it any more."""
+    times = [at for provider in world.providers.values() for at in provider.plans() if at <= until]
+    if times:
+        world.clock.jump_to(max(times))
+        world.writes.note()
+    return bool(times)
 
 
 def _finish_all(world: World) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +51,26 @@ def _leave_out(size: int, moves: Callable[[], Sequence[Move]], breaks: Callable[
     return found
 
 
-def keep(outcome: Outcome, name: str, *, found: str) -> Path:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A story that was a violation once, and the sabotage that brings its fault back, if there is one yet."""
+
+    found: str
+    fault: str
+    seed: int
+    profile: str
+    moves: Sequence[Move]
+
+    def told(self) -> Outcome:
+        return simulate(self.seed, profile=self.profile, moves=self.moves)
+
+
+def keep(outcome: Outcome, name: str, *, found: str, fault: str = "") -> Path:
     """For ever: every test run tells it again."""
     path = REGRESSIONS / f"{name}.json"
     content = {
         "found": found,
+        "fault": fault,
         "seed": outcome.seed,
         "profile": outcome.profile,
         "moves": [[each.kind, each.draw] for each in outcome.moves],
@@ -64,7 +80,6 @@ def keep(outcome: Outcome, name: str, *, found: str) -> Path:
     return path
 
 
-def told_again(path: Path) -> Outcome:
-    kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    moves = [Move(kind, draw) for kind, draw in kept["moves"]]
-    return simulate(kept["seed"], profile=kept["profile"], moves=moves)
+def kept_in(path: Path) -> Kept:
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return Kept(**{**content, "moves": [Move(kind, draw) for kind, draw in content["moves"]]})

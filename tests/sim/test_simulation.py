@@ -10,7 +10,7 @@ import pytest
 from tests.proof.records import record
 from tests.sim.moves import Move
 from tests.sim.mutants import MUTANTS, QUICK, sabotaged
-from tests.sim.shrinking import REGRESSIONS, keep, shrunk, told_again
+from tests.sim.shrinking import REGRESSIONS, keep, kept_in, shrunk
 from tests.sim.simulation import simulate
 
 # `make test` plays so many other seeds every day, in pieces that parallel processes share.
@@ -42,10 +42,22 @@ def test_nothing_is_charged_twice_or_lost(transactional_db: None, piece: int) ->
 
 @pytest.mark.parametrize("path", sorted(REGRESSIONS.glob("*.json")), ids=lambda path: path.stem)
 def test_what_was_found_once_is_never_found_again(transactional_db: None, path: Path) -> None:
-    outcome = told_again(path)
+    outcome = kept_in(path).told()
     record("regressions", story=path.stem)
 
     assert outcome.violations == [], outcome.told()
+
+
+@pytest.mark.parametrize("path", sorted(REGRESSIONS.glob("*.json")), ids=lambda path: path.stem)
+def test_what_was_found_once_would_be_found_again(transactional_db: None, path: Path) -> None:
+    """Where moves have come to mean something else, a story that was kept tells of nothing any more."""
+    kept = kept_in(path)
+    assert kept.fault, f"Write a sabotage that brings this fault back, and its name into {path.name}."
+
+    with sabotaged(kept.fault):
+        violations = kept.told().violations
+
+    assert violations, f"Replace {path.name} by a new one: manage.py simulate --mutant {kept.fault} --keep"
 
 
 @pytest.mark.slow
@@ -77,12 +89,12 @@ def test_a_violation_is_shrunk_kept_and_told_again(
         outcome = next(each for each in map(simulate, range(1, MOST_SEEDS)) if each.violations)
         short = shrunk(outcome)
         path = keep(short, "example", found=outcome.violations[0])
-        again = told_again(path)
+        again = kept_in(path).told()
 
     assert len(short.moves) < len(outcome.moves)
     assert short.violations
     assert again.violations == short.violations
-    assert told_again(path).violations == []  # Without the sabotage nothing is wrong with it.
+    assert kept_in(path).told().violations == []  # Without the sabotage nothing is wrong with it.
 
 
 def test_a_story_may_lose_any_of_its_moves(transactional_db: None) -> None:

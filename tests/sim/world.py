@@ -66,6 +66,7 @@ class World:
         self.providers = {
             name: SimProvider(drawn_facts(name, self.rng), clock=self.clock, cut=self.stage.cut) for name in NAMES
         }
+        self.silent = {name for name in NAMES if self.fails(Fault.NO_MAIL)}
         self.oracle = Oracle(self.providers, self.reader)
 
     def begin(self, move: Move) -> None:
@@ -89,8 +90,10 @@ class World:
     def collect_mail(self) -> None:
         now = self.clock.now()
         for name, provider in self.providers.items():
-            account = self.house.accounts[name]
-            self.mailbox += [Letter(account=account, webhook=each, not_before=now) for each in provider.take_mail()]
+            account, mail = self.house.accounts[name], provider.take_mail()
+            if name in self.silent:
+                continue
+            self.mailbox += [Letter(account=account, webhook=each, not_before=now) for each in mail]
 
     def offences(self) -> list[str]:
         """What must never be, after a step: only writes can bring it about."""

@@ -56,9 +56,15 @@ def a_refund_s_time_out_is_a_failure(stack: ExitStack) -> None:
     handle(stack, refund_settlement, {Finding.UNKNOWN: refund_settlement._HANDLERS[Finding.DECLINED]})
 
 
-@mutant("providers")
+@mutant("refunds")
 def a_refund_that_is_not_found_was_not_made(stack: ExitStack) -> None:
     handle(stack, refund_settlement, {Finding.NOT_FOUND: refund_settlement._HANDLERS[Finding.DECLINED]})
+
+
+@mutant("refunds")
+def a_refund_that_the_bank_returned_in_silence(stack: ExitStack) -> None:
+    """Nobody looks again at a refund that was made."""
+    instead(stack, refund_settlement, "plan_last_look", lambda attempt, refund: None)
 
 
 @mutant("mixed")

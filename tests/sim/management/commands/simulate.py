@@ -35,6 +35,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
         parser.add_argument("--mutant", default="", help=f"a sabotage that has to be noticed, or {ALL!r}")
+        parser.add_argument("--keep", action="store_true", help="keep the story that shows the sabotage")
 
     def handle(self, **options: Any) -> None:
         if min(options["seeds"], options["steps"], options["jobs"]) < 1:
@@ -98,6 +99,7 @@ class Command(BaseCommand):
                 seeds=seeds,
                 steps=options["steps"],
                 profile=options["profile"] or MUTANTS[name].profile,
+                keeps=options["keep"],
             )
             for name in names
         ]
