@@ -50,7 +50,7 @@ class Draw:
     how: str = ""
     # How long it stays down, stopped, sick or broken.
     for_seconds: float = 0.0
-    # Which of several processes, as a number between nothing and one.
+    # Which of several processes, as a share of them: less than one.
     which: float = 0.0
 
 
@@ -117,9 +117,7 @@ def draws(*, seed: int, seconds: float) -> list[Draw]:
 def _draw(blow: Blow, at: float, dice: random.Random) -> Draw:
     where, how, bounds = _DETAILS.get(blow, lambda _: ("", "", DOWN_SECONDS))(dice)
     lasts = round(dice.uniform(*bounds), 1)
-    return Draw(
-        at_seconds=round(at, 1), blow=blow, where=where, how=how, for_seconds=lasts, which=round(dice.random(), 3)
-    )
+    return Draw(at_seconds=round(at, 1), blow=blow, where=where, how=how, for_seconds=lasts, which=dice.random())
 
 
 Details = tuple[str, str, tuple[float, float]]

@@ -46,3 +46,11 @@ def test_every_blow_has_a_name_of_its_own() -> None:
 
 def test_a_pause_outlasts_a_lease() -> None:
     assert PAUSE_SECONDS[0] > LEASE_SECONDS
+
+
+def test_which_of_several_is_always_one_of_them() -> None:
+    """A share of exactly one would be one process too many, once in some thousand blows."""
+    drawn = [draw for seed in SEEDS for draw in draws(seed=seed, seconds=6_000)]
+
+    assert len(drawn) > 20_000
+    assert all(0 <= draw.which < 1 for draw in drawn)
