@@ -10,7 +10,6 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
 
 from kernel import clock
 from kernel.crashpoints import CrashPoint, crashpoint
@@ -67,6 +66,22 @@ class _Queue:
         self.held = _HELD.format(table=table)
 
 
+_TURN = """
+    SELECT m.id, m.{claims} FROM {table} m WHERE m.{due} <= %(now)s
+     ORDER BY m.{due} LIMIT %(limit)s FOR UPDATE SKIP LOCKED"""
+_LATER = "UPDATE {table} SET {due} = %(later)s, {claims} = {claims} + 1 WHERE id = ANY(%(ids)s) RETURNING id"
+
+
+class _Turns:
+    """What is said to a table whose rows are due again and again."""
+
+    def __init__(self, model: type[Attempt] | type[InboundNotice], *, due: str, claims: str) -> None:
+        names = {"table": model._meta.db_table, "due": due, "claims": claims}
+        self.due, self.later = Statement(_TURN.format(**names)), Statement(_LATER.format(**names))
+
+
+_WATCHES = _Turns(Attempt, due="watch_at", claims="watch_claims")
+_NOTICES = _Turns(InboundNotice, due="next_action_at", claims="claims")
 _PAYMENTS, _REFUNDS = _Queue(Payment), _Queue(Refund)
 _BUSY_PLACES = Statement(_BUSY.format(held=f"{_PAYMENTS.held} UNION ALL {_REFUNDS.held}"))
 
@@ -81,11 +96,11 @@ def claim_refunds(*, limit: int = WIDTH) -> list[Claim]:
 
 def claim_watched_attempts(*, limit: int = WIDTH) -> list[Turn]:
     """No lease: a watch reads, and settling is idempotent. The time is moved on, so that two rarely ask."""
-    return _claim_by_time(Attempt, "watch_at", "watch_claims", limit)
+    return _claim_by_time(_WATCHES, limit)
 
 
 def claim_notices(*, limit: int = WIDTH) -> list[Turn]:
-    return _claim_by_time(InboundNotice, "next_action_at", "claims", limit)
+    return _claim_by_time(_NOTICES, limit)
 
 
 def _claim_machines(queue: _Queue, limit: int) -> list[Claim]:
@@ -140,18 +155,12 @@ def _lease(queue: _Queue, chosen: Sequence[tuple[UUID, str, int]]) -> list[Claim
     return [Claim(id=row, action=action, token=token, claims=claims + 1) for row, action, claims in chosen]
 
 
-def _claim_by_time(model: type[Attempt] | type[InboundNotice], due: str, count: str, limit: int) -> list[Turn]:
+def _claim_by_time(turns: _Turns, limit: int) -> list[Turn]:
     now = clock.now()
     with transaction.atomic():
-        rows = list(
-            model._default_manager.select_for_update(skip_locked=True)
-            .filter(**{f"{due}__lte": now})
-            .order_by(due)
-            .values_list("id", count)[:limit]
-        )
+        rows = turns.due.read({"now": now, "limit": limit})
         if rows:
-            later = now + timing.lease()
-            model._default_manager.filter(pk__in=[row for row, _ in rows]).update(**{due: later, count: F(count) + 1})
+            turns.later.read({"later": now + timing.lease(), "ids": [row for row, _ in rows]})
     if rows:
         crashpoint(CrashPoint.TURN_AFTER_COMMIT)
     return [Turn(id=row, claims=claims + 1) for row, claims in rows]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
-from typing import cast
 from uuid import UUID
 
 from django.db import transaction
@@ -62,7 +62,7 @@ def close_attempt(*, attempt: Attempt, actor: Actor = SYSTEM) -> Settled:
 
 def watch_attempt(*, attempt_id: UUID) -> None:
     """Money may still arrive on a closed attempt; one that another capture outran is closed first."""
-    attempt = Attempt.objects.select_related("account", "payment").get(pk=attempt_id)
+    (attempt,) = _attempts(_BY_ID, attempt_id)
     claimed_at, is_answered = attempt.watch_at, True
     if attempt.status != AttemptStatus.SENT or _sender_is_dead(attempt):
         is_answered = _watch(attempt)
@@ -85,7 +85,7 @@ def _watch(attempt: Attempt) -> bool:
 
 def _plan_next_watch(attempt_id: UUID, *, claimed_at: datetime | None, is_answered: bool) -> None:
     with transaction.atomic():
-        attempt = Attempt.objects.select_for_update().get(pk=attempt_id)
+        ((attempt,),) = _LOCKED.read([attempt_id])
         attempt.watch_claims = 0
         if attempt.watch_at != claimed_at:
             # Whatever happened meanwhile, here or elsewhere, knows better when to look again.
@@ -117,22 +117,23 @@ def _ask(attempt: Attempt) -> Evidence:
     return from_look_up(answer)
 
 
-_ATTEMPTS = Statement(
-    """SELECT {a}, {c}, {p} FROM payments_payment p
-         JOIN payments_attempt a ON a.payment_id = p.id JOIN payments_provideraccount c ON c.id = a.account_id
-        WHERE p.id = %s ORDER BY a.id""",
-    a=Attempt,
-    c=ProviderAccount,
-    p=Payment,
-)
+_ATTEMPTS = """
+    SELECT {a}, {c}, {p} FROM payments_payment p
+      JOIN payments_attempt a ON a.payment_id = p.id JOIN payments_provideraccount c ON c.id = a.account_id"""
+_READ = {"a": Attempt, "c": ProviderAccount, "p": Payment}
+_BY_ID = Statement(f"{_ATTEMPTS} WHERE a.id = %s", **_READ)
+_OF_PAYMENT = Statement(f"{_ATTEMPTS} WHERE p.id = %s ORDER BY a.id", **_READ)
+_LOCKED = Statement("SELECT {a} FROM payments_attempt a WHERE a.id = %s FOR UPDATE", a=Attempt)
+
+
+def _attempts(which: Statement, wanted: UUID) -> Iterator[Attempt]:
+    for attempt, account, payment in which.read([wanted]):
+        attempt.account, attempt.payment = account, payment
+        yield attempt
 
 
 def _live_attempt(payment_id: UUID) -> Attempt | None:
-    for attempt, account, payment in _ATTEMPTS.read([payment_id]):
-        if attempt.is_live:
-            attempt.account, attempt.payment = account, payment
-            return cast("Attempt", attempt)
-    return None
+    return next((attempt for attempt in _attempts(_OF_PAYMENT, payment_id) if attempt.is_live), None)
 
 
 def _sender_is_dead(attempt: Attempt) -> bool:

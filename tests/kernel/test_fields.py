@@ -141,6 +141,20 @@ def test_a_lost_key_and_a_changed_cipher_text_are_errors_and_not_empty_texts(
         Order.objects.get()
 
 
+def test_credentials_that_were_read_before_are_not_given_without_their_key(
+    restaurant: Restaurant, settings: Any
+) -> None:
+    settings.STEWARD_FIELD_KEYS = (KEY_A,)
+    account = ProviderAccountFactory.create(restaurant=restaurant, provider="a", credentials={"till": "left"})
+    known = ProviderAccount.objects.get(pk=account.pk).credentials
+    known["till"] = "changed by whoever got it"
+
+    assert ProviderAccount.objects.get(pk=account.pk).credentials == {"till": "left"}
+    settings.STEWARD_FIELD_KEYS = (KEY_C,)
+    with pytest.raises(InvalidToken):
+        ProviderAccount.objects.get(pk=account.pk)
+
+
 @pytest.mark.parametrize("lookup", ["", "__exact", "__iexact", "__in", "__contains", "__startswith", "__gt", "__regex"])
 def test_a_search_in_cipher_text_is_refused_instead_of_finding_nothing(restaurant: Restaurant, lookup: str) -> None:
     value: Any = [PHONE] if lookup == "__in" else PHONE

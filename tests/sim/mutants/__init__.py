@@ -19,10 +19,14 @@ QUICK = (
     "a_worker_sends_after_its_lease",
     "a_cut_short_payment_is_nobody_s",
     "another_amount_is_what_was_asked",
+    "a_refund_s_time_out_is_a_failure",
+    "a_refund_that_is_not_found_was_not_made",
     "a_refund_counts_each_time_it_is_confirmed",
+    "a_reservation_is_freed_twice",
     "nobody_is_told_of_a_surplus",
     "a_change_without_its_event",
     "a_notice_is_acknowledged_before_it_is_stored",
+    "a_notice_of_something_unknown_is_dropped",
 )
 
 __all__ = ["MUTANTS", "QUICK", "answers", "concurrency", "money", "sabotaged", "telling"]
