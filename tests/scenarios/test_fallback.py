@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import redis
@@ -16,6 +17,7 @@ from payments.services import providers
 from tests.factories import accepted, order_of, paid
 from tests.scenarios import other_process
 from tests.scenarios.conftest import World
+from tests.scenarios.jobs import open_the_gate
 from tests.scenarios.sandbox_process import SandboxProcess
 
 THRESHOLD = {"minimum_calls": 3, "window_seconds": 60, "failure_rate": 0.5, "cool_down_seconds": 3}
@@ -62,7 +64,7 @@ def test_a_refusing_provider_is_replaced_at_once_and_then_skipped_without_a_call
 
 
 def test_after_the_cool_down_one_probe_goes_out_although_4_processes_ask(
-    restaurant: Restaurant, world: World, shared: redis.Redis, redis_url: str, a: SandboxProcess
+    restaurant: Restaurant, world: World, shared: redis.Redis, redis_url: str, *, a: SandboxProcess, tmp_path: Path
 ) -> None:
     b = world.sandboxes["sandbox_b"]
     a.set_mode("refusing", seconds=REFUSING_SECONDS)
@@ -73,9 +75,10 @@ def test_after_the_cool_down_one_probe_goes_out_although_4_processes_ask(
     orders = [order_of(restaurant) for _ in range(4)]
 
     started = [
-        other_process.start("pay_order_at_the_gate", redis_url=redis_url, order=order.pk, token="sim_ok")
+        other_process.start("pay_order_at_the_gate", redis_url=redis_url, order=order.pk, token="sim_ok", gate=tmp_path)
         for order in orders
     ]
+    open_the_gate(tmp_path, people=len(started))
     for process in started:
         said, _ = process.communicate(timeout=60)
         assert process.returncode == 0, said
