@@ -144,8 +144,11 @@ def _check_run_file(terminal: Terminal) -> None:
     assert record["environment"]["DATABASE_URL"] == record["database_url"]
     assert record["logins"]
     assert record["api_keys"]
-    for name in ("web", "admin", "sandbox_a", "sandbox_b"):
-        assert record["addresses"][name] in terminal.screen
+    addresses = [record["addresses"][name] for name in ("web", "admin", "sandbox_a", "sandbox_b")]
+    # The file is there a moment before the screen says the same.
+    assert wait_until(lambda: all(each in terminal.screen for each in addresses), seconds=START_SECONDS), (
+        terminal.screen
+    )
     for login in record["logins"]:
         can_open_the_console = login["role"] in {"admin", "finance"}
         assert (f"{login['username']} / " in terminal.screen) == can_open_the_console
