@@ -25,27 +25,30 @@ def _cipher(keys: tuple[str, ...]) -> MultiFernet:
     return MultiFernet([Fernet(key) for key in keys])
 
 
-def _current_cipher() -> MultiFernet:
+def _keys() -> tuple[str, ...]:
     """The first key encrypts; all keys decrypt, so that a key can be rotated without a pause."""
-    return _cipher(tuple(settings.STEWARD_FIELD_KEYS))
+    return tuple(settings.STEWARD_FIELD_KEYS)
 
 
 def encrypt(text: str) -> str:
-    return _current_cipher().encrypt(text.encode()).decode()
+    return _cipher(_keys()).encrypt(text.encode()).decode()
 
 
 def decrypt(token: str) -> str:
-    return _current_cipher().decrypt(token.encode()).decode()
+    return _decrypted(_keys(), token)
 
 
-@lru_cache(maxsize=128)
-def _deciphered(keys: tuple[str, ...], token: str) -> str:
+def _decrypted(keys: tuple[str, ...], token: str) -> str:
     return _cipher(keys).decrypt(token.encode()).decode()
+
+
+# With its keys: what was read with one that was taken away since is not given again.
+_remembered = lru_cache(maxsize=128)(_decrypted)
 
 
 def rotated(token: str) -> str:
     """The same plain text under the first key."""
-    return _current_cipher().rotate(token.encode()).decode()
+    return _cipher(_keys()).rotate(token.encode()).decode()
 
 
 def keyed_hash(text: str) -> str:
@@ -83,7 +86,7 @@ class EncryptedJSONField(EncryptedField):
         return encrypt(json.dumps(value)) if value else ""
 
     def from_db_value(self, value: str | None, *arguments: Any) -> Any:
-        text = _deciphered(tuple(settings.STEWARD_FIELD_KEYS), value) if value else value
+        text = _remembered(_keys(), value) if value else value
         return json.loads(text) if text else {}
 
     def to_python(self, value: Any) -> Any:

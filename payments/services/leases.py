@@ -52,6 +52,10 @@ _HELD = "SELECT account_id FROM {table} WHERE lease_until > %(now)s AND next_act
 _BUSY = """
     SELECT c.provider, c.mode, count(*) FROM ({held}) h LEFT JOIN payments_provideraccount c ON c.id = h.account_id
      GROUP BY c.provider, c.mode"""
+_TURN = """
+    SELECT m.id, m.{claims} FROM {table} m WHERE m.{due} <= %(now)s
+     ORDER BY m.{due} LIMIT %(limit)s FOR UPDATE SKIP LOCKED"""
+_LATER = "UPDATE {table} SET {due} = %(later)s, {claims} = {claims} + 1 WHERE id = ANY(%(ids)s) RETURNING id"
 _ONE_AT_A_TIME = Statement("SELECT pg_advisory_xact_lock(hashtext('claim'))")
 
 
@@ -64,12 +68,6 @@ class _Queue:
         self.due = Statement(_DUE.format(table=table, is_due=_IS_DUE))
         self.lease = Statement(_LEASE.format(table=table))
         self.held = _HELD.format(table=table)
-
-
-_TURN = """
-    SELECT m.id, m.{claims} FROM {table} m WHERE m.{due} <= %(now)s
-     ORDER BY m.{due} LIMIT %(limit)s FOR UPDATE SKIP LOCKED"""
-_LATER = "UPDATE {table} SET {due} = %(later)s, {claims} = {claims} + 1 WHERE id = ANY(%(ids)s) RETURNING id"
 
 
 class _Turns:

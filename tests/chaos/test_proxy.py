@@ -5,11 +5,12 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from config.local.ports import LOOPBACK, find_free
+from config.local.processes import wait_until
 from tests.chaos.proxy import (
     BANDWIDTH_PIECE_BYTES,
     BANDWIDTH_PIECE_SECONDS,
@@ -110,7 +111,7 @@ def test_the_end_of_one_side_is_told_to_the_other(port: int, echo: Echo) -> None
         connection.shutdown(socket.SHUT_WR)
 
         assert _read(connection, 100) == b"good bye"  # And then the end, not silence.
-    assert _comes_true(lambda: echo.closed == 1)
+    assert wait_until(lambda: echo.closed == 1, seconds=PATIENCE_SECONDS)
 
 
 def test_latency_delays_both_ways(network: Network, port: int) -> None:
@@ -132,7 +133,7 @@ def test_a_reset_cuts_before_and_after_the_bytes_arrived(network: Network, port:
             with pytest.raises(ConnectionResetError):
                 connection.recv(100)
 
-    assert _comes_true(lambda: echo.heard == b"first")
+    assert wait_until(lambda: echo.heard == b"first", seconds=PATIENCE_SECONDS)
     network.heal(LINE)
     assert _said(port, b"third")[0] == b"third"
 
@@ -185,7 +186,7 @@ def test_a_caller_that_leaves_a_half_open_line_is_not_missed(network: Network, p
     time.sleep(SILENCE_SECONDS)
     assert echo.closed == 0
     network.heal(LINE)
-    assert _comes_true(lambda: echo.closed == 1)
+    assert wait_until(lambda: echo.closed == 1, seconds=PATIENCE_SECONDS)
 
 
 def test_a_refusing_line_is_a_closed_port_and_the_same_one_after(network: Network, port: int) -> None:
@@ -204,12 +205,3 @@ def test_a_server_that_is_gone_resets_its_callers(network: Network) -> None:
     # Under load the reset is there before the caller has seen that it is connected.
     with pytest.raises(ConnectionResetError), _call(port) as connection:
         connection.recv(100)
-
-
-def _comes_true(condition: Callable[[], bool]) -> bool:
-    until = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.01)
-    return True

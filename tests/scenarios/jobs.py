@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
 from accounts.models import Restaurant
+from config.local.processes import wait_until
 from events.actors import GUEST
 from failures.demo.seed import SLUG
-from kernel import clock
 from kernel.modes import Mode
 from orders.services import LineDraft, OrderDraft, place_order
 from payments.services.acceptance import PaymentDraft
@@ -28,7 +27,7 @@ def accept_order(order: UUID, token: str) -> None:
 def pay_order_at_the_gate(order: UUID, token: str, gate: str) -> None:
     """Like `pay_order`, but every such process is there before the first one begins."""
     (Path(gate) / str(order)).touch()
-    _wait_until((Path(gate) / OPEN).exists)
+    assert wait_until((Path(gate) / OPEN).exists, seconds=GATE_SECONDS)
     pay_order(order, token)
 
 
@@ -39,16 +38,8 @@ GATE_SECONDS = 60.0
 
 def open_the_gate(gate: Path, *, people: int) -> None:
     """When so many wait at it."""
-    _wait_until(lambda: len(list(gate.iterdir())) == people)
+    assert wait_until(lambda: len(list(gate.iterdir())) == people, seconds=GATE_SECONDS)
     (gate / OPEN).touch()
-
-
-def _wait_until(is_so: Callable[[], bool]) -> None:
-    until = clock.monotonic() + GATE_SECONDS
-    while not is_so():
-        if clock.monotonic() > until:
-            raise TimeoutError
-        clock.sleep(0.005)
 
 
 def accept_many(count: int, token: str) -> None:

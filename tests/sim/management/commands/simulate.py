@@ -40,6 +40,8 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         if min(options["seeds"], options["steps"], options["jobs"]) < 1:
             raise CommandError("--seeds, --steps and --jobs are at least 1.")
+        if options["keep"] and options["mutant"] in {"", ALL}:
+            raise CommandError("--keep goes with one --mutant: its story is kept. What a seed breaks is kept anyway.")
         if options["mutant"]:
             self._hunt(options)
             return
