@@ -93,6 +93,8 @@ def kill(here: Installation, cell: Cell, courses: list[Course]) -> None:
         here.servers[TAKES_OVER].arm(cell.again, 1)
         here.wait_until(lambda: here.servers[TAKES_OVER].has_fired, seconds=here.pace.shot_seconds)
         course.dies(here, TAKES_OVER)
+    for step in cell.story.after:
+        step(told)
 
 
 def _dies_in(here: Installation, cell: Cell, tale: Tale) -> bool:

@@ -39,6 +39,7 @@ class Story:
     name: str
     begin: tuple[Act, ...] = ()  # Before the gun is loaded.
     act: Act  # Leads to the point. A client whose connection broke does it once more.
+    after: tuple[Act, ...] = ()  # Before another story begins.
     end: End = field(default_factory=End)
     hears: bool = False  # Its restaurant hears its providers' webhooks.
 
@@ -116,6 +117,11 @@ def pay_while_a_is_away(tale: Tale) -> None:
     pay_now("sim_ok")(tale)
 
 
+def a_comes_back(tale: Tale) -> None:
+    """Nobody can steer it while it is away: the lever waits."""
+    tale.here.sandboxes["sandbox_a"].set_mode("ok")
+
+
 def withdraw(tale: Tale) -> None:
     tale.ask("withdraw", payment=tale.payment)
 
@@ -171,7 +177,7 @@ _BACK_REFUSED = End(refund_status="failed")
 
 PAY = Story(name="pay", act=pay_now("sim_ok"))
 PAY_AND_BE_TOLD = Story(name="pay_and_be_told", act=pay_now("sim_ok"), hears=True)
-FALL_BACK = Story(name="fall_back", begin=(others_pay,), act=pay_while_a_is_away)
+FALL_BACK = Story(name="fall_back", begin=(others_pay,), act=pay_while_a_is_away, after=(a_comes_back,))
 MESSAGE = Story(name="message", begin=(pay_now("sim_pending_then_ok"), charge_happens), act=deliver)
 REFUND_MESSAGE = Story(
     name="refund_message",
