@@ -64,9 +64,21 @@ class Insertion:
     def write(self, rows: Sequence[models.Model]) -> None:
         if not rows:
             return
+        self._write(rows)
+
+    def write_unless_there(self, row: models.Model, *names: str) -> bool:
+        """Whether it was written: no row has the same values in these fields, which a constraint makes unique."""
+        columns = ", ".join(f'"{field.column}"' for field in self._fields if field.name in names)
+        return self._write([row], ending=f" ON CONFLICT ({columns}) DO NOTHING") == 1
+
+    def _write(self, rows: Sequence[models.Model], ending: str = "") -> int:
         row = f"({', '.join(['%s'] * len(self._fields))})"
         with connection.cursor() as cursor:
-            cursor.execute(self._beginning + ", ".join([row] * len(rows)), [*self._values(rows)])
+            cursor.execute(self._beginning + ", ".join([row] * len(rows)) + ending, [*self._values(rows)])
+            written: int = cursor.rowcount
+        for each in rows:
+            each._state.adding, each._state.db = False, connection.alias
+        return written
 
     def _values(self, rows: Sequence[models.Model]) -> Iterator[Any]:
         for row in rows:

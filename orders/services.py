@@ -16,6 +16,7 @@ from kernel import clock
 from kernel.errors import ServiceError
 from kernel.modes import Mode
 from kernel.money import MAX_MINOR
+from kernel.statements import Insertion
 from kernel.texts import check_text
 from orders.models import Channel, Order, OrderLine, OrderStatus, PaymentState
 
@@ -24,6 +25,8 @@ MAX_QUANTITY = 10_000
 MAX_CLIENT_REFERENCE = 64  # The column's size. Reference fields are not read for card numbers.
 MAX_CUSTOMER_TEXT = 200
 CUSTOMER_FIELDS = ("name", "phone", "email")
+
+_ORDERS, _LINES = Insertion(Order), Insertion(OrderLine)
 
 
 class OrderEvent(StrEnum):
@@ -129,17 +132,19 @@ def _insert(order: Order, draft: OrderDraft, actor: Actor) -> None:
     journal = Journal(actor)
     journal.created(order, reason="placed")
     journal.happened(OrderEvent.PLACED, order, total_minor=order.total_minor, currency=order.currency)
-    order.save(force_insert=True)
-    OrderLine.objects.bulk_create(
-        OrderLine(
-            order=order,
-            position=position,
-            name=line.name,
-            quantity=line.quantity,
-            unit_minor=line.unit_minor,
-            total_minor=line.unit_minor * line.quantity,
-        )
-        for position, line in enumerate(draft.lines, start=1)
+    _ORDERS.write([order])
+    _LINES.write(
+        [
+            OrderLine(
+                order=order,
+                position=position,
+                name=line.name,
+                quantity=line.quantity,
+                unit_minor=line.unit_minor,
+                total_minor=line.unit_minor * line.quantity,
+            )
+            for position, line in enumerate(draft.lines, start=1)
+        ]
     )
     journal.write()
 

@@ -17,6 +17,7 @@ from events.actors import PROVIDER, Actor
 from events.services import Journal
 from kernel import clock
 from kernel.crashpoints import CrashPoint, crashpoint
+from kernel.statements import Insertion
 from payments.gateways.contract import InvalidNotice, Notice, Subject
 from payments.gateways.waits import backoff_seconds
 from payments.models import Attempt, InboundNotice, NoticeState, ProviderAccount, Refund
@@ -29,6 +30,7 @@ from payments.services.refusals import NoticeRefused
 from payments.services.settlement import settle_attempt
 
 security_log = logging.getLogger("steward.security")
+_INSERTION = Insertion(InboundNotice)
 
 # What of the headers is needed to verify again: never cookies or credentials.
 MAX_HEADER_LENGTH = 500
@@ -63,19 +65,20 @@ def _stored(
     account: ProviderAccount, event_id: str, headers: Mapping[str, str], body: bytes, notice: Notice
 ) -> tuple[InboundNotice, bool]:
     signed = {name: value[:MAX_HEADER_LENGTH] for name, value in headers.items() if "signature" in name.lower()}
-    return InboundNotice.objects.get_or_create(
+    new = InboundNotice(
         account=account,
         event_id=event_id,
-        defaults={
-            "restaurant_id": account.restaurant_id,
-            "mode": account.mode,
-            "headers": json.dumps(signed),
-            "body": body.decode("utf-8", errors="replace"),
-            "content": notice_content.written(notice),
-            "subject_id": notice.key,
-            "next_action_at": clock.now(),
-        },
+        restaurant_id=account.restaurant_id,
+        mode=account.mode,
+        headers=json.dumps(signed),
+        body=body.decode("utf-8", errors="replace"),
+        content=notice_content.written(notice),
+        subject_id=notice.key,
+        next_action_at=clock.now(),
     )
+    if _INSERTION.write_unless_there(new, "account", "event_id"):
+        return new, True
+    return InboundNotice.objects.get(account=account, event_id=event_id), False
 
 
 def _own_id(notice: Notice) -> str:

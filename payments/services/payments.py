@@ -11,7 +11,8 @@ from events.actors import SYSTEM, Actor
 from events.services import Journal
 from kernel import clock
 from kernel.crashpoints import CrashPoint, crashpoint
-from payments.models import NextAction, Payment, PaymentStatus
+from kernel.statements import Insertion
+from payments.models import Attempt, NextAction, Payment, PaymentStatus
 from payments.services import routing, timing
 from payments.services.acceptance import (
     PaymentDraft,
@@ -132,6 +133,7 @@ def expire_payment(*, payment_id: UUID, actor: Actor = SYSTEM) -> Payment:
     return payment
 
 
+_PAYMENTS, _ATTEMPTS = Insertion(Payment), Insertion(Attempt)
 _PLAN = ("next_action", "next_action_at", "lease_token", "lease_until")
 
 
@@ -158,9 +160,9 @@ def _accept(draft: PaymentDraft, actor: Actor, start: Start) -> tuple[Payment, S
         elif start == Start.NOT_YET:
             payment.retry_until = None
             payment.plan(NextAction.EXPIRE, payment.hold_until)
-        payment.save(force_insert=True)
+        _PAYMENTS.write([payment])
         if sending:
-            sending.attempt.save(force_insert=True)
+            _ATTEMPTS.write([sending.attempt])
         journal.write()
         crashpoint(CrashPoint.ACCEPT_BEFORE_COMMIT)
     crashpoint(CrashPoint.ACCEPT_AFTER_COMMIT)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ObjectDoesNotExist
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Model
 from django.db.transaction import TransactionManagementError
 from django.test.utils import CaptureQueriesContext
@@ -16,7 +16,7 @@ from events.models import Transition
 from kernel import clock
 from kernel.modes import Mode
 from kernel.statements import Insertion, Rewriting, Statement
-from payments.models import Attempt, Method, ProviderAccount
+from payments.models import Attempt, InboundNotice, Method, ProviderAccount
 from tests.factories import RestaurantFactory, order_of, paid, routed
 
 ATTEMPTS = """
@@ -132,3 +132,39 @@ def test_no_rows_are_no_statement(db: None) -> None:
         Insertion(Transition).write([])
 
     assert len(said) == 0
+
+
+def test_what_was_written_is_a_row_and_no_new_one(restaurant: Restaurant) -> None:
+    words = {"restaurant_id": restaurant.pk, "mode": Mode.TEST, "actor_kind": "system"}
+    row = Transition(subject_kind="order", subject_id=clock.new_id(), step="one", **words)
+
+    Insertion(Transition).write([row])
+
+    assert not row._state.adding
+    assert row._state.db == connection.alias
+
+
+def test_a_row_is_not_written_beside_one_that_is_there(restaurant: Restaurant) -> None:
+    account, insertion = ProviderAccount.objects.get(), Insertion(InboundNotice)
+
+    def notice(event_id: str, body: str) -> InboundNotice:
+        words = {"restaurant_id": restaurant.pk, "mode": account.mode, "content": {}}
+        return InboundNotice(account=account, event_id=event_id, body=body, **words)
+
+    written = [
+        insertion.write_unless_there(notice(event_id, body), "account", "event_id")
+        for event_id, body in [("one", "first"), ("one", "second"), ("two", "third")]
+    ]
+
+    assert written == [True, False, True]
+    kept = InboundNotice.objects.order_by("event_id").values_list("event_id", "body")
+    assert list(kept) == [("one", "first"), ("two", "third")]
+
+
+def test_another_constraint_than_the_named_one_is_no_reason_to_be_silent(restaurant: Restaurant) -> None:
+    account, insertion = ProviderAccount.objects.get(), Insertion(InboundNotice)
+    words = {"account": account, "restaurant_id": restaurant.pk, "mode": account.mode, "content": {}}
+    insertion.write_unless_there(first := InboundNotice(event_id="one", **words), "account", "event_id")
+
+    with pytest.raises(IntegrityError):
+        insertion.write_unless_there(InboundNotice(pk=first.pk, event_id="two", **words), "account", "event_id")
