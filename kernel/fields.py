@@ -8,7 +8,7 @@ import json
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from cryptography.fernet import Fernet, MultiFernet
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.db import models
 
@@ -59,15 +59,44 @@ def keyed_hash(text: str) -> str:
     return hmac.new(settings.STEWARD_HASH_KEY.encode(), normal.encode(), hashlib.sha256).hexdigest()
 
 
+class UnreadableText(str):
+    """What no key reads any more. Its row can be read and settled all the same, and is written back as it was."""
+
+    token: str
+
+    @classmethod
+    def of(cls, token: str) -> UnreadableText:
+        value = cls("(unreadable: its key is missing)")
+        value.token = token
+        return value
+
+
+class UnreadableObject(dict[str, Any]):
+    """As above, without any of the object's names."""
+
+    token: str
+
+    @classmethod
+    def of(cls, token: str) -> UnreadableObject:
+        value = cls()
+        value.token = token
+        return value
+
+
 class EncryptedField(_Text):
     """Text that is stored encrypted. The empty string stays empty, so that "nothing there" needs no key."""
 
     def get_prep_value(self, value: Any) -> Any:
+        if isinstance(value, UnreadableText):
+            return value.token
         text = super().get_prep_value(value)
         return encrypt(text) if text else text
 
     def from_db_value(self, value: str | None, *_: Any) -> Any:
-        return decrypt(value) if value else value
+        try:
+            return decrypt(value) if value else value
+        except InvalidToken:
+            return UnreadableText.of(value or "")
 
     def get_lookup(self, lookup_name: str) -> Any:
         """Equal plain texts have different cipher texts: a search would silently find nothing."""
@@ -83,10 +112,15 @@ class EncryptedJSONField(EncryptedField):
     """
 
     def get_prep_value(self, value: Any) -> Any:
+        if isinstance(value, UnreadableObject):
+            return value.token
         return encrypt(json.dumps(value)) if value else ""
 
     def from_db_value(self, value: str | None, *arguments: Any) -> Any:
-        text = _remembered(_keys(), value) if value else value
+        try:
+            text = _remembered(_keys(), value) if value else value
+        except InvalidToken:
+            return UnreadableObject.of(value or "")
         return json.loads(text) if text else {}
 
     def to_python(self, value: Any) -> Any:
@@ -108,6 +142,9 @@ class SearchHashField(_Chars):
         return name, path, args, {**kwargs, "source": self.source}
 
     def pre_save(self, model_instance: models.Model, add: bool) -> Any:  # noqa: FBT001  Django's signature.
-        value = keyed_hash(getattr(model_instance, self.source) or "")
+        text = getattr(model_instance, self.source) or ""
+        if isinstance(text, UnreadableText):
+            return getattr(model_instance, self.attname)
+        value = keyed_hash(text)
         setattr(model_instance, self.attname, value)
         return value

@@ -32,7 +32,7 @@ from payments.services.providers import Provider
 class ScriptedGateway:
     """Says what is in its queues; by default that everything went well. It writes down what it was asked."""
 
-    facts: GatewayFacts = field(default_factory=lambda: replace(simulated.FACTS, name="scripted"))
+    facts: GatewayFacts = field(default_factory=lambda: replace(simulated.FACTS, name="scripted", is_simulated=False))
     charges: deque[Result] = field(default_factory=deque)
     refunds: deque[Result] = field(default_factory=deque)
     look_ups: deque[LookUpResult] = field(default_factory=deque)

@@ -195,6 +195,7 @@ class GatewayFacts:
     refund_return_window: timedelta  # How long the guest's bank may still return a refund that was made.
     pending_lifetime: timedelta  # How long a guest may take to act.
     not_found_is_final: bool  # May "not found" free the attempt for another provider?
+    is_simulated: bool = False  # No money moves there, so that no live payment may go there.
     is_manual: bool = False  # A named person is the provider: nothing to call or to ask.
 
 

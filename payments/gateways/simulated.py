@@ -46,6 +46,7 @@ FACTS = contract.GatewayFacts(
     refund_return_window=timedelta(days=3),
     pending_lifetime=timedelta(minutes=15),
     not_found_is_final=False,
+    is_simulated=True,
 )
 
 

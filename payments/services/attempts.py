@@ -13,6 +13,7 @@ from events.actors import SYSTEM, Actor
 from events.services import Journal
 from kernel import clock
 from kernel.crashpoints import CrashPoint, crashpoint
+from kernel.fields import UnreadableText
 from kernel.money import Money
 from payments.gateways.contract import ChargeRequest, ErrorCode
 from payments.gateways.waits import backoff_seconds
@@ -117,6 +118,8 @@ def send_charge(sending: Sending) -> Settled:
     """Phases two and three. Dying anywhere in here leaves a row whose lease runs out: then we ask."""
     attempt, payment = sending.attempt, sending.payment
     gateway = gateway_for(sending.account, forced=sending.forced)
+    if isinstance(payment.instrument, UnreadableText):
+        raise ValueError(f"What payment {payment.reference} is paid with cannot be read: its key is missing.")
     request = ChargeRequest(
         key=str(attempt.pk),
         money=Money(attempt.amount_minor, attempt.currency),

@@ -46,7 +46,7 @@ _DUE = """
      ORDER BY m.next_action_at LIMIT %(limit)s FOR UPDATE OF m SKIP LOCKED"""
 _IS_DUE = "m.next_action_at <= %(now)s AND (m.lease_until IS NULL OR m.lease_until <= %(now)s)"
 _LEASE = """
-    UPDATE {table} SET lease_token = %(token)s, lease_until = %(until)s, claims = claims + 1
+    UPDATE {table} SET lease_token = %(token)s, lease_until = %(until)s, claims = {counted}
      WHERE id = ANY(%(ids)s) RETURNING id"""
 _HELD = "SELECT account_id FROM {table} WHERE lease_until > %(now)s AND next_action_at IS NOT NULL AND claims > 0"
 _BUSY = """
@@ -55,7 +55,9 @@ _BUSY = """
 _TURN = """
     SELECT m.id, m.{claims} FROM {table} m WHERE m.{due} <= %(now)s
      ORDER BY m.{due} LIMIT %(limit)s FOR UPDATE SKIP LOCKED"""
-_LATER = "UPDATE {table} SET {due} = %(later)s, {claims} = {claims} + 1 WHERE id = ANY(%(ids)s) RETURNING id"
+# A row that nobody can set aside is claimed for ever; its counter must not end the claims of all others.
+_COUNTED = "LEAST({claims} + 1, 1000)"
+_LATER = "UPDATE {table} SET {due} = %(later)s, {claims} = {counted} WHERE id = ANY(%(ids)s) RETURNING id"
 _ONE_AT_A_TIME = Statement("SELECT pg_advisory_xact_lock(hashtext('claim'))")
 
 
@@ -66,7 +68,7 @@ class _Queue:
         table = model._meta.db_table
         self.any_due = Statement(_ANY_DUE.format(table=table, is_due=_IS_DUE))
         self.due = Statement(_DUE.format(table=table, is_due=_IS_DUE))
-        self.lease = Statement(_LEASE.format(table=table))
+        self.lease = Statement(_LEASE.format(table=table, counted=_COUNTED.format(claims="claims")))
         self.held = _HELD.format(table=table)
 
 
@@ -75,6 +77,7 @@ class _Turns:
 
     def __init__(self, model: type[Attempt] | type[InboundNotice], *, due: str, claims: str) -> None:
         names = {"table": model._meta.db_table, "due": due, "claims": claims}
+        names["counted"] = _COUNTED.format(**names)
         self.due, self.later = Statement(_TURN.format(**names)), Statement(_LATER.format(**names))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -11,14 +12,18 @@ from uuid import UUID
 from django.conf import settings
 
 from kernel import clock
+from kernel.modes import Mode
 from kernel.statements import Statement
 from payments.gateways import cash, simulated
 from payments.gateways.breaker import BreakerBoard, BreakerSettings, BreakerState
 from payments.gateways.contract import Gateway, GatewayFacts
 from payments.gateways.guard import Circuits, GuardedGateway, Operation, circuits
+from payments.gateways.misconfigured import MisconfiguredGateway
 from payments.models import ProviderAccount, Route
 from payments.services.outside import assert_outside_database
 from payments.services.routing import Candidate, Forced
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +62,7 @@ def facts_of(account: ProviderAccount) -> GatewayFacts:
 def gateway_for(account: ProviderAccount, *, forced: Forced | None = None) -> GuardedGateway:
     """Reads an operator's word where the caller has not, so it is called while the database is at hand."""
     provider = PROVIDERS[account.provider]
-    gateway = provider.build(provider.facts, account.credentials)
+    gateway = _built(provider, account)
     if provider.facts.is_manual:
         return GuardedGateway(gateway=gateway, assert_outside_transaction=assert_outside_database)
     return GuardedGateway(
@@ -67,6 +72,17 @@ def gateway_for(account: ProviderAccount, *, forced: Forced | None = None) -> Gu
         account=_circuits_of_account(account),
         forced=forced_circuits(account) if forced is None else forced,
     )
+
+
+def _built(provider: Provider, account: ProviderAccount) -> Gateway:
+    """What is entered wrong is found out before anything is sent, or is taken for a doubt."""
+    if provider.facts.is_simulated and account.mode == Mode.LIVE:
+        return MisconfiguredGateway(facts=provider.facts, message="A simulated provider takes no live payment.")
+    try:
+        return provider.build(provider.facts, account.credentials)
+    except (KeyError, TypeError, ValueError, AttributeError):  # Whatever is missing in them, or is of another kind.
+        logger.exception("credentials_unusable", extra={"account": str(account.pk), "provider": account.provider})
+        return MisconfiguredGateway(facts=provider.facts, message="This account's credentials cannot be used.")
 
 
 def circuits_of(account: ProviderAccount) -> Circuits:
