@@ -15,6 +15,7 @@ from payments.models import Attempt, Payment, Refund
 from payments.models.attempt import HOLDING, LIVE, NOT_CHARGED
 from payments.models.refund import RESERVING
 from payments.services.providers import PROVIDERS
+from payments.services.timing import MAX_CLAIMS
 
 # A next action may be late by this much before somebody has to look at the clock (I10).
 MAX_OVERDUE_SECONDS = 60
@@ -46,15 +47,19 @@ def offences(*, now: datetime) -> Iterator[Offence]:
 
 def words_at(now: datetime) -> dict[str, Any]:
     """What the questions below leave open."""
-    return {**_WORDS, "now": now, "manual": [name for name in PROVIDERS if PROVIDERS[name].facts.is_manual]}
+    facts = [(name, provider.facts) for name, provider in PROVIDERS.items()]
+    manual = [name for name, each in facts if each.is_manual]
+    simulated = [name for name, each in facts if each.is_simulated]
+    return {**_WORDS, "now": now, "manual": manual, "simulated": simulated}
 
 
-_WORDS: dict[str, list[Any] | str] = {
+_WORDS: dict[str, list[Any] | str | int] = {
     "holding": list(HOLDING),
     "live": list(LIVE),
     "not_charged": list(NOT_CHARGED),
     "reserving": list(RESERVING),
     "waiting": list(WAITING),
+    "claims": MAX_CLAIMS,
     "overdue": f"{MAX_OVERDUE_SECONDS} seconds",
 }
 
@@ -84,6 +89,13 @@ INVARIANTS: list[Invariant] = [
              WHERE status = ANY(%(holding)s) GROUP BY payment_id HAVING COUNT(*) > 1""",
     ),
     Invariant(
+        id="I1",
+        sentence="A payment keeps one capture, however much room its bill has.",
+        question="""
+            SELECT payment_id, 'keeps ' || COUNT(*) FROM payments_attempt
+             WHERE capture = 'kept' GROUP BY payment_id HAVING COUNT(*) > 1""",
+    ),
+    Invariant(
         id="I2",
         sentence="No attempt begins while an earlier one of its payment is live.",
         question="""
@@ -111,6 +123,20 @@ INVARIANTS: list[Invariant] = [
              WHERE a.capture = 'surplus'
                AND (r.ever = 0 OR r.under_way > 1 OR (c.ever = 0 AND r.theirs = 0)
                     OR (r.under_way = 0 AND c.waiting = 0 AND a.refunded_minor < a.captured_minor))""",
+    ),
+    Invariant(
+        id="I3",
+        sentence="What is kept of a cancelled order, or beyond what was asked, is on its way back or in an open case.",
+        question="""
+            SELECT a.id, 'going back: ' || (a.refunded_minor + a.refunding_minor) || ' of ' || a.captured_minor
+              FROM payments_attempt a
+              JOIN payments_payment p ON p.id = a.payment_id
+              JOIN orders_order o ON o.id = p.order_id
+             WHERE a.capture = 'kept'
+               AND a.refunded_minor + a.refunding_minor
+                   < CASE WHEN o.status = 'cancelled' THEN a.captured_minor ELSE a.excess_minor END
+               AND NOT EXISTS (SELECT 1 FROM failures_case c
+                                WHERE c.payment_id = p.id AND c.status = ANY(%(waiting)s))""",
     ),
     Invariant(
         id="I4",
@@ -174,6 +200,22 @@ INVARIANTS: list[Invariant] = [
                                 WHERE c.payment_id = r.payment_id AND c.status = ANY(%(waiting)s))""",
     ),
     Invariant(
+        id="I10",
+        sentence="What broke its workers again and again is set aside, and a human was told.",
+        question="""
+            SELECT id, 'payment: ' || claims || ' claims that never came back' FROM payments_payment
+             WHERE claims > %(claims)s + 1 AND next_action_at IS NOT NULL
+             UNION ALL
+            SELECT id, 'refund: ' || claims || ' claims that never came back' FROM payments_refund
+             WHERE claims > %(claims)s + 1 AND next_action_at IS NOT NULL
+             UNION ALL
+            SELECT id, 'attempt: ' || watch_claims || ' watches that never came back' FROM payments_attempt
+             WHERE watch_claims > %(claims)s + 1 AND watch_at IS NOT NULL
+             UNION ALL
+            SELECT id, 'notice: ' || claims || ' claims that never came back' FROM payments_inboundnotice
+             WHERE claims > %(claims)s + 1 AND next_action_at IS NOT NULL""",
+    ),
+    Invariant(
         id="I11",
         sentence="A failed payment has evidence of non-charge for each attempt, or gave late money back.",
         question="""
@@ -234,6 +276,14 @@ INVARIANTS: list[Invariant] = [
               JOIN payments_provideraccount pa ON pa.id = a.account_id
              WHERE (a.restaurant_id, a.mode) <> (pa.restaurant_id, pa.mode)
                 OR (a.restaurant_id, a.mode) <> (p.restaurant_id, p.mode)""",
+    ),
+    Invariant(
+        id="I20",
+        sentence="No live money is said to have moved at a simulated provider.",
+        question="""
+            SELECT a.id, a.captured_minor || ' at ' || pa.provider FROM payments_attempt a
+              JOIN payments_provideraccount pa ON pa.id = a.account_id
+             WHERE a.mode = 'live' AND pa.provider = ANY(%(simulated)s) AND a.captured_minor > 0""",
     ),
     *(
         Invariant(

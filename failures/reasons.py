@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from failures.models import Case, CaseKind
-from payments.models import Attempt, InboundNotice, NextAction, NoticeState, Payment, PaymentStatus, Refund
+from orders.models import OrderStatus
+from payments.models import Attempt, Capture, InboundNotice, NextAction, NoticeState, Payment, PaymentStatus, Refund
 from payments.models.refund import RESERVING
 from payments.services.settling import PROLONGED_DOUBT
 from payments.services.timing import MAX_CLAIMS
@@ -59,11 +60,20 @@ def _stopped_notice(case: Case) -> QuerySet[InboundNotice]:
     return InboundNotice.objects.filter(pk=case.subject_id, state=NoticeState.QUARANTINED)
 
 
+def _owed(case: Case) -> QuerySet[Attempt]:
+    """Money that is the guest's, with no refund of it under way: the order is cancelled, or it was more than asked."""
+    held = Attempt.objects.filter(refunds=case.subject_id, capture=Capture.KEPT)
+    going_back = F("refunded_minor") + F("refunding_minor")
+    of_cancelled = Q(payment__order__status=OrderStatus.CANCELLED, captured_minor__gt=going_back)
+    return held.filter(of_cancelled | Q(excess_minor__gt=going_back))
+
+
 _TAKE_UP = "It is still set aside: repair what breaks and take it up again, or it stays where it is for ever."
 _LEFT: dict[CaseKind, tuple[tuple[Callable[[Case], QuerySet[Any]], str], ...]] = {
     CaseKind.IN_DOUBT: ((_in_doubt, "The doubt is not over: record what the provider says, or take cash against it."),),
     CaseKind.AMOUNT_MISMATCH: ((_undecided, "The amount is not decided: keep it, or give it back."),),
     CaseKind.SURPLUS: ((_surplus, "The money has not gone back yet: ask for its refund again, or record it."),),
+    CaseKind.REFUND_FAILED: ((_owed, "The guest's money has not gone back: ask for its refund again, or record it."),),
     CaseKind.REFUND_IN_DOUBT: tuple(
         (left, "The refund is not over: record what the provider says.") for left in (_refund_under_way, _asked_about)
     ),

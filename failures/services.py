@@ -25,6 +25,7 @@ MAY_WORK_ON_CASES = (Role.FINANCE, Role.ADMIN)
 
 class CaseEvent(StrEnum):
     OPENED = "case.opened"
+    GREW = "case.grew"
     ASSIGNED = "case.assigned"
     RESOLVED = "case.resolved"
     DISMISSED = "case.dismissed"
@@ -64,6 +65,9 @@ ENDS: dict[StrEnum, tuple[CaseKind, ...]] = {
     RefundEvent.CONFIRMED: (CaseKind.REFUND_IN_DOUBT,),
     RefundEvent.FAILED: (CaseKind.REFUND_IN_DOUBT, CaseKind.CASH_REFUND),
 }
+# Under this name a case's data keep what it was opened and told for before.
+EARLIER = "earlier"
+MOST_NEWS = 50
 # Whose case it is, where the event is not about one refund and the payment is not it: one account is one worry.
 SUBJECTS: dict[CaseKind, str] = {CaseKind.SURPLUS: "attempt", CaseKind.CREDENTIALS: "account"}
 
@@ -88,6 +92,7 @@ def _open_or_reopen(event: Event, kind: CaseKind, actor: Actor) -> None:
     cases = Case.objects.select_for_update().filter(subject_id=_subject_id(event, kind), kind=kind)
     latest = cases.order_by("id").last()
     if latest is not None and latest.is_waiting:
+        _add_news(latest, event, actor)
         return
     journal = Journal(actor)
     case = latest or _new_case(event, kind)
@@ -97,6 +102,20 @@ def _open_or_reopen(event: Event, kind: CaseKind, actor: Actor) -> None:
     else:
         journal.move(case, case.reopen, reason=f"New evidence: {event.type}.")
     journal.happened(CaseEvent.OPENED, case, kind=kind.value, subject=str(case.subject_id))
+    case.save()
+    journal.write()
+
+
+def _add_news(case: Case, event: Event, actor: Actor) -> None:
+    """Whoever works on it sees all of it: what is told once is not told again after this case has ended."""
+    earlier = case.data.get(EARLIER, [])
+    latest = {name: value for name, value in case.data.items() if name != EARLIER}
+    if event.data in (latest, *earlier):
+        return
+    case.data = {**event.data, EARLIER: [*earlier, latest][-MOST_NEWS:]}
+    journal = Journal(actor)
+    journal.note(case, step="more_news", reason=event.type)
+    journal.happened(CaseEvent.GREW, case, kind=case.kind, subject=str(case.subject_id))
     case.save()
     journal.write()
 

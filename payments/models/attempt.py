@@ -123,6 +123,10 @@ class Attempt(Telling):
             models.UniqueConstraint(
                 fields=["payment"], condition=models.Q(status__in=HOLDING), name="one_live_attempt_per_payment"
             ),
+            # A bill with room for two would not notice that one share was kept twice.
+            models.UniqueConstraint(
+                fields=["payment"], condition=models.Q(capture=Capture.KEPT), name="one_kept_attempt_per_payment"
+            ),
             models.UniqueConstraint(fields=["payment", "number"], name="one_attempt_per_number"),
             models.UniqueConstraint(
                 fields=["account", "provider_reference"],

@@ -19,6 +19,7 @@ from failures.models import Case
 from kernel import clock
 from payments.models import Attempt, Payment, Refund
 from payments.services import providers
+from payments.services.timing import MAX_CLAIMS
 from tests.factories import RestaurantFactory, routed
 from tests.failures.world import World, make_world, run
 from tests.scripted import ScriptedGateway, provider_of
@@ -74,6 +75,34 @@ def _two_hold(w: World) -> str:
     run("DROP INDEX one_live_attempt_per_payment")
     twin_of(w.doubtful, number=2, status="sent")
     return str(w.doubtful.payment_id)
+
+
+def _two_kept(w: World) -> str:
+    """Where the bill has room for both."""
+    run("DROP INDEX one_kept_attempt_per_payment")
+    update(w.kept.payment.order, "total_minor = 500000")
+    twin_of(w.kept, number=2, status="late_success", provider_reference="")
+    return str(w.kept.payment_id)
+
+
+def _cancelled_and_kept(w: World) -> str:
+    update(w.kept.payment.order, "status = 'cancelled'")
+    return str(w.kept.pk)
+
+
+def _excess_kept(w: World) -> str:
+    return update(w.kept, "excess_minor = 4001, reopened_minor = 4001")
+
+
+def _live_at_a_simulator(w: World) -> str:
+    update(w.mismatched.account, "provider = 'sandbox_a'")
+    run("ALTER TABLE payments_attempt DROP CONSTRAINT attempt_in_its_accounts_tenant")
+    run("ALTER TABLE payments_attempt DROP CONSTRAINT attempt_in_its_payments_tenant")
+    return update(w.mismatched, "mode = 'live'")
+
+
+def _claimed_for_ever(row: models.Model, claims: str = "claims") -> str:
+    return update(row, f"{claims} = {MAX_CLAIMS + 2}")
 
 
 def _began_too_early(w: World) -> str:
@@ -190,11 +219,14 @@ def _case_nobody_resolved(world: World) -> str:
 BREAKS: list[tuple[str, str, Callable[[World], str]]] = [
     ("I1", "An order keeps no more than its total and its tips.", _keeps_too_much),
     ("I1", "A payment has at most one attempt that may hold money.", _two_hold),
+    ("I1", "A payment keeps one capture", _two_kept),
     ("I2", "No attempt begins while an earlier one of its payment is live.", _began_too_early),
     ("I3", "A surplus has its one refund and its case", _surplus_kept_silently),
     ("I3", "A surplus has its one refund and its case", _surplus_given_back_twice),
     ("I3", "A surplus has its one refund and its case", _surplus_without_case),
     ("I3", "A surplus has its one refund and its case", _surplus_refused_silently),
+    ("I3", "What is kept of a cancelled order", _cancelled_and_kept),
+    ("I3", "What is kept of a cancelled order", _excess_kept),
     ("I4", "What an attempt counts", lambda w: update(w.kept, "refunding_minor = 3999")),
     ("I4", "What an attempt counts", lambda w: update(w.kept, "refunded_minor = 1")),
     ("I4", "What an attempt counts", _refunds_more_than_captured),
@@ -205,6 +237,10 @@ BREAKS: list[tuple[str, str, Callable[[World], str]]] = [
     ("I10", "An attempt that may still hold money", _left_over_unwatched),
     ("I10", "A refund that is under way", lambda w: update(w.refund, NO_NEXT)),
     ("I10", "A refund that is under way", lambda w: _overdue(w.refund)),
+    ("I10", "What broke its workers", lambda w: _claimed_for_ever(w.doubtful.payment)),
+    ("I10", "What broke its workers", lambda w: _claimed_for_ever(w.refund)),
+    ("I10", "What broke its workers", lambda w: _claimed_for_ever(w.failed, "watch_claims")),
+    ("I10", "What broke its workers", lambda w: _notice(w, f"claims = {MAX_CLAIMS + 2}, next_action_at = now()")),
     ("I11", "A failed payment has evidence", _failed_in_doubt),
     ("I11", "Silence is no evidence", lambda w: _closed_by_silence(w, finding="no_answer")),
     ("I11", "Silence is no evidence", lambda w: _closed_by_silence(w, finding="unknown")),
@@ -220,6 +256,7 @@ BREAKS: list[tuple[str, str, Callable[[World], str]]] = [
     ("I17", "Kept cash was confirmed once", _cash_confirmed_again),
     ("I20", "An attempt is at an account of its own", _at_anothers_account),
     ("I20", "An attempt is at an account of its own", _live_money_on_a_test_payment),
+    ("I20", "No live money", _live_at_a_simulator),
     (
         "I13",
         "The last step in the history of each order",

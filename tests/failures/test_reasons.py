@@ -12,11 +12,14 @@ from events.actors import SYSTEM
 from events.services import Journal
 from failures.models import WAITING, Case, CaseKind
 from failures.services import CaseRefused, dismiss_case, resolve_case
+from orders.services import cancel_order
 from payments.models import Attempt, InboundNotice, Refund
 from payments.services import providers, timing
+from payments.services.evidence import Evidence, Finding, Source
 from payments.services.facts import PaymentEvent, RefundEvent
 from payments.services.operators import record_refund_made, take_up_notice
 from payments.services.quarantine import quarantine_notice, quarantine_payment, quarantine_refund, quarantine_watch
+from payments.services.refund_settlement import settle_refund
 from payments.services.settling import PROLONGED_DOUBT
 from tests.factories import staff
 from tests.failures.world import World, make_world
@@ -60,9 +63,16 @@ def stop_notice(world: World) -> None:
     quarantine_notice(notice_id=world.notice.pk)
 
 
+def refuse_what_a_cancelled_order_owes(world: World) -> None:
+    cancel_order(order_id=world.kept.payment.order_id, actor=SYSTEM)
+    refund = Refund.objects.filter(attempt=world.kept).latest("id")
+    settle_refund(refund_id=refund.pk, evidence=Evidence(source=Source.LOOK_UP, finding=Finding.DECLINED))
+
+
 @pytest.mark.parametrize(
     ("kind", "harm"),
     [
+        (CaseKind.REFUND_FAILED, refuse_what_a_cancelled_order_owes),
         (CaseKind.IN_DOUBT, prolong_doubt),
         (CaseKind.AMOUNT_MISMATCH, None),
         (CaseKind.SURPLUS, None),

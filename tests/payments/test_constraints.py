@@ -132,6 +132,7 @@ HARMS: list[tuple[str, Harm]] = [
     ("one_live_attempt_per_payment", lambda r: twin(r.doubtful, status="pending")),
     ("one_live_attempt_per_payment", lambda r: twin(r.doubtful, status="unknown")),
     ("one_live_attempt_per_payment", lambda r: twin(r.kept)),
+    ("one_kept_attempt_per_payment", lambda r: twin(r.kept, status="late_success")),
     ("one_attempt_per_number", lambda r: twin(r.failed, number=1)),
     ("one_attempt_per_provider_reference", lambda r: put(r.doubtful, provider_reference="ch_1")),
     ("attempt_amount_is_positive", lambda r: twin(r.failed, amount_minor=0)),
