@@ -36,6 +36,7 @@ class Charge:
     status: ChargeStatus
     moved_amount: int = 0
     moved_currency: str = ""
+    moved_at: float | None = None
     failure_code: str = ""
     due_at: float | None = None  # When it changes by itself, and to what.
     due_status: ChargeStatus | None = None
@@ -56,6 +57,7 @@ class Refund:
     origin: Origin
     created: float
     status: RefundStatus
+    made_at: float | None = None
     due_at: float | None = None
     due_status: RefundStatus | None = None
 

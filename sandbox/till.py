@@ -115,6 +115,8 @@ class Till:
         return charge
 
     def _record_refund(self, refund: Refund) -> Refund:
+        if refund.status is RefundStatus.SUCCEEDED:
+            refund = replace(refund, made_at=timestamp())
         self.books.write(refund)
         if refund.status is not RefundStatus.PENDING:
             charge = self.books.charges[refund.charge_id]
@@ -169,4 +171,5 @@ def _captured(charge: Charge) -> Charge:
     behaviour = CHARGES[charge.token]
     other = "USD" if charge.currency != "USD" else "EUR"
     currency = other if behaviour.takes_other_currency else charge.currency
-    return replace(charge, moved_amount=charge.amount + behaviour.surplus_minor, moved_currency=currency)
+    amount = charge.amount + behaviour.surplus_minor
+    return replace(charge, moved_amount=amount, moved_currency=currency, moved_at=timestamp())

@@ -3,36 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
-from payments.models import AttemptStatus
+from payments.models import AttemptStatus, RefundStatus
 from sandbox.behaviours import CHARGES, ChargeStatus
 from sandbox.behaviours import RefundStatus as Made
-from sandbox.books import Charge
+from sandbox.books import Charge, Refund
 from tests.sim.database import Reader
-from tests.sim.providers import SimProvider
+from tests.sim.providers import Arrival, SimProvider
 
 # What may be sent, and until when.
 _SENT = {
     "/v1/charges": "SELECT send_before, key_expires_at FROM payments_attempt WHERE id::text = %s",
     "/v1/refunds": "SELECT NULL::timestamptz, key_expires_at FROM payments_refund WHERE id::text = %s",
 }
-# Conclusions that nothing was charged. EXPIRED is none: the guest may approve while we let it go, and it is watched.
+# Conclusions that nothing moved. EXPIRED is none: the guest may approve while we let it go, and it is watched.
 _CONCLUSIONS = [
-    AttemptStatus.DECLINED.value,
-    AttemptStatus.NOT_SENT.value,
-    AttemptStatus.NOT_CHARGED.value,
-    AttemptStatus.CANCELLED.value,
+    f"attempt {AttemptStatus.DECLINED}",
+    f"attempt {AttemptStatus.NOT_SENT}",
+    f"attempt {AttemptStatus.NOT_CHARGED}",
+    f"attempt {AttemptStatus.CANCELLED}",
+    f"refund {RefundStatus.FAILED}",
 ]
-# Both in one question: it is asked after every step.
+# As they were drawn, also where one was drawn twice, or was corrected within the same step.
 _CONCLUDED = """
-    SELECT 'attempt', a.id::text, a.status, pa.provider
-      FROM payments_attempt a JOIN payments_provideraccount pa ON pa.id = a.account_id
-     WHERE a.status = ANY(%s)
-     UNION ALL
-    SELECT 'refund', r.id::text, r.status, pa.provider
-      FROM payments_refund r JOIN payments_provideraccount pa ON pa.id = r.account_id
-     WHERE r.status = 'failed' ORDER BY 2"""
+    SELECT t.id, t.subject_kind, t.subject_id::text, t.to_status, pa.provider, t.at
+      FROM events_transition t
+      LEFT JOIN payments_attempt a ON t.subject_kind = 'attempt' AND a.id = t.subject_id
+      LEFT JOIN payments_refund r ON t.subject_kind = 'refund' AND r.id = t.subject_id
+      JOIN payments_provideraccount pa ON pa.id = COALESCE(a.account_id, r.account_id)
+     WHERE t.id > %s AND t.from_status <> t.to_status
+       AND (t.subject_kind || ' ' || t.to_status) = ANY(%s)
+     ORDER BY t.id"""
 # Whoever accepts a share, or tries it again, has looked at what is free. That more comes later is the providers' doing.
 _TAKEN = """
     SELECT t.id, p.reference, t.step,
@@ -47,11 +49,29 @@ _TAKEN = """
       JOIN payments_payment p ON p.id = t.subject_id
       JOIN orders_order o ON o.id = p.order_id
      WHERE t.id > %s AND t.step IN ('create', 'retry') ORDER BY t.id"""
+# Only what was set aside is not asked about, and that is another case than a doubt.
 _ASKED = """
-    SELECT a.id::text, a.status, pa.provider
-      FROM payments_attempt a JOIN payments_provideraccount pa ON pa.id = a.account_id
-      JOIN payments_payment p ON p.id = a.payment_id
-     WHERE a.status IN ('unknown', 'pending', 'sent') AND NOT a.mismatch AND p.next_action <> '' ORDER BY a.id"""
+    SELECT q.* FROM (
+        SELECT 'attempt', a.id::text, a.status, pa.provider, a.payment_id
+          FROM payments_attempt a JOIN payments_provideraccount pa ON pa.id = a.account_id
+         WHERE a.status IN ('unknown', 'pending', 'sent') AND NOT a.mismatch
+         UNION ALL
+        SELECT 'refund', r.id::text, r.status, pa.provider, r.payment_id
+          FROM payments_refund r JOIN payments_provideraccount pa ON pa.id = r.account_id
+         WHERE r.status = 'processing') AS q(kind, id, status, provider, payment_id)
+     WHERE NOT EXISTS (SELECT 1 FROM failures_case c
+                        WHERE c.payment_id = q.payment_id AND c.kind = 'quarantined' AND c.closed_at IS NULL)
+     ORDER BY q.id"""
+_STILL_DUE = """
+    SELECT 'payment ' || reference || ' is ' || status || ', next ' || next_action FROM payments_payment
+     WHERE next_action_at IS NOT NULL
+     UNION ALL
+    SELECT 'refund ' || id || ' is ' || status || ', next ' || next_action FROM payments_refund
+     WHERE next_action_at IS NOT NULL AND status <> 'processing'
+     UNION ALL
+    SELECT 'attempt ' || id || ' is ' || status || ', watched' FROM payments_attempt WHERE watch_at IS NOT NULL
+     UNION ALL
+    SELECT 'notice ' || event_id || ' is ' || state FROM payments_inboundnotice WHERE next_action_at IS NOT NULL"""
 _UNKNOWN_TO_ALL = """
     SELECT 'payment ' || p.reference || ' is ' || p.status FROM payments_payment p
      WHERE p.status IN ('pending', 'processing')
@@ -81,9 +101,8 @@ class Oracle:
 
     def __init__(self, providers: Mapping[str, SimProvider], reader: Reader) -> None:
         self._providers, self._reader = providers, reader
-        self._judged: set[tuple[str, str]] = set()
         self._read: dict[str, int] = dict.fromkeys(providers, 0)
-        self._last_taken = 0
+        self._last_taken = self._last_concluded = 0
 
     def contradictions(self) -> list[str]:
         """After every step."""
@@ -95,8 +114,9 @@ class Oracle:
         return [*untold, *self._lasting_doubts()]
 
     def remains(self) -> list[str]:
-        """When people have decided what only people can decide: nothing is open, and no book differs."""
-        return [*self._unfinished(), *self._differences()]
+        """When people have decided what only people can decide: nothing is open or due, and no book differs."""
+        due = [f"I10: {what}, for ever" for (what,) in self._reader.rows(_STILL_DUE)]
+        return [*self._unfinished(), *due, *self._differences()]
 
     def _unfinished(self) -> Iterator[str]:
         for what, key, provider in self._reader.rows(_UNFINISHED):
@@ -105,14 +125,17 @@ class Oracle:
                 yield f"I10: {what}, whatever people do"
 
     def _wrong_conclusions(self) -> Iterator[str]:
-        for kind, key, status, provider in self._reader.rows(_CONCLUDED, [_CONCLUSIONS]):
-            if provider not in self._providers or not self._is_new(key, status):
+        for number, kind, key, status, provider, at in self._reader.rows(
+            _CONCLUDED, [self._last_concluded, _CONCLUSIONS]
+        ):
+            self._last_concluded = number
+            if provider not in self._providers:
                 continue
             books = self._providers[provider].books
             charge, refund = books.charge_of_key(key), books.refund_of_key(key)
-            if kind == "attempt" and charge is not None and _has_moved_at_once(charge):
+            if kind == "attempt" and charge is not None and _had_moved(charge, at):
                 yield f"I11: attempt {key} is {status}, and its money moved"
-            elif refund is not None and refund.status is Made.SUCCEEDED and refund.due_status is None:
+            elif kind == "refund" and refund is not None and _was_made(refund, at):
                 yield f"I5: refund {key} is {status}, and it was made"
 
     def _shares_taken_twice(self) -> Iterator[str]:
@@ -125,28 +148,32 @@ class Oracle:
     def _wrong_sends(self) -> Iterator[str]:
         """Whatever reached a provider has a committed row for its key, and came in time."""
         for name, provider in self._providers.items():
-            requests = provider.books.requests
-            fresh, self._read[name] = requests[self._read[name] :], len(requests)
-            for request in fresh:
-                if request.method == "POST" and request.path in _SENT:
-                    yield from self._judge(request.path, request.key, datetime.fromtimestamp(request.at, tz=UTC))
+            fresh, self._read[name] = provider.arrivals[self._read[name] :], len(provider.arrivals)
+            for arrival in fresh:
+                yield from self._judge(arrival)
 
-    def _judge(self, path: str, key: str, at: datetime) -> Iterator[str]:
+    def _judge(self, arrival: Arrival) -> Iterator[str]:
+        path, key = arrival.request.path, arrival.request.key
         rows = self._reader.rows(_SENT[path], [key])
         if not rows:
             yield f"I9: {path} was asked for under the key {key}, which is no row's"
+        if arrival.send_before is None or arrival.at > arrival.send_before:
+            yield f"I12: {key} was sent by somebody whose time was over, or without an end"
         for send_before, key_expires_at in rows:
-            if send_before is not None and at > send_before:
+            if send_before is not None and arrival.at > send_before:
                 yield f"I12: {key} was sent after its sender's time"
-            if key_expires_at is None or at > key_expires_at:
+            if key_expires_at is None or arrival.at > key_expires_at:
                 yield f"I5: {key} was sent when the provider may have forgotten the key"
 
     def _lasting_doubts(self) -> Iterator[str]:
         """A case is no excuse where the provider could have told us all the time."""
-        for key, status, provider in self._reader.rows(_ASKED):
-            charge = self._providers[provider].charge_of(key) if provider in self._providers else None
-            if charge is not None and charge.status is not ChargeStatus.PENDING:
-                yield f"I10: attempt {key} is {status} for days, and the provider's books say {charge.status}"
+        for kind, key, status, provider, _ in self._reader.rows(_ASKED):
+            if provider not in self._providers:
+                continue
+            books = self._providers[provider].books
+            theirs = books.charge_of_key(key) if kind == "attempt" else books.refund_of_key(key)
+            if theirs is not None and theirs.status not in {ChargeStatus.PENDING, Made.PENDING}:
+                yield f"I10: {kind} {key} is {status} for days, and the provider's books say {theirs.status}"
 
     def _differences(self) -> Iterator[str]:
         """Our books against the providers', order by order and currency by currency (I7)."""
@@ -159,12 +186,14 @@ class Oracle:
                 if mine != theirs:
                     yield f"I7: order {order} at {name}: ours {mine}, theirs {theirs}"
 
-    def _is_new(self, row: str, status: str) -> bool:
-        known = (row, status) in self._judged
-        self._judged.add((row, status))
-        return not known
 
-
-def _has_moved_at_once(charge: Charge) -> bool:
+def _had_moved(charge: Charge, at: datetime) -> bool:
     """Money that the provider itself moved after it had said no is late, and no wrong conclusion."""
-    return bool(charge.moved_amount) and CHARGES[charge.token].later is None and not CHARGES[charge.token].has_page
+    said_no = CHARGES[charge.token].status is ChargeStatus.FAILED
+    return not said_no and charge.moved_at is not None and charge.moved_at <= at.timestamp()
+
+
+def _was_made(refund: Refund, at: datetime) -> bool:
+    """And will not come back: a bank's return is a failure that comes later."""
+    lasts = refund.status is Made.SUCCEEDED and refund.due_status is None
+    return lasts and refund.made_at is not None and refund.made_at <= at.timestamp()

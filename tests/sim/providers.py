@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,7 +15,7 @@ from payments.gateways.contract import Gateway, GatewayFacts
 from payments.gateways.simulated import SimulatedCredentials, SimulatedGateway
 from payments.gateways.transport import Call
 from payments.services.providers import Provider
-from sandbox.books import Books, Charge, Refund
+from sandbox.books import Books, Charge, Received, Refund
 from sandbox.inprocess import InProcess
 from sandbox.notices import Webhook
 from sandbox.steering import Steering
@@ -24,19 +24,30 @@ from tests.sim.clock import SeedClock
 
 API_KEY = "sandbox-api-key-of-the-simulation"
 NAMES = ("sandbox_a", "sandbox_b")
+MOVES_MONEY = ("/v1/charges", "/v1/refunds")
 USUAL_SECONDS = 0.3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """A request that moves money, as it reached its provider."""
+
+    request: Received
+    at: datetime
+    send_before: datetime | None  # As its sender said.
 
 
 class Wire(httpx.BaseTransport):
     """A call takes time, also when nothing comes back; its worker may die before and after the provider acted."""
 
-    def __init__(self, inner: httpx.BaseTransport, call: Call, clock: SeedClock, cut: Callable[[str], None]) -> None:
-        self._inner, self._call, self._clock, self._cut = inner, call, clock, cut
+    def __init__(self, provider: SimProvider, call: Call) -> None:
+        self._inner, self._call, self._provider = provider.sandbox.dial(call), call, provider
+        self._clock, self._cut = provider.clock, provider.cut
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         self._cut("wire.before")
         try:
-            response = self._inner.handle_request(request)
+            response = self._noted(request)
         except httpx.ReadTimeout:
             self._clock.advance(max(0.0, self._call.deadline - self._clock.monotonic()))
             self._cut("wire.timed_out")
@@ -44,6 +55,18 @@ class Wire(httpx.BaseTransport):
         self._clock.advance(USUAL_SECONDS)
         self._cut("wire.after")
         return response
+
+    def _noted(self, request: httpx.Request) -> httpx.Response:
+        received = self._provider.books.requests
+        known = len(received)
+        try:
+            return self._inner.handle_request(request)
+        finally:
+            moves = [each for each in received[known:] if each.method == "POST" and each.path in MOVES_MONEY]
+            self._provider.arrivals += [
+                Arrival(request=each, at=datetime.fromtimestamp(each.at, tz=UTC), send_before=self._call.send_before)
+                for each in moves
+            ]
 
 
 class SimProvider:
@@ -60,7 +83,8 @@ class SimProvider:
             key_lifetime_seconds=self.facts.key_lifetime.total_seconds(),
         )
         self.sandbox = InProcess(settings)
-        self._clock, self._cut = clock, cut
+        self.clock, self.cut = clock, cut
+        self.arrivals: list[Arrival] = []
 
     @property
     def books(self) -> Books:
@@ -114,7 +138,7 @@ class SimProvider:
         return SimulatedGateway(credentials=known, facts=self.facts, dial=self._dial)
 
     def _dial(self, call: Call) -> httpx.BaseTransport:
-        return Wire(self.sandbox.dial(call), call, self._clock, self._cut)
+        return Wire(self, call)
 
 
 def _secret(name: str, number: int) -> str:
