@@ -114,6 +114,18 @@ class Refund(Leased, Telling):
     def total_minor(self) -> int:
         return self.amount_minor + self.tip_minor
 
+    # What `ask_again` changes.
+    ASKED_AGAIN = (
+        "next_action",
+        "next_action_at",
+        "lease_token",
+        "lease_until",
+        "doubt_since",
+        "look_ups",
+        "not_found_count",
+        "told",
+    )
+
     def ask_again(self) -> None:
         """It has ended, and something speaks against it: the provider is asked, from the beginning."""
         if self.next_action == NextAction.LOOK_UP:

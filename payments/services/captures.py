@@ -102,6 +102,8 @@ def _store(s: Settling, money: Money, decided: Capture) -> None:
     attempt, evidence = s.attempt, s.evidence
     attempt.captured_minor = money.minor
     attempt.captured_currency = money.currency
+    # Where a guest tried several times under one attempt, the money is in the one that succeeded, and goes back there.
+    attempt.provider_reference = evidence.reference or attempt.provider_reference
     attempt.capture = decided
     attempt.mismatch = attempt.mismatch and decided == Capture.UNDECIDED
     attempt.tip_minor += evidence.added_tip_minor

@@ -30,6 +30,7 @@ class Source(StrEnum):
     LEASE = "lease"  # The sender's lease is over and nothing was settled: its process died.
     WAITER = "waiter"
     OPERATOR = "operator"
+    BOOKS = "books"  # Our own: something in them speaks against what was about to be done.
 
 
 class Finding(StrEnum):

@@ -32,7 +32,8 @@ def look_up_payment(*, payment_id: UUID, lease_token: UUID | None = None) -> Non
     if attempt.status == AttemptStatus.SENT and not _sender_is_dead(attempt):
         return
     if attempt.status == AttemptStatus.SENT:
-        settle_attempt(attempt_id=attempt.pk, evidence=SENDER_DIED)
+        if settle_attempt(attempt_id=attempt.pk, evidence=replace(SENDER_DIED, lease_token=lease_token)).fenced:
+            return  # It was sent again meanwhile, and that sender lives.
         lease_token = None  # What was planned with that ended the lease: from here on anybody may ask.
     settle_attempt(attempt_id=attempt.pk, evidence=replace(_ask(attempt), lease_token=lease_token))
 
@@ -80,7 +81,8 @@ def _watch(attempt: Attempt) -> bool:
     evidence = _ask(attempt)
     settle_attempt(attempt_id=attempt.pk, evidence=evidence)
     # Money that moved and cannot be found is one of the provider's hiccups, and no answer to what became of it.
-    return evidence.finding not in {Finding.NO_ANSWER, Finding.NOT_FOUND}
+    missing = attempt.captured_minor and evidence.finding == Finding.NOT_FOUND
+    return not missing and evidence.finding != Finding.NO_ANSWER
 
 
 def _plan_next_watch(attempt_id: UUID, *, claimed_at: datetime | None, is_answered: bool) -> None:
@@ -102,10 +104,13 @@ def _next_watch(attempt: Attempt, *, is_answered: bool) -> datetime | None:
         return next_last_look(attempt) if is_answered else timing.next_watch(attempt.watches)
     if attempt.is_live:
         return timing.next_look_up(attempt.look_ups, attempt.doubt_since)
-    if attempt.watch_until is None or clock.now() >= attempt.watch_until:
+    now, until = clock.now(), attempt.watch_until
+    if until is None or (is_answered and now >= until):
         return None
-    # The last look is at the end of the window: money may come in its last hours, and its message may be lost.
-    return min(timing.next_watch(attempt.watches), attempt.watch_until)
+    # The last look is at the end of the window: money may come in its last hours, and its message may be lost. It has
+    # to be answered. Where it is not, there is another one at the end of the bound after which a human is told.
+    ends = [end for end in (until, until + timing.DOUBT_BOUND) if end > now]
+    return min([timing.next_watch(attempt.watches), *ends])
 
 
 def _ask(attempt: Attempt) -> Evidence:

@@ -32,6 +32,7 @@ from payments.services.settlement import settle_attempt
 security_log = logging.getLogger("steward.security")
 _INSERTION = Insertion(InboundNotice)
 
+_UNSETTLED = (NoticeState.STORED, NoticeState.PARKED)
 # What of the headers is needed to verify again: never cookies or credentials.
 MAX_HEADER_LENGTH = 500
 
@@ -90,7 +91,7 @@ def _own_id(notice: Notice) -> str:
 def apply_notice(*, notice_id: UUID, actor: Actor = PROVIDER) -> None:
     """Settles what it says. It can touch only what belongs to the account that signed it."""
     stored = InboundNotice.objects.select_related("account").get(pk=notice_id)
-    if stored.state not in {NoticeState.STORED, NoticeState.PARKED}:
+    if stored.state not in _UNSETTLED:
         return
     notice = notice_content.read(stored.event_id, stored.content)
     subject_id = _find_subject(stored.account, notice)
@@ -121,6 +122,8 @@ def _park(notice_id: UUID) -> None:
     """It may be ahead of our own commit. After an hour it is an orphan, and a human is told."""
     with transaction.atomic():
         stored = InboundNotice.objects.select_for_update().get(pk=notice_id)
+        if stored.state not in _UNSETTLED:
+            return  # Somebody else found whose it is meanwhile.
         stored.tries += 1
         stored.claims = 0
         stored.state = NoticeState.PARKED

@@ -33,6 +33,7 @@ from payments.services import captures, timing
 from payments.services.bill import Bill, lock_bill_of_payment
 from payments.services.evidence import Evidence, Finding, Source
 from payments.services.facts import PaymentEvent
+from payments.services.provider_refunds import made_by_hand
 from payments.services.providers import PROVIDERS, facts_of
 from payments.services.refund_requests import reserve_refund
 from payments.services.refund_settlement import OPEN, settle_refund
@@ -203,14 +204,7 @@ def _check_that_it_is_not_known(refund: Refund) -> None:
     """Made by hand at the provider, it may have come to us from there already, as a refund of its own."""
     if refund.status == RefundStatus.COMPLETED:
         return  # It is counted already; that is only being asked about.
-    known = Refund.objects.filter(
-        attempt=refund.attempt_id,
-        origin=RefundOrigin.PROVIDER,
-        status=RefundStatus.COMPLETED,
-        amount_minor=refund.total_minor,
-        created_at__gte=refund.created_at,
-    ).first()
-    if known is not None:
+    if (known := made_by_hand(refund)) is not None:
         raise RefundRefused(
             f"The provider's own books brought refund {known.provider_reference} of this amount already. If that is "
             "what you see there, record this one as not made.",

@@ -16,11 +16,29 @@ def record_provider_refunds(s: Settling) -> None:
         return
     refunds = Refund.objects.filter(account=s.attempt.account, provider_reference__in=[f.reference for f in succeeded])
     known = set(refunds.exclude(provider_reference="").values_list("provider_reference", flat=True))
-    keys = {str(key) for key in Refund.objects.filter(attempt=s.attempt).values_list("pk", flat=True)}
+    ours = _open_keys(s)
     for fact in succeeded:
-        if fact.reference not in known and fact.key not in keys:
+        if fact.reference not in known and fact.key not in ours:
             known.add(fact.reference)
             _record(s, fact)
+
+
+def _open_keys(s: Settling) -> set[str]:
+    """Of refunds that may still turn out to be the one that is told of. Two under one key are two refunds."""
+    mine = Refund.objects.filter(attempt=s.attempt)
+    settled = mine.filter(status=RefundStatus.COMPLETED).exclude(provider_reference="")
+    return {str(key) for key in mine.exclude(pk__in=settled.values("pk")).values_list("pk", flat=True)}
+
+
+def made_by_hand(refund: Refund) -> Refund | None:
+    """Of the same amount, at the provider, since this one was asked for: perhaps somebody made this one there."""
+    return Refund.objects.filter(
+        attempt=refund.attempt_id,
+        origin=RefundOrigin.PROVIDER,
+        status=RefundStatus.COMPLETED,
+        amount_minor=refund.total_minor,
+        created_at__gte=refund.created_at,
+    ).first()
 
 
 def ask_about_differing_refunds(s: Settling) -> None:
@@ -34,11 +52,10 @@ def ask_about_differing_refunds(s: Settling) -> None:
     for refund in mine:
         if said.get(str(refund.pk), ended[refund.status]) != ended[refund.status]:
             refund.ask_again()
-            refund.save(
-                update_fields=["next_action", "next_action_at", "doubt_since", "look_ups", "not_found_count", "told"]
-            )
+            refund.save(update_fields=refund.ASKED_AGAIN)
             if refund.status == RefundStatus.FAILED:
-                _tell(s, f"Refund {refund.pk} failed here, but in the provider's books of its charge it was made.")
+                sentence = f"Refund {refund.pk} failed here, but in the provider's books of its charge it was made."
+                _tell(s, sentence, refund=str(refund.pk))
 
 
 def _tell_reversed(s: Settling) -> None:
@@ -47,8 +64,9 @@ def _tell_reversed(s: Settling) -> None:
     if not taken_back:
         return
     theirs = Refund.objects.filter(attempt=s.attempt, origin=RefundOrigin.PROVIDER, status=RefundStatus.COMPLETED)
-    for reference in theirs.filter(provider_reference__in=taken_back).values_list("provider_reference", flat=True):
-        _tell(s, f"The provider does not show its refund {reference} as made any more.")
+    for refund in theirs.filter(provider_reference__in=taken_back):
+        sentence = f"The provider does not show its refund {refund.provider_reference} as made any more."
+        _tell(s, sentence, refund=str(refund.pk))
 
 
 def _record(s: Settling, fact: RefundFact) -> None:
@@ -83,6 +101,7 @@ def _record(s: Settling, fact: RefundFact) -> None:
     )
 
 
-def _tell(s: Settling, sentence: str) -> None:
+def _tell(s: Settling, sentence: str, **about: str) -> None:
     if s.attempt.tell_once(sentence):
-        s.journal.happened(PaymentEvent.CONTRADICTED, s.payment, attempt=str(s.attempt.pk), reason=sentence)
+        words = {"attempt": str(s.attempt.pk), "reason": sentence}
+        s.journal.happened(PaymentEvent.CONTRADICTED, s.payment, **words, **about)

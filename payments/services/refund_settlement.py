@@ -88,7 +88,8 @@ def _settle(refund_id: UUID, evidence: Evidence, actor: Actor) -> Refund:
         refund = Refund.objects.select_for_update().get(pk=refund_id)
         lost = evidence.lease_token is not None and not refund.is_held_by(evidence.lease_token)
         if lost and evidence.finding != Finding.SUCCEEDED:
-            return refund  # Whoever holds it now finds out by asking; that money moved is news whoever brings it.
+            # Whoever holds it now finds out by asking; that money moved is news whoever brings it.
+            return _asked_once_more(refund) if evidence.finding == Finding.DECLINED else refund
         settling = SettlingRefund(
             bill=bill,
             refund=refund,
@@ -107,6 +108,14 @@ def _settle(refund_id: UUID, evidence: Evidence, actor: Actor) -> Refund:
     return refund
 
 
+def _asked_once_more(refund: Refund) -> Refund:
+    """A message ended it while somebody was asking, and the answer to that was no: which of them is newer?"""
+    if refund.status == RefundStatus.COMPLETED:
+        refund.ask_again()
+        refund.save(update_fields=refund.ASKED_AGAIN)
+    return refund
+
+
 def _keep_what_was_said(refund: Refund, evidence: Evidence) -> None:
     if evidence.reference and not refund.provider_reference:
         refund.provider_reference = evidence.reference
@@ -122,12 +131,16 @@ def _succeeded(s: SettlingRefund) -> None:
     refund, attempt = s.refund, s.attempt
     wrong = s.evidence.money != Money(refund.total_minor, refund.currency)
     if refund.status == RefundStatus.COMPLETED and not wrong:
-        _stop_asking(s)
+        if s.evidence.reference in {"", refund.provider_reference}:
+            _stop_asking(s)
+        else:
+            _made_twice(s)
         return
     if wrong or (refund.status == RefundStatus.FAILED and attempt.refundable_minor < refund.total_minor):
         _contradicted(s)
         return
-    if refund.status == RefundStatus.FAILED:
+    was_refused = refund.status == RefundStatus.FAILED
+    if was_refused:
         # We had been told no, and the money moved all the same: counted before anybody refunds it again.
         _contradicted(s)
         step = refund.complete_late
@@ -136,11 +149,19 @@ def _succeeded(s: SettlingRefund) -> None:
         step = refund.complete
     attempt.refunded_minor += refund.total_minor
     s.move(step, reason="The money went back.")
+    if was_refused and s.evidence.source == Source.NOTICE:
+        refund.ask_again()  # Perhaps the messages came in the wrong order.
     plan_last_look(attempt, refund)
     if refund.reopens_order:
         _reopen(s)
     s.happened(RefundEvent.COMPLETED)
     s.happened(PaymentEvent.REFUNDED, full=attempt.refundable_minor == 0)
+
+
+def _made_twice(s: SettlingRefund) -> None:
+    """Two refunds under one key: the charge's books say whether that is so, and bring the other one."""
+    _contradicted(s)
+    s.attempt.watch_at = clock.now()
 
 
 def _reopen(s: SettlingRefund) -> None:
@@ -244,12 +265,17 @@ def _contradicted(s: SettlingRefund) -> None:
     sentence = f"Refund {s.refund.pk} is {s.refund.status} here; the provider says otherwise: {said}"
     if s.refund.tell_once(sentence):
         s.journal.note(s.refund, step="contradicted", reason=sentence, evidence=s.evidence.for_history())
-        s.journal.happened(PaymentEvent.CONTRADICTED, s.payment, attempt=str(s.attempt.pk), reason=sentence)
-    _plan_look_up(s)
+        s.happened(PaymentEvent.CONTRADICTED, reason=sentence)
+    if s.evidence.source == Source.BOOKS and s.refund.next_action == NextAction.BEGIN:
+        s.refund.plan(NextAction.BEGIN, clock.now() + timing.DOUBT_BOUND)  # A human decides before.
+    else:
+        _plan_look_up(s)
 
 
 def _stop_asking(s: SettlingRefund) -> None:
     """It was asked about after its end, and it stays as it was."""
+    if s.refund.next_action == NextAction.LOOK_UP and s.evidence.source == Source.NOTICE:
+        return  # A message may be older than the question: only the provider's answer ends it.
     s.refund.plan(NextAction.NONE)
     if s.refund.was_told(PROLONGED):
         s.refund.forget(PROLONGED)

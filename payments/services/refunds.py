@@ -18,6 +18,7 @@ from payments.models import NextAction, Refund, RefundStatus
 from payments.services import timing
 from payments.services.evidence import SENDER_DIED, Evidence, Finding, Source, from_look_up, from_result
 from payments.services.outside import leave_database
+from payments.services.provider_refunds import made_by_hand
 from payments.services.providers import facts_of, gateway_for
 from payments.services.refund_settlement import settle_refund
 
@@ -26,6 +27,8 @@ _SENDS = (NextAction.BEGIN, NextAction.RESEND)
 
 def send_refund(*, refund_id: UUID, lease_token: UUID | None = None) -> None:
     """Phase one commits the send, phase two calls, phase three settles."""
+    if _is_held_back(refund_id, lease_token):
+        return
     refund = _begin(refund_id, lease_token)
     if refund is None or refund.lease_token is None or refund.lease_until is None:
         return
@@ -47,11 +50,12 @@ def send_refund(*, refund_id: UUID, lease_token: UUID | None = None) -> None:
 
 def look_up_refund(*, refund_id: UUID, lease_token: UUID | None = None) -> None:
     refund = Refund.objects.select_related("account", "attempt").get(pk=refund_id)
-    if refund.next_action != NextAction.LOOK_UP:
+    if refund.next_action != NextAction.LOOK_UP or not refund.may_be_taken_by(lease_token):
         return
     if refund.is_awaited:
         # Whoever asks holds the lease by now: the sender's is over.
-        settle_refund(refund_id=refund_id, evidence=SENDER_DIED)
+        if settle_refund(refund_id=refund_id, evidence=replace(SENDER_DIED, lease_token=lease_token)).is_awaited:
+            return  # It was sent again meanwhile, and that sender lives.
         lease_token = None  # What was planned with that ended the lease: from here on anybody may ask.
     gateway = gateway_for(refund.account)
     request = LookUpRequest(
@@ -71,6 +75,17 @@ def complete_cash_refund(*, refund_id: UUID, actor: Actor) -> Refund:
     money = Money(refund.total_minor, refund.currency)
     evidence = Evidence(source=Source.WAITER, finding=Finding.SUCCEEDED, money=money)
     return settle_refund(refund_id=refund_id, evidence=evidence, actor=actor)
+
+
+def _is_held_back(refund_id: UUID, lease_token: UUID | None) -> bool:
+    """People do by hand what the API does not do today: sent all the same, the money would go back twice."""
+    refund = Refund.objects.get(pk=refund_id)
+    theirs = made_by_hand(refund) if _may_send(refund, lease_token) else None
+    if theirs is not None:
+        sentence = f"The provider's own books brought refund {theirs.provider_reference} of this amount meanwhile."
+        evidence = Evidence(source=Source.BOOKS, finding=Finding.CONTRADICTED, message=sentence)
+        settle_refund(refund_id=refund_id, evidence=replace(evidence, lease_token=lease_token))
+    return theirs is not None
 
 
 def _begin(refund_id: UUID, lease_token: UUID | None) -> Refund | None:

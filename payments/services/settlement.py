@@ -113,6 +113,9 @@ def _captured_again(s: Settling, money: Money) -> None:
     attempt = s.attempt
     if (attempt.captured_minor, attempt.captured_currency) != (money.minor, money.currency):
         _contradicted(s, "The provider now names another amount for money that is settled.")
+    elif s.evidence.reference not in {"", attempt.provider_reference}:
+        other = f"{s.evidence.reference} beside {attempt.provider_reference}"
+        _contradicted(s, f"The provider names {other} for one attempt: perhaps the guest paid twice.")
 
 
 def _pending(s: Settling) -> None:
@@ -194,6 +197,9 @@ def _not_found(s: Settling) -> None:
 def _no_answer(s: Settling) -> None:
     _plan_look_up(s)
     _tell_refused_credentials(s)
+    if s.is_last_look_overdue:
+        where = f"attempt {s.attempt.number} at {s.attempt.account}"
+        _contradicted(s, f"Money may have come on {where} after it was {s.attempt.status}: nobody answers there.")
 
 
 def _tell_refused_credentials(s: Settling) -> None:

@@ -14,6 +14,7 @@ from kernel.statements import Rewriting
 from orders.services import set_payment_state
 from payments.gateways.contract import GatewayFacts
 from payments.models import Attempt, AttemptStatus, NextAction, Payment, PaymentStatus
+from payments.models.attempt import CLOSED
 from payments.services import timing
 from payments.services.bill import Bill
 from payments.services.evidence import Evidence, Source
@@ -50,6 +51,13 @@ class Settling:
         """A message that decides nothing must not take the lease from the worker that is about to know more."""
         asked_for = self.payment.is_leased or self.payment.next_action == NextAction.CANCEL
         return asked_for and self.evidence.source == Source.NOTICE
+
+    @property
+    def is_last_look_overdue(self) -> bool:
+        """The window for late money is over, and whether some came was asked and not answered since."""
+        until = self.attempt.watch_until
+        is_over = until is not None and self.now >= until + timing.DOUBT_BOUND
+        return is_over and self.attempt.status in CLOSED and self.evidence.source == Source.LOOK_UP
 
     @property
     def is_to_be_closed(self) -> bool:
