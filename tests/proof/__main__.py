@@ -8,12 +8,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 from config.local.signals import StopRequested, stop_requests
 from tests.proof.parts import PARTS, Part, Wanted
 from tests.proof.records import FOLDER
-from tests.proof.sheet import Ended, Proof, as_markdown, is_clean
+from tests.proof.sheet import Ended, Proof, as_markdown, commit_of, is_clean
 from tests.throw_away import throw_away_servers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,8 +28,7 @@ def main(arguments: list[str]) -> int:
     try:
         with stop_requests(), tempfile.TemporaryDirectory(prefix="steward-proof-") as folder, throw_away_servers():
             os.environ[FOLDER] = folder
-            ended = [_run(part, wanted) for part in PARTS if not wanted.only or part.name in wanted.only]
-            return _conclude(Proof.of(ended, folder=Path(folder), root=ROOT), wanted)
+            return _conclude(_prove(wanted, folder=Path(folder)), wanted)
     except StopRequested:
         return INTERRUPTED
 
@@ -41,6 +41,12 @@ def _wanted(arguments: list[str]) -> Wanted:
     parser.add_argument("--minutes", type=int, default=15, help="how long the chaos lasts (default: 15)")
     parser.add_argument("--only", nargs="*", choices=[part.name for part in PARTS], help="some parts; writes no sheet")
     return Wanted(**vars(parser.parse_args(arguments)))
+
+
+def _prove(wanted: Wanted, *, folder: Path) -> Proof:
+    began, commit = datetime.now(UTC), commit_of(ROOT)  # Before the first part: HEAD may move while they run.
+    ended = [_run(part, wanted) for part in PARTS if not wanted.only or part.name in wanted.only]
+    return Proof.of(ended, began=began, commit=commit, commit_at_end=commit_of(ROOT), folder=folder)
 
 
 def _run(part: Part, wanted: Wanted) -> Ended:

@@ -7,7 +7,7 @@ import statistics
 import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,18 +29,14 @@ class Ended:
 class Proof:
     began: datetime
     commit: str
+    commit_at_end: str
     ended: Sequence[Ended]
     figures: Mapping[str, Figures]
 
     @classmethod
-    def of(cls, ended: Sequence[Ended], *, folder: Path, root: Path) -> Proof:
-        parts = [each.part.name for each in ended]
-        return cls(
-            began=datetime.now(UTC),
-            commit=_commit(root),
-            ended=ended,
-            figures={part: list(records(part, folder)) for part in parts},
-        )
+    def of(cls, ended: Sequence[Ended], *, began: datetime, commit: str, commit_at_end: str, folder: Path) -> Proof:
+        figures = {each.part.name: list(records(each.part.name, folder)) for each in ended}
+        return cls(began=began, commit=commit, commit_at_end=commit_at_end, ended=ended, figures=figures)
 
 
 def is_clean(proof: Proof) -> bool:
@@ -55,7 +51,7 @@ def as_markdown(proof: Proof) -> str:
         "",
         verdict,
         "",
-        f"Commit {proof.commit}. Python {platform.python_version()} on {platform.machine()}.",
+        f"Commit {_tested(proof)}. Python {platform.python_version()} on {platform.machine()}.",
         "What each part does: [proof.md](../proof.md).",
     ]
     for each in proof.ended:
@@ -63,6 +59,12 @@ def as_markdown(proof: Proof) -> str:
         lines += ["", f"## {each.part.name.capitalize()}: {outcome}, {each.seconds / 60:.0f} min", ""]
         lines += _table(TOLD[each.part.name](proof.figures[each.part.name]))
     return "\n".join(lines) + "\n"
+
+
+def _tested(proof: Proof) -> str:
+    """Each part runs what is there when it begins."""
+    moved = proof.commit_at_end != proof.commit
+    return f"{proof.commit}, but {proof.commit_at_end} when the last part ended" if moved else proof.commit
 
 
 def _table(rows: Iterable[Line]) -> list[str]:
@@ -136,7 +138,7 @@ TOLD: Mapping[str, Callable[[Figures], Iterable[Line]]] = {
 }
 
 
-def _commit(root: Path) -> str:
+def commit_of(root: Path) -> str:
     """And whether something was not committed: then nobody can run it again."""
 
     def git(*words: str) -> str:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from tests.proof.parts import PARTS, Wanted
+from tests.proof import __main__ as command
+from tests.proof.parts import PARTS, Part, Wanted
 from tests.proof.records import FOLDER, record, records
 from tests.proof.sheet import TOLD, Ended, Proof, as_markdown, is_clean
 
 ROOT = Path(__file__).resolve().parents[2]
+BEGAN = datetime(2026, 11, 26, 4, 16, tzinfo=UTC)
 FIGURES = {
     "simulation": {
         "first": 1, "last": 2_000, "steps": 40, "profile": "mixed", "violations": 0, "seeds_per_second": 6.5,
@@ -31,8 +36,19 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where a proof runs that needs no servers."""
+    monkeypatch.setenv(FOLDER, "")  # The proof names another, and it is put back.
+    monkeypatch.setattr(command, "throw_away_servers", nullcontext)
+    monkeypatch.setattr(command, "ROOT", tmp_path)
+    monkeypatch.setattr(command, "SHEETS", tmp_path / "sheets")
+    return tmp_path
+
+
 def proof(folder: Path, *, code: int = 0) -> Proof:
-    return Proof.of([Ended(part=part, code=code, seconds=60.0) for part in PARTS], folder=folder, root=ROOT)
+    ended = [Ended(part=part, code=code, seconds=60.0) for part in PARTS]
+    return Proof.of(ended, began=BEGAN, commit="3f53a9d6cf04", commit_at_end="3f53a9d6cf04", folder=folder)
 
 
 def test_every_part_has_its_table() -> None:
@@ -58,6 +74,24 @@ def test_a_part_that_failed_or_proved_nothing_is_not_clean(folder: Path) -> None
     assert is_clean(proof(folder))
     assert not is_clean(proof(folder, code=1))
     assert "NOT CLEAN." in as_markdown(proof(folder, code=1))
+
+
+def test_the_sheet_names_the_commit_of_its_first_part_and_says_if_it_moved(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = ["3f53a9d6cf04"]
+
+    def moves_head(_: Wanted) -> Sequence[str]:
+        head.append("641a2b8c0ffe")
+        return ("-c", "")
+
+    monkeypatch.setattr(command, "commit_of", lambda root: head[-1])
+    monkeypatch.setattr(command, "PARTS", [Part(name="regressions", sentence="told again", command=moves_head)])
+
+    command.main([])
+
+    (sheet,) = (root / "sheets").iterdir()
+    assert "Commit 3f53a9d6cf04, but 641a2b8c0ffe when the last part ended." in sheet.read_text(encoding="utf-8")
 
 
 def test_nothing_is_recorded_where_nobody_collects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
