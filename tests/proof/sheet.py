@@ -142,7 +142,10 @@ def commit_of(root: Path) -> str:
     """And whether something was not committed: then nobody can run it again."""
 
     def git(*words: str) -> str:
-        answer = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=False)  # noqa: S607
+        try:
+            answer = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=False)  # noqa: S607
+        except FileNotFoundError:
+            return ""  # A proof does not need it.
         return answer.stdout.strip()
 
     changed = " with changes that are not committed" if git("status", "--porcelain") else ""

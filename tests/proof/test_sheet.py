@@ -12,7 +12,7 @@ import pytest
 from tests.proof import __main__ as command
 from tests.proof.parts import PARTS, Part, Wanted
 from tests.proof.records import FOLDER, record, records
-from tests.proof.sheet import TOLD, Ended, Proof, as_markdown, is_clean
+from tests.proof.sheet import TOLD, Ended, Proof, as_markdown, commit_of, is_clean
 
 ROOT = Path(__file__).resolve().parents[2]
 BEGAN = datetime(2026, 11, 26, 4, 16, tzinfo=UTC)
@@ -92,6 +92,12 @@ def test_the_sheet_names_the_commit_of_its_first_part_and_says_if_it_moved(
 
     (sheet,) = (root / "sheets").iterdir()
     assert "Commit 3f53a9d6cf04, but 641a2b8c0ffe when the last part ended." in sheet.read_text(encoding="utf-8")
+
+
+def test_a_machine_without_git_can_prove_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert commit_of(tmp_path) == "unknown"
 
 
 def test_nothing_is_recorded_where_nobody_collects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
