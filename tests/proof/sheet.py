@@ -40,8 +40,15 @@ class Proof:
 
 
 def is_clean(proof: Proof) -> bool:
-    """A part that ended well and wrote no figures has proved nothing."""
-    return all(each.code == 0 and proof.figures[each.part.name] for each in proof.ended)
+    return not any(_wrong(each, proof) for each in proof.ended)
+
+
+def _wrong(each: Ended, proof: Proof) -> list[str]:
+    """The one rule for the verdict and for the titles: a part that wrote no figures has proved nothing."""
+    wrong = [f"FAILED with exit code {each.code}"] if each.code else []
+    if not proof.figures[each.part.name]:
+        wrong.append("PROVED NOTHING, for it wrote no figures")
+    return wrong
 
 
 def as_markdown(proof: Proof) -> str:
@@ -55,7 +62,7 @@ def as_markdown(proof: Proof) -> str:
         "What each part does: [proof.md](../proof.md).",
     ]
     for each in proof.ended:
-        outcome = "clean" if each.code == 0 else f"FAILED with exit code {each.code}"
+        outcome = "; ".join(_wrong(each, proof)) or "clean"
         lines += ["", f"## {each.part.name.capitalize()}: {outcome}, {each.seconds / 60:.0f} min", ""]
         lines += _table(TOLD[each.part.name](proof.figures[each.part.name]))
     return "\n".join(lines) + "\n"

@@ -76,6 +76,17 @@ def test_a_part_that_failed_or_proved_nothing_is_not_clean(folder: Path) -> None
     assert "NOT CLEAN." in as_markdown(proof(folder, code=1))
 
 
+def test_the_title_of_a_part_says_what_is_wrong_with_it(folder: Path) -> None:
+    record("regressions", story="example")
+
+    failed, well = as_markdown(proof(folder, code=1)), as_markdown(proof(folder))
+
+    assert "## Regressions: clean, 1 min" in well
+    assert "## Regressions: FAILED with exit code 1, 1 min" in failed
+    assert "## Races: PROVED NOTHING, for it wrote no figures, 1 min" in well
+    assert "## Races: FAILED with exit code 1; PROVED NOTHING, for it wrote no figures, 1 min" in failed
+
+
 def test_the_sheet_names_the_commit_of_its_first_part_and_says_if_it_moved(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
