@@ -14,7 +14,7 @@ from pathlib import Path
 from config.local.signals import StopRequested, stop_requests
 from tests.proof.parts import PARTS, Part, Wanted
 from tests.proof.records import FOLDER
-from tests.proof.sheet import Ended, Proof, as_markdown, commit_of, is_clean
+from tests.proof.sheet import Ended, Proof, as_markdown, commit_of, file_name, is_clean
 from tests.throw_away import throw_away_servers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,7 +63,7 @@ def _conclude(proof: Proof, wanted: Wanted) -> int:
     sys.stdout.write(f"\n{text}")
     if not wanted.only:
         SHEETS.mkdir(parents=True, exist_ok=True)
-        path = SHEETS / f"{proof.began:%Y-%m-%d}.md"
+        path = SHEETS / file_name(proof)
         path.write_text(text, encoding="utf-8")
         sys.stdout.write(f"\nWritten to {path.relative_to(ROOT)}\n")
     return 0 if is_clean(proof) else 1

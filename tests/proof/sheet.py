@@ -51,10 +51,15 @@ def _wrong(each: Ended, proof: Proof) -> list[str]:
     return wrong
 
 
+def file_name(proof: Proof) -> str:
+    """With its time: a second proof of a day must not hide what the first one found."""
+    return f"{proof.began:%Y-%m-%d-%H%M}.md"
+
+
 def as_markdown(proof: Proof) -> str:
     verdict = "Clean: nothing was charged twice and nothing was lost." if is_clean(proof) else "NOT CLEAN."
     lines = [
-        f"# Proof of {proof.began:%Y-%m-%d}",
+        f"# Proof of {proof.began:%Y-%m-%d, %H:%M} UTC",
         "",
         verdict,
         "",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from tests.proof import __main__ as command
 from tests.proof.parts import PARTS, Part, Wanted
 from tests.proof.records import FOLDER, record, records
-from tests.proof.sheet import TOLD, Ended, Proof, as_markdown, commit_of, is_clean
+from tests.proof.sheet import TOLD, Ended, Proof, as_markdown, commit_of, file_name, is_clean
 
 ROOT = Path(__file__).resolve().parents[2]
 BEGAN = datetime(2026, 11, 26, 4, 16, tzinfo=UTC)
@@ -103,6 +104,14 @@ def test_the_sheet_names_the_commit_of_its_first_part_and_says_if_it_moved(
 
     (sheet,) = (root / "sheets").iterdir()
     assert "Commit 3f53a9d6cf04, but 641a2b8c0ffe when the last part ended." in sheet.read_text(encoding="utf-8")
+
+
+def test_a_second_proof_of_a_day_leaves_the_first_one_s_sheet_alone(folder: Path) -> None:
+    first = proof(folder)
+    second = replace(first, began=BEGAN + timedelta(hours=2))
+
+    assert [file_name(each) for each in (first, second)] == ["2026-11-26-0416.md", "2026-11-26-0616.md"]
+    assert "# Proof of 2026-11-26, 04:16 UTC" in as_markdown(first)
 
 
 def test_a_machine_without_git_can_prove_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
