@@ -20,11 +20,12 @@ from tests.throw_away import throw_away_servers
 ROOT = Path(__file__).resolve().parents[2]
 SHEETS = ROOT / "docs" / "proof"
 INTERRUPTED = 130
-SEEDS_A_MINUTE = 1_000  # Two proofs that begin in different minutes share no seed.
+# No proof plays more, so that two that begin in different minutes share no seed.
+SEEDS_A_MINUTE = 100_000
 
 
 def main(arguments: list[str]) -> int:
-    wanted = _wanted(arguments)
+    wanted = wanted_by(arguments)
     try:
         with stop_requests(), tempfile.TemporaryDirectory(prefix="steward-proof-") as folder, throw_away_servers():
             os.environ[FOLDER] = folder
@@ -33,14 +34,21 @@ def main(arguments: list[str]) -> int:
         return INTERRUPTED
 
 
-def _wanted(arguments: list[str]) -> Wanted:
+def wanted_by(arguments: list[str]) -> Wanted:
     parser = argparse.ArgumentParser(prog="make proof", description=__doc__)
-    fresh = int(time.time()) // 60 * SEEDS_A_MINUTE
+    fresh = fresh_seed(at=datetime.now(UTC))
     parser.add_argument("--seed", type=int, default=fresh, help="the first seed (default: one that nobody has played)")
     parser.add_argument("--seeds", type=int, default=2_000, help="how many seeds of 40 steps (default: 2000)")
     parser.add_argument("--minutes", type=int, default=15, help="how long the chaos lasts (default: 15)")
     parser.add_argument("--only", nargs="*", choices=[part.name for part in PARTS], help="some parts; writes no sheet")
-    return Wanted(**vars(parser.parse_args(arguments)))
+    wanted = Wanted(**vars(parser.parse_args(arguments)))
+    if wanted.seeds > SEEDS_A_MINUTE:
+        parser.error(f"--seeds is at most {SEEDS_A_MINUTE}: those after them belong to a proof of the next minute.")
+    return wanted
+
+
+def fresh_seed(*, at: datetime) -> int:
+    return int(at.timestamp()) // 60 * SEEDS_A_MINUTE
 
 
 def _prove(wanted: Wanted, *, folder: Path) -> Proof:

@@ -114,6 +114,21 @@ def test_a_second_proof_of_a_day_leaves_the_first_one_s_sheet_alone(folder: Path
     assert "# Proof of 2026-11-26, 04:16 UTC" in as_markdown(first)
 
 
+def test_two_proofs_that_begin_in_different_minutes_share_no_seed() -> None:
+    first, second = (command.fresh_seed(at=BEGAN + timedelta(minutes=number)) for number in (0, 1))
+
+    assert first + command.SEEDS_A_MINUTE <= second
+    assert second + command.SEEDS_A_MINUTE < 2**63
+
+
+def test_more_seeds_than_a_minute_has_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.wanted_by(["--seeds", str(command.SEEDS_A_MINUTE)]).seeds == command.SEEDS_A_MINUTE
+    with pytest.raises(SystemExit):
+        command.wanted_by(["--seeds", str(command.SEEDS_A_MINUTE + 1)])
+
+    assert "--seeds is at most 100000" in capsys.readouterr().err
+
+
 def test_a_machine_without_git_can_prove_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
 
