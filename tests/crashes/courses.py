@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -27,47 +27,72 @@ NEAR = timedelta(minutes=2)
 State = dict[UUID, tuple[Any, ...]]
 
 
+@dataclass(slots=True, kw_only=True)
+class Death:
+    """What one shot left under way, and when somebody went on with it."""
+
+    tale: Tale
+    state: State
+    holds: bool  # Whether the dead held some of these rows. Then they are followed, and else all that there is.
+    planned_seconds: float
+    up_at: float = 0.0
+    recovered_at: float | None = None
+
+    @classmethod
+    def in_the_middle_of(cls, tale: Tale) -> Death:
+        """The shot was fired: what is written down by now is all that is left, until a child is there again."""
+        rows = state_of(tale)
+        held = held_rows(tale) & rows.keys()
+        state = {key: rows[key] for key in held} if held else rows
+        return cls(tale=tale, state=state, holds=bool(held), planned_seconds=planned_seconds(tale))
+
+    def look(self) -> None:
+        if self.recovered_at is not None:
+            return
+        rows = state_of(self.tale)
+        followed = {key: rows[key] for key in self.state} if self.holds else rows
+        if followed != self.state or is_at_rest(self.tale):
+            self.recovered_at = time.monotonic()
+
+    @property
+    def recovery_seconds(self) -> float | None:
+        return None if self.recovered_at is None else round(max(0.0, self.recovered_at - self.up_at), 1)
+
+
 @dataclass(slots=True)
 class Course:
-    """One cell's way from its kill to the next action on what was under way."""
+    """One cell's way from its kill, or its two, to the next action on what was under way."""
 
     cell: Cell
     tales: Sequence[Tale]
     told: Tale  # In which the process died.
-    state: State = field(default_factory=dict)
-    holds: bool = False  # Whether the dead held some of these rows.
-    planned_seconds: float = 0.0
-    up_at: float = 0.0
-    recovered_at: float | None = None
+    deaths: list[Death] = field(default_factory=list)
 
     def dies(self, here: Installation, process: Process) -> None:
-        """The shot was fired: what is written down by now is all that is left, until a child is there again."""
-        server = here.servers[process]
-        rows = state_of(self.told)
-        held = held_rows(self.told) & rows.keys()
-        self.holds = bool(held)
-        self.state = {key: rows[key] for key in held} if held else rows
-        self.planned_seconds = planned_seconds(self.told)
-        self.recovered_at = None
-        here.wait_until(lambda: server.is_up_again, seconds=RESTART_SECONDS)
-        self.up_at = time.monotonic()
+        death = Death.in_the_middle_of(self.told)
+        self.deaths.append(death)
+        here.wait_until(lambda: here.servers[process].is_up_again, seconds=RESTART_SECONDS)
+        death.up_at = time.monotonic()
 
     def look(self) -> None:
-        """What the dead held is followed; where they held nothing, all that there is."""
-        if self.recovered_at is not None:
-            return
-        rows = state_of(self.told)
-        followed = {key: rows[key] for key in self.state} if self.holds else rows
-        if followed != self.state or is_at_rest(self.told):
-            self.recovered_at = time.monotonic()
+        for death in self.deaths:
+            death.look()
 
     @property
     def is_over(self) -> bool:
         return all(is_at_rest(tale) for tale in self.tales)
 
     @property
-    def recovery_seconds(self) -> float | None:
-        return None if self.recovered_at is None else round(max(0.0, self.recovered_at - self.up_at), 1)
+    def kills(self) -> list[Mapping[str, Any]]:
+        """As they are recorded."""
+        return [
+            {
+                "holds": death.holds,
+                "planned_seconds": round(death.planned_seconds, 1),
+                "recovery_seconds": death.recovery_seconds,
+            }
+            for death in self.deaths
+        ]
 
 
 def look_at(courses: Sequence[Course]) -> None:

@@ -67,13 +67,15 @@ def judge(course: Course) -> list[str]:
         point=cell.point,
         hit=cell.hit,
         again=cell.again,
-        recovery_seconds=course.recovery_seconds,
         lost=lost,
         doubled=doubled,
+        kills=course.kills,
     )
     wrong = []
     if lost or doubled:
         wrong.append(f"{cell}: {lost} lost, {doubled} doubled")
-    if max(course.planned_seconds, course.recovery_seconds or 0.0) > RECOVERY_SECONDS:
-        wrong.append(f"{cell}: planned in {course.planned_seconds:.1f} s, came in {course.recovery_seconds} s")
-    return wrong
+    return wrong + [
+        f"{cell}: planned in {death.planned_seconds:.1f} s, came in {death.recovery_seconds} s"
+        for death in course.deaths
+        if max(death.planned_seconds, death.recovery_seconds or 0.0) > RECOVERY_SECONDS
+    ]

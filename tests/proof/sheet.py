@@ -104,14 +104,18 @@ def _regressions(figures: Figures) -> Iterable[Line]:
 
 
 def _crashes(figures: Figures) -> Iterable[Line]:
-    seconds = [each["recovery_seconds"] for each in figures if each["recovery_seconds"] is not None]
-    yield "processes killed at a crash point", len(figures)
+    """Where the dead held nothing, nobody has to recover it."""
+    kills = [kill for each in figures for kill in each["kills"]]
+    held = [kill for kill in kills if kill["holds"]]
+    seconds = [kill["recovery_seconds"] for kill in held if kill["recovery_seconds"] is not None]
+    yield "processes killed at a crash point", len(kills)
     yield "crash points", len({each["point"] for each in figures})
     yield "lost", sum(each["lost"] for each in figures)
     yield "doubled", sum(each["doubled"] for each in figures)
+    yield "killed with something in hand", len(held)
     if seconds:
-        yield "recovery, median", f"{statistics.median(seconds):.1f} s"
-        yield "recovery, longest", f"{max(seconds):.1f} s"
+        yield "recovery of what they had in hand, median", f"{statistics.median(seconds):.1f} s"
+        yield "recovery of what they had in hand, longest", f"{max(seconds):.1f} s"
 
 
 def _races(figures: Figures) -> Iterable[Line]:

@@ -24,7 +24,8 @@ FIGURES = {
     "mutants": {"mutant": "a_refund_s_time_out_is_a_failure", "tries": 18, "violation": "I5: it was made"},
     "regressions": {"story": "example"},
     "crashes": {
-        "point": "accept.after_commit", "process": "web", "hit": 1, "lost": 0, "doubled": 0, "recovery_seconds": 0.4,
+        "point": "accept.after_commit", "process": "web", "hit": 1, "lost": 0, "doubled": 0,
+        "kills": [{"holds": True, "recovery_seconds": 31.2}, {"holds": True, "recovery_seconds": 0.4}],
     },
     "races": {"what": "refunds", "trials": 500, "accepted": 900, "refused": 1_200, "violations": 0},
     "chaos": {"payments_tried": 1_342, "kills": {"redis": 6, "beat": 5}},
@@ -63,7 +64,7 @@ def test_a_clean_sheet_tells_each_part_s_figures(folder: Path) -> None:
     text = as_markdown(proof(folder))
 
     assert "Clean: nothing was charged twice and nothing was lost." in text
-    for said in ("6.5", "a refund's time out is a failure | seed 18: I5: it was made", "beat 5, redis 6", "0.4 s"):
+    for said in ("6.5", "a refund's time out is a failure | seed 18: I5: it was made", "beat 5, redis 6", "31.2 s"):
         assert said in text
 
 
@@ -75,6 +76,22 @@ def test_a_part_that_failed_or_proved_nothing_is_not_clean(folder: Path) -> None
     assert is_clean(proof(folder))
     assert not is_clean(proof(folder, code=1))
     assert "NOT CLEAN." in as_markdown(proof(folder, code=1))
+
+
+def test_recovery_is_measured_where_the_dead_held_something(folder: Path) -> None:
+    for holds, seconds in ((False, 0.0), (False, 0.1), (True, 20.0), (True, 30.0), (True, 31.2)):
+        kills = [{"holds": holds, "recovery_seconds": seconds}]
+        record("crashes", point="accept.after_commit", lost=0, doubled=0, kills=kills)
+
+    text = as_markdown(proof(folder))
+
+    for said in (
+        "| processes killed at a crash point | 5 |",
+        "| killed with something in hand | 3 |",
+        "| recovery of what they had in hand, median | 30.0 s |",
+        "| recovery of what they had in hand, longest | 31.2 s |",
+    ):
+        assert said in text
 
 
 def test_the_title_of_a_part_says_what_is_wrong_with_it(folder: Path) -> None:
