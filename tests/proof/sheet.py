@@ -66,7 +66,7 @@ def as_markdown(proof: Proof) -> str:
         f"Commit {_tested(proof)}. Python {platform.python_version()} on {platform.machine()}.",
         "What each part does: [proof.md](../proof.md).",
     ]
-    for each in proof.ended:
+    for each in sorted(proof.ended, key=lambda one: list(TOLD).index(one.part.name)):
         outcome = "; ".join(_wrong(each, proof)) or "clean"
         lines += ["", f"## {each.part.name.capitalize()}: {outcome}, {each.seconds / 60:.0f} min", ""]
         lines += _table(TOLD[each.part.name](proof.figures[each.part.name]))
@@ -144,6 +144,7 @@ def _sum(figures: Figures, name: str) -> int:
     return sum(each[name] for each in figures)
 
 
+# In the order of docs/proof.md, whichever was run first.
 TOLD: Mapping[str, Callable[[Figures], Iterable[Line]]] = {
     "simulation": _simulation,
     "mutants": _mutants,
