@@ -12,9 +12,8 @@ from tests.crashes.courses import Course, kill, look_at, verdict
 from tests.crashes.installation import Installation
 from tests.crashes.table import SLOW, TWICE, Cell, cells, one_each, rounds
 from tests.proof.records import record
+from tests.proof.rules import RECOVERY_SECONDS
 
-# From the restart to the next action: nothing may wait for a broker's visibility time-out.
-RECOVERY_SECONDS = 60.0
 # So many shots are fired before the first lease of 30 s runs out.
 SEVEN = 7
 # With leases of 7 s the first come back while the last still die, and may die with them: all the same to the books.

@@ -9,12 +9,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from tests.proof.parts import Part
 from tests.proof.records import records
+from tests.proof.rules import RULES, Figures
 
-Figures = Sequence[Mapping[str, Any]]
 Line = tuple[str, object]
 
 
@@ -44,11 +43,12 @@ def is_clean(proof: Proof) -> bool:
 
 
 def _wrong(each: Ended, proof: Proof) -> list[str]:
-    """The one rule for the verdict and for the titles: a part that wrote no figures has proved nothing."""
+    """The one rule for the verdict and for the titles. A part that wrote no figures has proved nothing."""
     wrong = [f"FAILED with exit code {each.code}"] if each.code else []
-    if not proof.figures[each.part.name]:
+    figures = proof.figures[each.part.name]
+    if not figures:
         wrong.append("PROVED NOTHING, for it wrote no figures")
-    return wrong
+    return [*wrong, *RULES[each.part.name](figures)]
 
 
 def file_name(proof: Proof) -> str:

@@ -7,17 +7,19 @@ from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.proof import __main__ as command
 from tests.proof.parts import PARTS, Part, Wanted
 from tests.proof.records import FOLDER, record, records
+from tests.proof.rules import RULES
 from tests.proof.sheet import TOLD, Ended, Proof, as_markdown, commit_of, file_name, is_clean
 
 ROOT = Path(__file__).resolve().parents[2]
 BEGAN = datetime(2026, 11, 26, 4, 16, tzinfo=UTC)
-FIGURES = {
+FIGURES: dict[str, dict[str, Any]] = {
     "simulation": {
         "first": 1, "last": 2_000, "steps": 40, "profile": "mixed", "violations": 0, "seeds_per_second": 6.5,
     },
@@ -28,7 +30,11 @@ FIGURES = {
         "kills": [{"holds": True, "recovery_seconds": 31.2}, {"holds": True, "recovery_seconds": 0.4}],
     },
     "races": {"what": "refunds", "trials": 500, "accepted": 900, "refused": 1_200, "violations": 0},
-    "chaos": {"payments_tried": 1_342, "kills": {"redis": 6, "beat": 5}},
+    "chaos": {
+        "payments_tried": 1_342, "kills": {"redis": 6, "beat": 5}, "charged_twice": 0, "lost": 0, "books_differ": 0,
+        "in_doubt_past_bound": 0, "refunds_above_captured": 0, "events_missing": 0, "invariants_broken": 0,
+        "longest_recovery_seconds": 31.2, "is_clean": True,
+    },
 }  # fmt: skip
 
 
@@ -36,6 +42,11 @@ FIGURES = {
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv(FOLDER, str(tmp_path))
     return tmp_path
+
+
+def record_all() -> None:
+    for part, figures in FIGURES.items():
+        record(part, **figures)
 
 
 @pytest.fixture
@@ -53,8 +64,8 @@ def proof(folder: Path, *, code: int = 0) -> Proof:
     return Proof.of(ended, began=BEGAN, commit="3f53a9d6cf04", commit_at_end="3f53a9d6cf04", folder=folder)
 
 
-def test_every_part_has_its_table() -> None:
-    assert {part.name for part in PARTS} == set(TOLD)
+def test_every_part_has_its_table_and_its_rule() -> None:
+    assert {part.name for part in PARTS} == set(TOLD) == set(RULES)
     assert list(TOLD) == list(FIGURES)
 
 
@@ -66,8 +77,7 @@ def test_the_longest_part_runs_last_and_is_read_first(folder: Path) -> None:
 
 
 def test_a_clean_sheet_tells_each_part_s_figures(folder: Path) -> None:
-    for part, figures in FIGURES.items():
-        record(part, **figures)  # type: ignore[arg-type]  # Figures of any kind.
+    record_all()
 
     text = as_markdown(proof(folder))
 
@@ -78,12 +88,37 @@ def test_a_clean_sheet_tells_each_part_s_figures(folder: Path) -> None:
 
 def test_a_part_that_failed_or_proved_nothing_is_not_clean(folder: Path) -> None:
     assert not is_clean(proof(folder))  # No figures at all.
-    for part, figures in FIGURES.items():
-        record(part, **figures)  # type: ignore[arg-type]  # Figures of any kind.
+    record_all()
 
     assert is_clean(proof(folder))
     assert not is_clean(proof(folder, code=1))
     assert "NOT CLEAN." in as_markdown(proof(folder, code=1))
+
+
+@pytest.mark.parametrize(
+    ("part", "figures", "said"),
+    [
+        ("simulation", {"violations": 3}, "violations: 3"),
+        ("mutants", {"violation": ""}, "a_refund_s_time_out_is_a_failure was not noticed"),
+        ("crashes", {"lost": 1}, "lost: 1"),
+        ("crashes", {"doubled": 1}, "doubled: 1"),
+        ("crashes", {"kills": [{"holds": True, "recovery_seconds": 60.1}]}, "recovered after more than 60 s: 1"),
+        ("crashes", {"kills": [{"holds": True, "recovery_seconds": None}]}, "recovered after more than 60 s: 1"),
+        ("races", {"violations": 1}, "violations: 1"),
+        ("chaos", {"charged_twice": 1}, "charged twice: 1"),
+        ("chaos", {"events_missing": 2}, "events missing: 2"),
+        ("chaos", {"longest_recovery_seconds": 60.1}, "recovered after more than 60 s: 1"),
+        ("chaos", {"is_clean": False}, "its own sheet is not clean"),
+    ],
+)
+def test_figures_that_must_not_be_are_not_clean_whatever_the_exit_code(
+    folder: Path, part: str, figures: dict[str, Any], said: str
+) -> None:
+    record_all()
+    record(part, **FIGURES[part] | figures)
+
+    assert not is_clean(proof(folder))
+    assert f"## {part.capitalize()}: {said}, 1 min" in as_markdown(proof(folder))
 
 
 def test_recovery_is_measured_where_the_dead_held_something(folder: Path) -> None:
