@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from tests.chaos.books import Ours, Told
+from tests.chaos.comparison import Comparison
+from tests.chaos.sheet import Run, sheet_of
 from tests.proof import __main__ as command
 from tests.proof.parts import PARTS, Part, Wanted
 from tests.proof.records import FOLDER, record, records
@@ -119,6 +122,25 @@ def test_figures_that_must_not_be_are_not_clean_whatever_the_exit_code(
 
     assert not is_clean(proof(folder))
     assert f"## {part.capitalize()}: {said}, 1 min" in as_markdown(proof(folder))
+
+
+def test_whatever_the_chaos_finds_is_judged() -> None:
+    run = Run(
+        seed=1,
+        load_seconds=60.0,
+        rest_seconds=1.0,
+        kills={},
+        faults={},
+        recoveries=[],
+        longest_overdue_seconds=0.0,
+        invariants_broken=[],
+    )
+    sheet = sheet_of(run, Comparison(told=Told(), ours=Ours(now=BEGAN), theirs=()))
+    figures = {**sheet.figures, "is_clean": True}
+
+    assert list(RULES["chaos"]([figures])) == []
+    for name in sheet.findings:
+        assert list(RULES["chaos"]([figures | {name: 1}])) == [f"{name.replace('_', ' ')}: 1"]
 
 
 def test_recovery_is_measured_where_the_dead_held_something(folder: Path) -> None:
