@@ -9,7 +9,6 @@ from itertools import combinations_with_replacement
 
 from events.actors import GUEST
 from orders.services import cancel_order
-from payments.services import sweeps
 from payments.services.attempts import send_charge
 from payments.services.cash import CashTaken, confirm_cash, hand_over_refund, record_cash_refund
 from payments.services.cash import take_cash_against_doubt as take_cash
@@ -29,6 +28,7 @@ from payments.services.refund_settlement import settle_refund
 from payments.services.refunds import look_up_refund, send_refund
 from payments.services.settlement import settle_attempt
 from tests.factories import draft_for
+from tests.races.rest import WORK
 from tests.races.scenes import PART, SHARE, TOTAL, Scene
 
 Act = Callable[[Scene], None]
@@ -180,23 +180,23 @@ def tries_again(s: Scene) -> None:
     retry_payment(payment_id=s.payment.pk, actor=GUEST, instrument="sim_ok")
 
 
-# --- sweep --------------------------------------------------------------------------------------------------------
+# --- sweep: a worker with the next row ----------------------------------------------------------------------------
 
 
 def sweeps_payments(s: Scene) -> None:
-    sweeps.sweep_payments(width=1)
+    WORK["payments"]()
 
 
 def sweeps_refunds(s: Scene) -> None:
-    sweeps.sweep_refunds(width=1)
+    WORK["refunds"]()
 
 
 def sweeps_watches(s: Scene) -> None:
-    sweeps.sweep_watches(width=1)
+    WORK["watches"]()
 
 
 def sweeps_notices(s: Scene) -> None:
-    sweeps.sweep_notices(width=1)
+    WORK["notices"]()
 
 
 # --- The table ----------------------------------------------------------------------------------------------------
