@@ -20,6 +20,7 @@ from payments.services import providers
 from sandbox.notices import Webhook
 from tests.factories import RestaurantFactory, routed, staff
 from tests.sim.clock import SeedClock
+from tests.sim.database import Reader
 from tests.sim.providers import NAMES, SimProvider, first_credentials, usual_facts
 
 # Restaurants, people and accounts stay: they are what is raced at, not what is raced for.
@@ -39,7 +40,8 @@ class Moment:
 
 
 class Ground:
-    def __init__(self, cut: Callable[[str], None]) -> None:
+    def __init__(self, cut: Callable[[str], None], reader: Reader) -> None:
+        self.reader = reader
         self.clock = SeedClock(0)
         self.providers = {name: SimProvider(usual_facts(name), clock=self.clock, cut=cut) for name in NAMES}
         self.restaurant: Restaurant
@@ -117,9 +119,9 @@ def _copied_state(state: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def on_this_ground(cut: Callable[[str], None]) -> Iterator[Ground]:
+def on_this_ground(cut: Callable[[str], None], reader: Reader) -> Iterator[Ground]:
     """The product's clock, providers and circuits are the trial's; what was there before is put back."""
-    ground = Ground(cut)
+    ground = Ground(cut, reader)
     previous_clock, previous_board = clock.install(ground.clock), providers._board
     before = dict(providers.PROVIDERS)
     providers.PROVIDERS.update({name: provider.registered() for name, provider in ground.providers.items()})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import psycopg
 from django.db.models import F, Sum
 
 from failures.models import WAITING, Case
@@ -13,27 +12,26 @@ from orders.models import Order
 from payments.models import Attempt, AttemptStatus, Capture, Payment, PaymentStatus, Refund
 from payments.models.refund import RESERVING
 from tests.races.ground import Ground
-from tests.sim.database import Reader
 from tests.sim.oracle import Oracle
 
 
 class Judge:
     """Asks all invariants as the simulation does: planning them anew costs more than a whole race."""
 
-    def __init__(self, connection: psycopg.Connection) -> None:
-        self._reader = Reader(connection)
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
 
-    def after_the_race(self, ground: Ground) -> list[str]:
-        contradictions = Oracle(ground.providers, self._reader).contradictions()
-        return [*self.offences(), *contradictions, *_too_much_refunded(ground)]
+    def after_the_race(self) -> list[str]:
+        contradictions = Oracle(self._ground.providers, self._ground.reader).contradictions()
+        return [*self.offences(), *contradictions, *_too_much_refunded(self._ground)]
 
-    def at_rest(self, ground: Ground) -> list[str]:
-        return [*self.after_the_race(ground), *_unfinished(), *self.differences(ground), *_too_much_charged(ground)]
+    def at_rest(self) -> list[str]:
+        return [*self.after_the_race(), *_unfinished(), *self.differences(), *_too_much_charged(self._ground)]
 
     def offences(self) -> list[str]:
-        return self._reader.offences()
+        return self._ground.reader.offences()
 
-    def differences(self, ground: Ground) -> list[str]:
+    def differences(self) -> list[str]:
         """Our books against the providers', order by order (I7)."""
         nets = Attempt.objects.filter(captured_minor__gt=0).values_list(
             "payment__order__reference", "account__provider", "captured_currency"
@@ -41,11 +39,11 @@ class Judge:
         ours = {tuple(where): net for *where, net in nets.annotate(net=Sum(F("captured_minor") - F("refunded_minor")))}
         theirs = {
             (reference, name, currency): net
-            for name, provider in ground.providers.items()
+            for name, provider in self._ground.providers.items()
             for reference in provider.sandbox.provider.books.order_references()
             for currency, net in provider.net_of(reference).items()
         }
-        mine = {where: net for where, net in ours.items() if where[1] in ground.providers}
+        mine = {where: net for where, net in ours.items() if where[1] in self._ground.providers}
         return [] if mine == theirs else [f"I7: ours {mine}, theirs {theirs}"]
 
 

@@ -5,20 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 
-import psycopg
-from django.db import connections
-
-# Django's word for what psycopg calls it.
-_PARAMETERS = {"HOST": "host", "PORT": "port", "NAME": "dbname", "USER": "user", "PASSWORD": "password"}
+from tests.sim.database import Reader
 
 
 class Locks:
     """The third connection. Between two cuts it reads no table of ours: it can neither wait nor be waited for."""
 
     def __init__(self) -> None:
-        settings = connections["default"].settings_dict
-        known = {name: settings[word] for word, name in _PARAMETERS.items() if settings.get(word)}
-        self.connection = psycopg.connect(**known, autocommit=True)
+        self.reader = Reader()
 
     def __enter__(self) -> Locks:
         return self
@@ -26,15 +20,13 @@ class Locks:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.connection.close()
+        self.reader.close()
 
     def holders(self, waiting: Iterable[int]) -> Mapping[int, frozenset[int]]:
         """For each of these backends those that hold what it waits for; none where it does not wait."""
-        found = self.connection.execute(
-            "SELECT pid, pg_blocking_pids(pid) FROM unnest(%s::int[]) AS pid", [list(waiting)]
-        )
-        return {pid: frozenset(holders) for pid, holders in found.fetchall()}
+        question = "SELECT pid, pg_blocking_pids(pid) FROM unnest(%s::int[]) AS pid"
+        return {pid: frozenset(holders) for pid, holders in self.reader.rows(question, [list(waiting)])}
 
     def end(self, backends: Iterable[int]) -> None:
         """Only after the stage gave up: whoever still waits in the database would wait for the next trial, too."""
-        self.connection.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) AS pid", [list(backends)])
+        self.reader.rows("SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) AS pid", [list(backends)])

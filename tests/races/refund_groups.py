@@ -71,8 +71,8 @@ class Group:
 
 
 class Groups:
-    def __init__(self, ground: Ground, judge: Judge, troupe: Troupe) -> None:
-        self._ground, self._judge, self._troupe = ground, judge, troupe
+    def __init__(self, ground: Ground, troupe: Troupe) -> None:
+        self._ground, self._judge, self._troupe = ground, Judge(ground), troupe
         self._moments: dict[str, tuple[Moment, Scene]] = {}
 
     def run(self, seed: int) -> Group:
@@ -129,7 +129,7 @@ class Groups:
                 send_refund(refund_id=refund.pk)
         if Refund.objects.filter(status__in=RESERVING).exists():
             group.violations.append("something is still under way after everything was sent")
-        group.violations += [*self._judge.after_the_race(self._ground), *self._judge.differences(self._ground)]
+        group.violations += [*self._judge.after_the_race(), *self._judge.differences()]
 
 
 def _ask(rng: random.Random, scene: Scene, group: Group) -> Ask:
@@ -175,8 +175,8 @@ def groups() -> Iterator[Groups]:
     with _a_connection_for_each(), Locks() as locks:
         troupe = Troupe(MOST_THREADS)
         try:
-            with on_this_ground(lambda place: None) as ground:
-                yield Groups(ground, Judge(locks.connection), troupe)
+            with on_this_ground(lambda place: None, locks.reader) as ground:
+                yield Groups(ground, troupe)
         finally:
             troupe.dismiss()
 

@@ -17,8 +17,8 @@ from payments.models import Attempt
 from payments.services import captures, refund_requests, settlement
 from payments.services.bill import Bill, lock_bill_of_attempt
 from tests.races import acts
+from tests.sim.mutants.registry import Patch, instead
 
-Patch = Callable[[ExitStack], None]
 # By name: the patch, and the two acts that need what it takes away, with their scene.
 SABOTAGES: dict[str, tuple[Patch, str, tuple[str, str]]] = {}
 
@@ -38,10 +38,6 @@ def sabotaged(name: str) -> Iterator[None]:
         yield
 
 
-def _instead(stack: ExitStack, owner: object, name: str, new: object) -> None:
-    stack.enter_context(mock.patch.object(owner, name, new))
-
-
 _execute = CursorWrapper.execute
 
 
@@ -51,7 +47,7 @@ def _execute_without_a_lock(cursor: CursorWrapper, sql: Any, params: Any = None)
 
 @sabotage("completed", "wants_all_back", "wants_all_back")
 def nobody_locks_rows(stack: ExitStack) -> None:
-    _instead(stack, CursorWrapper, "execute", _execute_without_a_lock)
+    instead(stack, CursorWrapper, "execute", _execute_without_a_lock)
 
 
 @sabotage("completed", "wants_all_back", "wants_all_back")
@@ -65,7 +61,7 @@ def what_is_left_is_checked_before_the_lock(stack: ExitStack) -> None:
         check(seen, all_of_it["amount_minor"], all_of_it["tip_minor"], seen.tip_minor)
         return real(payment_id=payment_id, **{**words, **all_of_it})
 
-    _instead(stack, refund_requests, "_check", lambda *words: None)
+    instead(stack, refund_requests, "_check", lambda *words: None)
     _in_the_acts(stack, "request_refund", request_refund)
 
 
@@ -79,19 +75,19 @@ def a_settlement_trusts_what_it_read_before_its_lock(stack: ExitStack) -> None:
         lock_bill_of_attempt(attempt_id)
         return seen
 
-    _instead(stack, settlement, "lock_bill_of_attempt", stale_bill)
+    instead(stack, settlement, "lock_bill_of_attempt", stale_bill)
 
 
 @sabotage("doubt", "asks", "takes_cash_against_doubt")
 def what_came_second_is_kept_in_silence(stack: ExitStack) -> None:
-    _instead(stack, captures, "return_surplus", lambda s: None)
+    instead(stack, captures, "return_surplus", lambda s: None)
 
 
 @sabotage("late_money", "pays", "watches")
 def whatever_comes_is_taken_for_due(stack: ExitStack) -> None:
-    _instead(stack, captures, "_is_due", lambda s: True)
+    instead(stack, captures, "_is_due", lambda s: True)
 
 
 def _in_the_acts(stack: ExitStack, name: str, new: object) -> None:
     """The acts hold the service by its name."""
-    _instead(stack, acts, name, new)
+    instead(stack, acts, name, new)

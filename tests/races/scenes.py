@@ -120,7 +120,7 @@ def doubt(ground: Ground) -> Scene:
 def sent_again(ground: Ground) -> Scene:
     """Sent twice with one key; the second sender has its answer, and its lease is over: everybody may act."""
     found = not_there(ground)
-    work_until(ground.clock, lambda: _next_action(found) == NextAction.RESEND)
+    work_until(ground, lambda: _next_action(found) == NextAction.RESEND)
     ground.clock.jump_to(_due(found))
     sending = resend_attempt(payment_id=found.payment.pk)
     assert sending is not None
@@ -135,7 +135,7 @@ def not_there(ground: Ground) -> Scene:
     """In doubt, never charged, not found once: the next look-up leads to another send."""
     order = order_of(ground.restaurant, TOTAL)
     found = _of(ground, order, paid(order, instrument="sim_timeout_before_effect"))
-    work_until(ground.clock, lambda: Attempt.objects.get(pk=found.attempt_id).not_found_count == 1)
+    work_until(ground, lambda: Attempt.objects.get(pk=found.attempt_id).not_found_count == 1)
     _until_due(found)
     return found
 
@@ -154,7 +154,7 @@ def on_the_page(ground: Ground) -> Scene:
     """The guest sits before the provider's page, and the time is over."""
     order = order_of(ground.restaurant, TOTAL)
     found = _of(ground, order, paid(order, instrument="sim_action_required"))
-    work_until(ground.clock, lambda: _next_action(found) == NextAction.CANCEL)
+    work_until(ground, lambda: _next_action(found) == NextAction.CANCEL)
     _until_due(found)
     return found
 

@@ -56,9 +56,9 @@ class Outcome:
 
 
 class Races:
-    def __init__(self, ground: Ground, stage: Stage, judge: Judge) -> None:
+    def __init__(self, ground: Ground, stage: Stage) -> None:
         self.ground = ground
-        self._stage, self._judge = stage, judge
+        self._stage, self._judge = stage, Judge(ground)
         self._moments: dict[str, tuple[Moment, Scene]] = {}
 
     def run(self, race: Race) -> Outcome:
@@ -99,16 +99,16 @@ class Races:
         outcome.violations += [f"{actor.name} broke: {actor.failure!r}" for actor in actors if actor.failure]
 
     def _let_rest(self, outcome: Outcome) -> None:
-        outcome.violations += self._judge.after_the_race(self.ground)
+        outcome.violations += self._judge.after_the_race()
         if outcome.violations:
             return
         if outcome.race.number % 2:  # Otherwise every message that nobody raced with is lost.
             deliver(self.ground)
         try:
-            come_to_rest(self.ground.clock)
+            come_to_rest(self.ground)
         except NotAtRest as restless:
             outcome.violations.append(str(restless))
-        outcome.violations += self._judge.at_rest(self.ground)
+        outcome.violations += self._judge.at_rest()
 
 
 def _after(stage: Stage, cuts: int) -> bool:
@@ -135,7 +135,7 @@ def races() -> Iterator[Races]:
     with Locks() as locks:
         stage = Stage(locks)
         try:
-            with on_this_ground(stage.cut) as ground:
-                yield Races(ground, stage, Judge(locks.connection))
+            with on_this_ground(stage.cut, locks.reader) as ground:
+                yield Races(ground, stage)
         finally:
             stage.close()
