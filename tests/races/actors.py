@@ -51,7 +51,7 @@ class Actor:
     where: Where = Where.PARKED
     at: str = START
     backend: int = 0
-    has_written: bool = False
+    has_committed: bool = False  # Some row that it wrote: what was rolled back is nobody's act.
     times_blocked: int = 0
     refused: str = ""
     failure: BaseException | None = None
@@ -59,16 +59,12 @@ class Actor:
     _left: int = 0  # Cuts that it may run through before it stops.
     _is_news: bool = True  # Something happened since its last cut that others can tell.
     _has_waited: bool = False
+    _has_written: bool = False  # In the transaction that is still open.
     _turn: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
     @property
     def is_done(self) -> bool:
         return self.where is Where.DONE
-
-    @property
-    def has_acted(self) -> bool:
-        """It committed something, or it was told why not."""
-        return self.has_written or bool(self.refused)
 
     # --- By the stage, which holds `changed` ----------------------------------------------------------------------
 
@@ -132,10 +128,12 @@ class Actor:
 
         def commit_at_a_cut() -> None:
             self.before_and_after(COMMIT, commit)
+            self._keep_what_was_written()
             self._let_go()
 
         def roll_back_and_let_go() -> None:
             roll_back()
+            self._has_written = False
             self._let_go()
 
         stack.enter_context(connection.execute_wrapper(self._statement))
@@ -145,8 +143,15 @@ class Actor:
 
     def _statement(self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any) -> Any:
         place = in_short(str(sql))
-        self.has_written = self.has_written or place.startswith(_WRITES)
-        return self.before_and_after(place, lambda: execute(sql, params, many, context))
+        answer = self.before_and_after(place, lambda: execute(sql, params, many, context))
+        if place.startswith(_WRITES) and context["cursor"].rowcount:
+            self._has_written = True
+            if not connection.in_atomic_block:
+                self._keep_what_was_written()
+        return answer
+
+    def _keep_what_was_written(self) -> None:
+        self.has_committed, self._has_written = self.has_committed or self._has_written, False
 
     def _let_go(self) -> None:
         """Whoever waited for these locks has them now, and comes to its own stop before anybody goes on."""

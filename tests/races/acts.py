@@ -201,7 +201,8 @@ def sweeps_notices(s: Scene) -> None:
 
 # --- The table ----------------------------------------------------------------------------------------------------
 
-# A kind is left out of a scene in which it would find nothing to do and nobody who tells it so.
+# A kind is left out of a scene in which it would find nothing to do and nobody who tells it so. Each act commits
+# something in its scene, but for those in TOLD_NO.
 ACTS: dict[str, dict[Kind, tuple[Act, ...]]] = {
     "share_on_hold": {
         Kind.CREATE: (pays, accepts_cash),
@@ -309,7 +310,6 @@ ACTS: dict[str, dict[Kind, tuple[Act, ...]]] = {
         Kind.SETTLE: (settles_refund,),
         Kind.NOTICE: (is_told,),
         Kind.LOOK_UP: (asks_about_refund,),
-        Kind.CASH: (gives_cash_back,),
         Kind.CANCEL: (cancels_order,),
         Kind.REFUND: (wants_rest_back,),
         Kind.OPERATOR: (saw_refund,),
@@ -323,6 +323,17 @@ ACTS: dict[str, dict[Kind, tuple[Act, ...]]] = {
         Kind.OPERATOR: (gives_refund_up,),
     },
 }
+# Who is refused in a scene, unless somebody else changes it first: in each order they have to be told the truth.
+TOLD_NO: dict[str, tuple[Act, ...]] = {
+    "accepted_by_the_clock": (pays,),
+    "about_to_send": (saw_no_charge,),
+    "sender_stalled": (takes_cash_against_doubt, saw_charge),
+    "sent_again": (pays, wants_all_back),
+    "completed": (pays,),
+    "refund_is_due": (pays,),
+    "refund_was_sent": (pays,),
+    "cash_goes_back": (pays,),
+}
 PAIRS = tuple(combinations_with_replacement(Kind, 2))
 TRIPLES = tuple(combinations_with_replacement(Kind, 3))
 BY_NAME: dict[str, Act] = {act.__name__: act for kinds in ACTS.values() for acts in kinds.values() for act in acts}
@@ -331,6 +342,10 @@ BY_NAME: dict[str, Act] = {act.__name__: act for kinds in ACTS.values() for acts
 def scenes_of(*kinds: Kind) -> list[str]:
     """Where all of them can act."""
     return [scene for scene, can_act in ACTS.items() if all(kind in can_act for kind in kinds)]
+
+
+def is_told_no(scene: str, act: str) -> bool:
+    return BY_NAME[act] in TOLD_NO.get(scene, ())
 
 
 def bound(act: Act, scene: Scene) -> Callable[[], object]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import product
@@ -16,26 +15,23 @@ class Tally:
     """What a number of trials came to."""
 
     trials: int = 0
-    interleavings: int = 0  # Trials in which somebody was interrupted.
     blocked_hand_overs: int = 0
-    scenes_in_which_all_acted: set[str] = field(default_factory=set)
-    refusals: Counter[str] = field(default_factory=Counter)
+    idle: dict[str, frozenset[int]] = field(default_factory=dict)  # By casting: who never did anything in any order.
     violations: list[str] = field(default_factory=list)
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: Outcome, *, casting: str) -> None:
         self.trials += 1
-        self.interleavings += outcome.was_interrupted
         self.blocked_hand_overs += outcome.times_blocked
-        self.refusals += outcome.refusals
-        if outcome.has_everybody_acted:
-            self.scenes_in_which_all_acted.add(outcome.race.scene)
+        self.idle[casting] = self.idle.get(casting, outcome.idle) & outcome.idle
         if outcome.violations:
             self.violations.append(outcome.told())
+
+    def never_acted(self) -> list[str]:
+        return [f"{casting}: number {place}" for casting, places in self.idle.items() for place in sorted(places)]
 
     def figures(self) -> dict[str, object]:
         return {
             "trials": self.trials,
-            "interleavings": self.interleavings,
             "blocked_hand_overs": self.blocked_hand_overs,
             "violations": len(self.violations),
         }

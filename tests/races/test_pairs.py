@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import random
+from itertools import chain
 
 import pytest
 
 from tests.proof.records import record
-from tests.races.acts import ACTS, BY_NAME, PAIRS, Kind, scenes_of
+from tests.races.acts import ACTS, BY_NAME, PAIRS, Kind, is_told_no, scenes_of
 from tests.races.pairs import Tally, castings, every_interleaving, some_interleavings
 from tests.races.scenes import SCENES
-from tests.races.trials import Races
+from tests.races.trials import AFTER, Race, Races
 
 # Of the 45 pairs each has this many interleavings in a plain test run, and all of them in the proof.
 CASTINGS, CUTS = 2, 1
@@ -25,7 +26,7 @@ def test_a_few_interleavings_of_each_pair(ring: Races, pair: tuple[Kind, Kind]) 
     all_of_it = list(castings(*pair))
     for scene, acts in rng.sample(all_of_it, min(CASTINGS, len(all_of_it))):
         for outcome in some_interleavings(ring, scene, acts, rng.sample(range(2, LATEST_CUT), CUTS)):
-            tally.add(outcome)
+            tally.add(outcome, casting=_casting(scene, acts))
 
     assert tally.violations == [], "\n\n".join(tally.violations)
 
@@ -36,11 +37,11 @@ def test_every_interleaving_of_each_pair(ring: Races, pair: tuple[Kind, Kind]) -
     tally = Tally()
     for scene, acts in castings(*pair):
         for outcome in every_interleaving(ring, scene, acts):
-            tally.add(outcome)
-    record("races", what="pair", pair="-".join(pair), scenes=len(tally.scenes_in_which_all_acted), **tally.figures())
+            tally.add(outcome, casting=_casting(scene, acts))
+    record("races", what="pair", pair="-".join(pair), **tally.figures())
 
     assert tally.violations == [], "\n\n".join(tally.violations)
-    assert tally.scenes_in_which_all_acted, "Nobody has anything to do in this pair."
+    assert tally.never_acted() == []
 
 
 def test_every_kind_meets_every_other() -> None:
@@ -51,3 +52,17 @@ def test_every_kind_meets_every_other() -> None:
 def test_the_table_is_about_scenes_and_acts_that_exist() -> None:
     assert set(ACTS) == set(SCENES)
     assert len(BY_NAME) == len({act for kinds in ACTS.values() for acts in kinds.values() for act in acts})
+
+
+def test_each_act_commits_something_in_its_scene_or_the_table_says_that_it_is_refused(ring: Races) -> None:
+    for scene, kinds in ACTS.items():
+        for act in chain.from_iterable(kinds.values()):
+            outcome = ring.run(Race(scene, (act.__name__,), AFTER, 1))
+
+            assert outcome.violations == [], outcome.told()
+            assert outcome.idle == frozenset(), outcome.told()
+            assert bool(outcome.committed) is not is_told_no(scene, act.__name__), outcome.told()
+
+
+def _casting(scene: str, acts: tuple[str, str]) -> str:
+    return f"{scene} {'+'.join(acts)}"

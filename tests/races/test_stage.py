@@ -13,7 +13,7 @@ from orders.models import Order
 from tests.factories import RestaurantFactory, order_of
 from tests.races.actors import in_short
 from tests.races.locks import Locks
-from tests.races.stage import Stage
+from tests.races.stage import MOST_ACTORS, Stage
 
 
 @pytest.fixture
@@ -87,22 +87,32 @@ def test_a_deadlock_is_a_failure_of_one_of_them(stage: Stage, orders: list[UUID]
     assert "deadlock detected" in failures[0]
 
 
-def test_a_refusal_is_no_failure_and_a_write_is_an_act(stage: Stage, orders: list[UUID]) -> None:
+def test_a_refusal_is_no_failure_and_only_what_was_committed_is_an_act(stage: Stage, orders: list[UUID]) -> None:
+    def moves_to(table: str, *moved: UUID) -> Callable[[], object]:
+        return lambda: Order.objects.filter(pk__in=moved).update(table=table)
+
+    @transaction.atomic
     def refuses() -> None:
+        moves_to("8", *orders)()
         raise ServiceError("No.", code="never")
 
-    refused, wrote, idle = stage.begin(
-        [
-            ("refused", refuses),
-            ("wrote", lambda: Order.objects.filter(pk=orders[0]).update(table="7")),
-            ("idle", lambda: Order.objects.get(pk=orders[0])),
-        ]
-    )
+    works = {
+        "refused": refuses,
+        "wrote": moves_to("7", *orders),
+        "wrote in a transaction": transaction.atomic(moves_to("9", *orders)),
+        "found no row": moves_to("7", UUID(int=0)),
+        "read": lambda: list(Order.objects.all()),
+    }
+    actors = stage.begin(list(works.items())[:MOST_ACTORS])
+    stage.finish()
+    actors += stage.begin(list(works.items())[MOST_ACTORS:])
     stage.finish()
 
-    assert [(actor.has_acted, actor.refused, actor.failure) for actor in (refused, wrote, idle)] == [
-        (True, "never", None),
+    assert [(actor.has_committed, actor.refused, actor.failure) for actor in actors] == [
+        (False, "never", None),
         (True, "", None),
+        (True, "", None),
+        (False, "", None),
         (False, "", None),
     ]
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from tests.races.actors import Actor
-from tests.races.acts import BY_NAME, bound
+from tests.races.acts import BY_NAME, bound, is_told_no
 from tests.races.ground import Ground, Moment, on_this_ground
 from tests.races.judgement import Judge
 from tests.races.locks import Locks
@@ -45,10 +44,16 @@ class Outcome:
     race: Race
     violations: list[str] = field(default_factory=list)
     sequence: list[str] = field(default_factory=list)
-    has_everybody_acted: bool = False
+    committed: frozenset[int] = frozenset()  # By their places in the race, from one.
+    refused: frozenset[int] = frozenset()
     was_interrupted: bool = False  # The first was at a cut when the others came.
     times_blocked: int = 0
-    refusals: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def idle(self) -> frozenset[int]:
+        """Who committed nothing, and was not refused where the table says so either."""
+        told_no = {place for place in self.refused if is_told_no(self.race.scene, self.race.acts[place - 1])}
+        return frozenset(range(1, len(self.race.acts) + 1)) - self.committed - told_no
 
     def told(self) -> str:
         again = f"RACE='{self.race}' .venv/bin/python -m pytest tests/races/test_again.py"
@@ -93,9 +98,9 @@ class Races:
 
     def _take_down(self, outcome: Outcome, actors: list[Actor]) -> None:
         outcome.sequence = self._stage.sequence
-        outcome.has_everybody_acted = all(actor.has_acted for actor in actors)
+        outcome.committed = frozenset(place for place, actor in enumerate(actors, start=1) if actor.has_committed)
+        outcome.refused = frozenset(place for place, actor in enumerate(actors, start=1) if actor.refused)
         outcome.times_blocked = sum(actor.times_blocked for actor in actors)
-        outcome.refusals = Counter(actor.refused for actor in actors if actor.refused)
         outcome.violations += [f"{actor.name} broke: {actor.failure!r}" for actor in actors if actor.failure]
 
     def _let_rest(self, outcome: Outcome) -> None:
