@@ -25,7 +25,7 @@ from tests.races.captures import CAPTURES
 from tests.races.ground import Ground, Moment, on_this_ground
 from tests.races.judgement import Judge
 from tests.races.locks import Locks
-from tests.races.scenes import TIP, TOTAL, Scene
+from tests.races.scenes import PART, TIP, TOTAL, Scene
 
 MOST_THREADS = 20
 # Most groups are as small as in a restaurant, and some are a storm.
@@ -40,7 +40,13 @@ JOIN_SECONDS = 60.0  # A group takes a tenth of a second; whoever takes so long 
 # Whoever works on a refund that was under way before, one in so many.
 OTHERS = 0.3
 
-Ask = Callable[[], int]  # Does it, and says how much was accepted.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What one of the threads does."""
+
+    act: Callable[[], int | None]  # Says how much was accepted; nothing where nothing was asked for.
+    is_hopeless: bool = False  # It would be refused alone, too: that says nothing about a race.
 
 
 @dataclass
@@ -51,7 +57,7 @@ class Group:
     capture: str
     size: int
     accepted: list[int] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)  # Because others came first.
     violations: list[str] = field(default_factory=list)
 
     def told(self) -> str:
@@ -59,15 +65,21 @@ class Group:
         who = f"{self.size} threads, {self.capture}: accepted {self.accepted}, refused {self.refused}"
         return "\n".join([f"Again: {again}", who, *self.violations])
 
-    def ask(self, gate: threading.Barrier, ask: Ask) -> None:
+    def play(self, gate: threading.Barrier, part: Part) -> None:
         """In a thread of its own."""
         try:
             gate.wait()
-            self.accepted.append(ask())
+            self._accept(part, part.act())
         except ServiceError as refusal:
-            self.refused.append(refusal.code)
+            self.refused += [] if part.is_hopeless else [refusal.code]
         except Exception as error:  # noqa: BLE001  The group reports it as what it is: a finding.
             self.violations.append(f"broke: {error!r}")
+
+    def _accept(self, part: Part, amount: int | None) -> None:
+        if part.is_hopeless:
+            self.violations.append(f"accepted {amount}, which nobody could have had")
+        if amount is not None:
+            self.accepted.append(amount)
 
 
 class Groups:
@@ -80,7 +92,7 @@ class Groups:
         group = Group(seed, capture=rng.choice(sorted(CAPTURES)), size=rng.choice(SIZES))
         scene = self._set(group.capture)
         before = _given_back()
-        self._all_at_once(group, [_ask(rng, scene, group) for _ in range(group.size)])
+        self._all_at_once(group, [_part(rng, scene, group.capture) for _ in range(group.size)])
         self._compare(group, before)
         if not group.violations and seed % SENT_EVERY == 0:
             self._send(group, scene)
@@ -95,16 +107,16 @@ class Groups:
         self._ground.put_back(moment)
         return scene
 
-    def _all_at_once(self, group: Group, asks: list[Ask]) -> None:
-        gate, done = threading.Barrier(len(asks)), threading.Semaphore(0)
+    def _all_at_once(self, group: Group, parts: list[Part]) -> None:
+        gate, done = threading.Barrier(len(parts)), threading.Semaphore(0)
 
-        def part(ask: Ask) -> None:
-            group.ask(gate, ask)
+        def play(part: Part) -> None:
+            group.play(gate, part)
             done.release()
 
-        for number, ask in enumerate(asks):
-            self._troupe.give(number, partial(part, ask))
-        ended = [done.acquire(timeout=JOIN_SECONDS) for _ in asks]
+        for number, part in enumerate(parts):
+            self._troupe.give(number, partial(play, part))
+        ended = [done.acquire(timeout=JOIN_SECONDS) for _ in parts]
         if not all(ended):
             group.violations.append(f"{ended.count(False)} threads never came back")
 
@@ -132,14 +144,24 @@ class Groups:
         group.violations += [*self._judge.after_the_race(), *self._judge.differences()]
 
 
-def _ask(rng: random.Random, scene: Scene, group: Group) -> Ask:
+def _part(rng: random.Random, scene: Scene, capture: str) -> Part:
     """One more who asks; where a refund is under way already, also whoever sends or settles it."""
     amount, tip, other = rng.choice(AMOUNTS), rng.choice(TIPS), rng.random() < OTHERS
     if scene.refund and other:
-        return partial(_settle, scene) if scene.answer else partial(_send, scene)
-    if group.capture == "cash" and other:
-        return partial(_hand_back, scene, amount or TOTAL)
-    return partial(_request, scene, amount, tip if group.capture == "tipped" and amount is not None else 0)
+        return Part(act=partial(_settle if scene.answer else _send, scene))
+    if capture == "cash" and other:
+        amount = amount or TOTAL
+        return Part(act=partial(_hand_back, scene, amount), is_hopeless=amount > TOTAL)
+    tip = tip if capture == "tipped" and amount is not None else 0
+    return Part(act=partial(_request, scene, amount, tip), is_hopeless=_is_hopeless(scene, capture, amount, tip))
+
+
+def _is_hopeless(scene: Scene, capture: str, amount: int | None, tip: int) -> bool:
+    """More than there was before anybody asked, nothing at all, or a part of what goes back whole."""
+    if amount is None:
+        return False
+    left = TOTAL - PART if scene.refund else TOTAL
+    return amount > left or amount + tip == 0 or (capture == "surplus" and amount != left)
 
 
 def _request(scene: Scene, amount: int | None, tip: int) -> int:
@@ -154,14 +176,12 @@ def _hand_back(scene: Scene, amount: int) -> int:
     return amount
 
 
-def _send(scene: Scene) -> int:
+def _send(scene: Scene) -> None:
     send_refund(refund_id=scene.refund_id)
-    return 0
 
 
-def _settle(scene: Scene) -> int:
+def _settle(scene: Scene) -> None:
     settle_refund(refund_id=scene.refund_id, evidence=scene.given_answer)
-    return 0
 
 
 def _given_back() -> int:

@@ -14,9 +14,9 @@ from uuid import UUID
 from django.db.backends.utils import CursorWrapper
 
 from payments.models import Attempt
-from payments.services import captures, refund_requests, settlement
+from payments.services import captures, cash, refund_requests, settlement
 from payments.services.bill import Bill, lock_bill_of_attempt
-from tests.races import acts
+from tests.races import acts, refund_groups
 from tests.sim.mutants.registry import Patch, instead
 
 # By name: the patch, and the two acts that need what it takes away, with their scene.
@@ -55,14 +55,17 @@ def what_is_left_is_checked_before_the_lock(stack: ExitStack) -> None:
     """And not again under it: the mistake that another orchestrator's refunds have."""
     real, check = refund_requests.request_refund, refund_requests._check
 
-    def request_refund(*, payment_id: UUID, **words: Any) -> Any:
+    def request_refund(*, payment_id: UUID, amount_minor: int | None = None, tip_minor: int = 0, **words: Any) -> Any:
         seen = Attempt.objects.get(payment=payment_id)
-        all_of_it = {"amount_minor": seen.refundable_minor - seen.tip_minor, "tip_minor": seen.tip_minor}
-        check(seen, all_of_it["amount_minor"], all_of_it["tip_minor"], seen.tip_minor)
-        return real(payment_id=payment_id, **{**words, **all_of_it})
+        tip_left = refund_requests.tip_left_of(seen)
+        if amount_minor is None:
+            amount_minor, tip_minor = seen.refundable_minor - tip_left, tip_left
+        check(seen, amount_minor, tip_minor, tip_left)
+        return real(payment_id=payment_id, amount_minor=amount_minor, tip_minor=tip_minor, **words)
 
     instead(stack, refund_requests, "_check", lambda *words: None)
-    _in_the_acts(stack, "request_refund", request_refund)
+    for holder in (acts, cash, refund_groups):
+        instead(stack, holder, "request_refund", request_refund)
 
 
 @sabotage("sent_again", "settles", "takes_cash_against_doubt")
@@ -86,8 +89,3 @@ def what_came_second_is_kept_in_silence(stack: ExitStack) -> None:
 @sabotage("late_money", "pays", "watches")
 def whatever_comes_is_taken_for_due(stack: ExitStack) -> None:
     instead(stack, captures, "_is_due", lambda s: True)
-
-
-def _in_the_acts(stack: ExitStack, name: str, new: object) -> None:
-    """The acts hold the service by its name."""
-    instead(stack, acts, name, new)
