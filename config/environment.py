@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from cryptography.fernet import Fernet
 from environ import Env
+from psycopg import IsolationLevel
 
 PREFIX: Final = "STEWARD_"
 # What a shown value may take of the one line that a problem is allowed.
@@ -25,6 +26,13 @@ LEASE_MARGIN_SECONDS: Final = 5
 POSTGRES_SCHEMES: Final = frozenset({"postgres", "postgresql"})
 # Eleven days in seconds. PostgreSQL counts its time-outs in milliseconds and ends at twice this.
 LARGEST_NUMBER: Final = 999_999
+# A server that is there answers in milliseconds. The pool tries again.
+CONNECT_TIMEOUT_SECONDS: Final = 5
+# A host that vanished is noticed this soon at the latest, also where leases are longer.
+LONGEST_SILENCE_SECONDS: Final = 30
+# What the money rests on, whatever the server's, the database's or the role's defaults are. Whoever waited for an
+# order's lock has to see what its holder committed; what was committed before a call has to outlast a crash.
+_GUARANTEES: Final = r"-c default_transaction_isolation=read\ committed -c synchronous_commit=on"
 # Digits alone; so many that a few leading zeros do no harm, and so few that no megabyte is read as a number.
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
 
@@ -214,11 +222,41 @@ def with_pool(settings: dict[str, Any], *, pool: dict[str, Any], lease_seconds: 
     Parameters are bound by the client, Django's default: bound by the server, PostgreSQL refuses to group
     by an expression that has a parameter, which is what daily statistics do.
     """
-    # A worker that was stopped in the middle must not hold an order's lock for longer than its lease.
-    limits = f"-c idle_in_transaction_session_timeout={lease_seconds}s -c lock_timeout={lease_seconds}s"
-    options = {"options": limits, "application_name": "steward", **settings.get("OPTIONS", {}), "pool": pool}
+    said = settings.get("OPTIONS", {})
+    options = {
+        "application_name": "steward",
+        **_silence_limits(lease_seconds),
+        **said,
+        "options": _session(lease_seconds, said.get("options", "")),
+        # Said with each BEGIN, and so also behind a pooler that drops `options`.
+        "isolation_level": IsolationLevel.READ_COMMITTED,
+        "pool": pool,
+    }
     # The pool owns the connections' lives, so Django must keep none of its own; the health check is the pool's.
     return {**settings, "OPTIONS": options, "CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True}
+
+
+def _session(lease_seconds: int, said: str) -> str:
+    """Of two words about one parameter the last one counts: the URL may change the limits, not the guarantees."""
+    # A worker that was stopped in the middle must not hold an order's lock for longer than its lease.
+    limits = f"-c idle_in_transaction_session_timeout={lease_seconds}s -c lock_timeout={lease_seconds}s"
+    return " ".join(part for part in (limits, said, _GUARANTEES) if part)
+
+
+def _silence_limits(lease_seconds: int) -> dict[str, int]:
+    """For a host that vanished without a word, which the kernel alone would wait for a quarter of an hour.
+
+    Asked after a third of a lease and gone after two. A socket in a folder has no such host and ignores them.
+    """
+    silence = min(lease_seconds, LONGEST_SILENCE_SECONDS)
+    return {
+        "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+        "keepalives": 1,
+        "keepalives_idle": max(1, silence // 3),
+        "keepalives_interval": max(1, silence // 10),
+        "keepalives_count": 3,
+        "tcp_user_timeout": 1000 * max(1, 2 * silence // 3),
+    }
 
 
 def check_time_budgets(

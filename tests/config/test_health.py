@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 from pytest_django.fixtures import Settings
@@ -63,6 +64,18 @@ def test_not_ready_while_a_migration_is_missing(client: Client) -> None:
     assert answer.status_code == 503
     assert answer.json()["status"] == "not ready"
     assert answer.json()["checks"]["database"] == "unapplied migrations"
+
+
+@pytest.mark.usefixtures("_alone")
+@pytest.mark.django_db
+def test_not_ready_where_a_commit_may_be_forgotten(client: Client) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL synchronous_commit = off")
+
+    answer = client.get("/readyz")
+
+    assert answer.status_code == 503
+    assert answer.json()["checks"]["database"] == "commits do not wait for the disk"
 
 
 @pytest.mark.django_db
