@@ -92,6 +92,7 @@ def fulfil_order(*, order_id: UUID, actor: Actor) -> Order:
 
 def cancel_order(*, order_id: UUID, actor: Actor) -> Order:
     """Payments hear of it in the same transaction: open requests are withdrawn, kept money goes back."""
+    clock.keep_true()  # They ask whether somebody's lease still lasts.
     return _step(order_id=order_id, name="cancel", event=OrderEvent.CANCELLED, actor=actor)
 
 

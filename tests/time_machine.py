@@ -23,3 +23,14 @@ class ShiftedClock(SystemSource):
     def jump_to(self, moment: datetime) -> None:
         """Never back: time does not run backwards for the code under test."""
         self.offset += max(timedelta(), moment - self.now())
+
+
+class StrayClock(ShiftedClock):
+    """One whose database moved to a host with another idea of the time: wrong until it is made true."""
+
+    def __init__(self, **ahead: float) -> None:
+        super().__init__()
+        self.advance(**ahead)
+
+    def keep_true(self) -> None:
+        self.offset = timedelta()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from kernel import clock
 from kernel.statements import Statement
 from orders.models import Order, OrderStatus, PaymentState
 from payments.models import Attempt, Capture, Payment, ProviderAccount
@@ -113,6 +114,7 @@ def lock_bill_of_attempt(attempt_id: UUID) -> Bill:
 
 
 def _lock(order_of: Statement, row_id: UUID, wanted: str) -> Bill:
+    clock.keep_true()  # What is decided under the lock asks whether leases and keys still last.
     found = order_of.read([row_id])
     if not found:
         raise PaymentRefused(f"There is no such {wanted}.", field=wanted, code="not_found")

@@ -12,6 +12,7 @@ from accounts.models import Membership, Restaurant, Role, User
 from events.actors import GUEST
 from events.models import Event, Transition
 from failures.models import Case, CaseKind, CaseStatus
+from kernel import clock
 from kernel.money import Money
 from orders.models import Order, PaymentState
 from orders.services import cancel_order
@@ -30,12 +31,14 @@ from payments.models import (
 from payments.services.attempts import begin_attempt
 from payments.services.evidence import Evidence, Finding, Source
 from payments.services.facts import PaymentEvent
+from payments.services.leases import claim_payments
 from payments.services.operators import MismatchChoice, record_not_charged, resolve_mismatch
 from payments.services.refusals import PaymentRefused
 from payments.services.settlement import settle_attempt
 from payments.services.sweeps import sweep_payments, sweep_refunds
 from tests.factories import RestaurantFactory, accepted, order_of, paid, staff
 from tests.scripted import ScriptedGateway, outcome, succeeded
+from tests.time_machine import StrayClock
 
 REASON = "The provider's dashboard shows it."
 KEEP, REFUND_ALL, REFUND_DIFFERENCE = MismatchChoice
@@ -287,6 +290,17 @@ def test_captured_money_cannot_be_called_not_charged(
     payment = captured(restaurant, provider_a, 90_000)
 
     assert refused(partial(not_charged, payment, finance), provider_a) == "captured"
+
+
+def test_a_process_that_is_minutes_ahead_takes_nobodys_lease_for_over(
+    restaurant: Restaurant, provider_a: ScriptedGateway, finance: User
+) -> None:
+    payment = in_doubt(restaurant, provider_a)
+    Payment.objects.filter(pk=payment.pk).update(next_action_at=clock.now())
+    assert [claim.id for claim in claim_payments()] == [payment.pk]
+    clock.install(StrayClock(minutes=10))
+
+    assert refused(partial(not_charged, payment, finance), provider_a) == "being_sent"
 
 
 def test_nothing_is_decided_while_it_is_being_sent(

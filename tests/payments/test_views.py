@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 
 import pytest
 from django.http import HttpResponse
@@ -11,6 +12,7 @@ from django.test import Client, RequestFactory
 from accounts.models import Restaurant
 from events.models import Transition
 from failures.models import Case, CaseKind
+from kernel import clock
 from payments.gateways.contract import Gateway
 from payments.models import InboundNotice, NoticeState, Payment, PaymentStatus, ProviderAccount
 from payments.services import providers, timing
@@ -20,7 +22,7 @@ from sandbox.inprocess import InProcess
 from sandbox.notices import Webhook
 from tests.factories import RestaurantFactory, order_of, paid, routed
 from tests.sandbox.running import gateway_in, in_process
-from tests.time_machine import ShiftedClock
+from tests.time_machine import ShiftedClock, StrayClock
 
 
 @pytest.fixture
@@ -40,9 +42,11 @@ def restaurant(transactional_db: None, sandbox: InProcess) -> Restaurant:
     return restaurant
 
 
-def deliver(webhook: Webhook, *, body: bytes | None = None, provider: str = "a") -> HttpResponse:
+def deliver(
+    webhook: Webhook, *, body: bytes | None = None, provider: str = "a", signed: Mapping[str, str] | None = None
+) -> HttpResponse:
     account = ProviderAccount.objects.get()
-    headers = dict(webhook.headers)
+    headers = dict(signed or webhook.headers)
     content_type = headers.pop("content-type")
     return Client().post(  # type: ignore[return-value]  # The test client's own response class.
         f"/webhooks/{provider}/{account.pk}",
@@ -70,6 +74,19 @@ def test_a_signed_notice_settles_once_however_often_it_comes(restaurant: Restaur
     assert (notice.state, notice.repeats) == (NoticeState.APPLIED, 2)
     assert "x-sandbox-signature" in notice.headers.lower()
     assert Transition.objects.get(subject_kind="attempt", to_status="succeeded").request_id == "webhook-test-1"
+
+
+@pytest.mark.parametrize("minutes", [-10, 10])
+def test_a_process_that_only_hears_notices_follows_the_databases_time(
+    restaurant: Restaurant, sandbox: InProcess, minutes: int
+) -> None:
+    webhook = in_doubt(restaurant, sandbox)
+    signed = webhook.headers
+    clock.install(StrayClock(minutes=minutes))
+
+    assert deliver(webhook, signed=signed).status_code == 200
+
+    assert Payment.objects.get().status == PaymentStatus.COMPLETED
 
 
 @pytest.mark.parametrize("change", [b" ", b"\n", b"0"])

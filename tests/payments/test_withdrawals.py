@@ -8,6 +8,7 @@ import pytest
 
 from accounts.models import Restaurant, Role
 from events.actors import GUEST
+from kernel import clock
 from kernel.money import Money
 from orders.models import Order
 from orders.services import cancel_order
@@ -16,13 +17,14 @@ from payments.models import Attempt, AttemptStatus, Payment, PaymentStatus, Prov
 from payments.services.attempts import Sending, begin_attempt, send_charge
 from payments.services.cash import CashTaken, take_cash_against_doubt
 from payments.services.evidence import Evidence, Finding, Source
+from payments.services.leases import claim_payments
 from payments.services.payments import cancel_payment, reserve_share, retry_payment, start_payment
 from payments.services.refusals import PaymentRefused
 from payments.services.settlement import settle_attempt
 from payments.services.sweeps import sweep_payments
 from tests.factories import accepted, draft_for, order_of, paid, staff
 from tests.scripted import ScriptedGateway, outcome
-from tests.time_machine import ShiftedClock
+from tests.time_machine import ShiftedClock, StrayClock
 
 WITHDRAWALS: list[Callable[[Payment], object]] = [
     lambda payment: cancel_payment(payment_id=payment.pk, actor=GUEST),
@@ -44,6 +46,21 @@ def swept(time: ShiftedClock) -> Payment:
         time.jump_to(due)
         sweep_payments(width=1)
     return Payment.objects.get()
+
+
+@pytest.mark.parametrize("withdraw", WITHDRAWALS)
+def test_a_process_that_is_minutes_ahead_takes_no_lease_away(
+    restaurant: Restaurant, provider_a: ScriptedGateway, withdraw: Callable[[Payment], object]
+) -> None:
+    provider_a.charges.append(TIMED_OUT)
+    payment = paid(order_of(restaurant))
+    Payment.objects.filter(pk=payment.pk).update(next_action_at=clock.now())
+    (claim,) = claim_payments()
+    clock.install(StrayClock(minutes=10))
+
+    withdraw(payment)
+
+    assert Payment.objects.get().is_held_by(claim.token)
 
 
 @pytest.mark.parametrize("withdraw", WITHDRAWALS)
