@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from pathlib import Path
@@ -28,8 +29,8 @@ log = structlog.get_logger(__name__)
 # A sweep runs every few seconds anyway, so a broker that just failed is left alone for about that long:
 # of all requests in that time only one waits for its time-out.
 NUDGE_PAUSE_SECONDS = 5.0
-# Ticks that may wait for a stopped worker. Fewer, and clocks that differ by some seconds would expire all of them.
-TICKS_KEPT = 10
+# Tells a tick from a nudge.
+TICK_HEADER = "steward_tick"
 # Redis gives a dead worker's message back after this much more than the longest task may take.
 VISIBILITY_MARGIN_SECONDS = 30
 # Touched at every turn of beat's loop, which sleeps for one sweep interval at most.
@@ -46,8 +47,8 @@ SWEEPS = (
 
 
 def beat_table(sweep_seconds: int) -> dict[str, dict[str, Any]]:
-    """One entry per sweep. `expires`: a worker that was stopped must not find thousands of stale ticks."""
-    options = {"expires": sweep_seconds * TICKS_KEPT}
+    """One entry per sweep. No tick expires: beat would say when by its own clock, and a worker read it by another."""
+    options = {"headers": {TICK_HEADER: True}}
     return {name: {"task": name, "schedule": float(sweep_seconds), "options": options} for name in SWEEPS}
 
 
@@ -114,6 +115,19 @@ class NudgeTask(DjangoTask[..., Any]):
     abstract = True
     Request = "config.celery:Request"
     _paused_until = 0.0
+    _ticked_at = -math.inf
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """After a stop a worker finds thousands of ticks: what one has begun the next need not begin again.
+
+        Not for half of the time between two, by this process's own clock: a broker brings them unevenly.
+        """
+        if getattr(self.request, TICK_HEADER, False):
+            now = clock.monotonic()
+            if now < self._ticked_at + settings.STEWARD_SWEEP_SECONDS / 2:
+                return None
+            self._ticked_at = now
+        return super().__call__(*args, **kwargs)
 
     def apply_async(self, *args: Any, **kwargs: Any) -> Any:
         if not settings.STEWARD_BROKER_URL or clock.monotonic() < NudgeTask._paused_until:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,7 +15,8 @@ from urllib.parse import urlsplit
 import pytest
 import structlog
 from celery import Celery, Task
-from kombu import Connection, Consumer, Message, Queue
+from django.conf import settings
+from kombu import Connection, Consumer, Message, Producer, Queue
 from kombu.exceptions import OperationalError
 from kombu.utils.imports import symbol_by_name
 from pytest_django.fixtures import Settings
@@ -151,11 +155,96 @@ def test_a_redis_option_never_reaches_rabbitmq() -> None:
     assert options("amqp://b//", longest_task_seconds=120).keys() & {"visibility_timeout", "socket_timeout"} == set()
 
 
-def test_ticks_expire() -> None:
+# Ticks.
+
+
+@dataclass
+class Worker:
+    """What a worker's process does with the messages that wait, without its pool and its broker's network."""
+
+    connection: Connection
+    producer: Producer
+    queue: Queue
+    swept: list[str] = field(default_factory=list)
+
+    def nudge(self, name: str, **options: Any) -> None:
+        app.tasks[name].apply_async(producer=self.producer, queue=self.queue, **options)
+
+    def beat(self) -> None:
+        """As beat publishes."""
+        for entry in beat_table(settings.STEWARD_SWEEP_SECONDS).values():
+            self.nudge(entry["task"], **entry["options"])
+
+    def work(self) -> list[str]:
+        """What was swept."""
+        self.swept.clear()
+        with Consumer(self.connection, [self.queue], on_message=self._execute):
+            while self._had_one():
+                pass
+        return sorted(self.swept)
+
+    def _had_one(self) -> bool:
+        try:
+            self.connection.drain_events(timeout=0.1)
+        except TimeoutError:
+            return False
+        return True
+
+    def _execute(self, message: Message) -> None:
+        assert message.headers.get("expires") is None, "It is compared with another machine's time."
+        request_of(message, self.connection).execute()
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[Worker]:
+    settings.STEWARD_BROKER_URL = "memory://"
+    app.loader.import_default_modules()
+    queue = Queue(f"test-{clock.new_id()}")
+    with Connection("memory://") as connection, connection.Producer() as producer:
+        worker = Worker(connection, producer, queue)
+        for name in SWEEPS:
+            monkeypatch.setattr(app.tasks[name], "_ticked_at", -math.inf)
+            monkeypatch.setattr(f"payments.services.sweeps.{_last(name)}", partial(worker.swept.append, _last(name)))
+        yield worker
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+ALL = sorted(_last(name) for name in SWEEPS)
+
+
+def test_beat_ticks_for_every_sweep() -> None:
     table = beat_table(3)
 
     assert set(table) == set(SWEEPS)
-    assert {(entry["schedule"], entry["options"]["expires"]) for entry in table.values()} == {(3.0, 30)}
+    assert {entry["schedule"] for entry in table.values()} == {3.0}
+
+
+def test_piled_up_ticks_are_one(worker: Worker) -> None:
+    for _ in range(50):
+        worker.beat()
+
+    assert worker.work() == ALL
+
+
+def test_ticks_in_time_all_count_also_where_the_broker_brings_them_unevenly(
+    worker: Worker, time: ShiftedClock, settings: Settings
+) -> None:
+    for share in (1.0, 0.6, 1.4, 1.0):
+        worker.beat()
+        assert worker.work() == ALL
+        time.advance(seconds=settings.STEWARD_SWEEP_SECONDS * share)
+
+
+def test_a_nudge_is_no_tick_too_many(worker: Worker) -> None:
+    worker.beat()
+    worker.work()
+
+    worker.nudge(SWEEPS[0])
+
+    assert worker.work() == [_last(SWEEPS[0])]
 
 
 def test_beat_shows_that_it_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, time: ShiftedClock) -> None:
