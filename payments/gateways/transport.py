@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import socket
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ import httpx
 
 from kernel import clock
 from payments.gateways.contract import ErrorCode
+from payments.gateways.resolver import addresses
 
 # A provider's answer is a few kilobytes. Above this it is not an answer, and memory stays bounded.
 MAX_ANSWER_BYTES = 256 * 1024
@@ -98,7 +98,7 @@ class _Backend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         """Address by address, each within what is left: the library's own loop gives every one the full time-out."""
         failed: Exception = httpcore.ConnectError(f"{host} has no address")
-        for address in _addresses(host, port):
+        for address in self._resolve(host, port):
             seconds = self._call.remaining_seconds(CONNECT_TIMEOUT_SECONDS)
             try:
                 inner = self._inner.connect_tcp(address, port, seconds, local_address, socket_options)
@@ -107,16 +107,13 @@ class _Backend(httpcore.NetworkBackend):
                 failed = error
         raise failed
 
-
-def _addresses(host: str, port: int) -> list[str]:
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise httpcore.ConnectError(str(error)) from error
-    return list(dict.fromkeys(str(each[4][0]) for each in found))[:MAX_ADDRESSES]
+    def _resolve(self, host: str, port: int) -> list[str]:
+        try:
+            return addresses(host, port, remaining_seconds=self._call.remaining_seconds)
+        except OSError as error:
+            raise httpcore.ConnectError(str(error)) from error
 
 
-MAX_ADDRESSES = 4  # A host with more is behind a balancer that failed in four places already.
 _TLS = ssl.create_default_context()
 
 
