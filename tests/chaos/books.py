@@ -38,6 +38,7 @@ class Payment:
     id: str
     order_id: str
     status: str
+    amount_minor: int  # Its share of the bill, without the tip.
     tip_minor: int = 0
     version: int = 1
     in_doubt: bool = False
@@ -96,7 +97,8 @@ _CASE_OF_PAYMENT: Final = _HAS_CASE.format(column="payment_id", row="p", key="id
 _CASE_OF_REFUND: Final = _HAS_CASE.format(column="payment_id", row="r", key="payment_id")
 _ORDERS: Final = "SELECT id::text, reference, status, total_minor, version FROM orders_order"
 _PAYMENTS: Final = f"""
-    SELECT p.id::text, p.order_id::text, p.status, p.tip_minor, p.version, p.in_doubt, p.next_action_at, p.lease_until,
+    SELECT p.id::text, p.order_id::text, p.status, p.amount_minor, p.tip_minor, p.version, p.in_doubt,
+           p.next_action_at, p.lease_until,
            (SELECT MIN(a.doubt_since) FROM payments_attempt a
              WHERE a.payment_id = p.id AND a.status = 'unknown') AS doubt_since,
            {_CASE_OF_PAYMENT} AS has_case

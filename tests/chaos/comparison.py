@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from itertools import chain
 from typing import Final
 
 from tests.chaos.books import Attempt, Event, Order, Ours, Payment, Refund, TheirCharge, Told
@@ -67,11 +68,24 @@ class Comparison:
                 found[order.reference].append(attempt)
         return found
 
+    @cached_property
+    def _kept_of(self) -> dict[str, list[int]]:
+        """What each payment keeps, charge by charge, by the providers' books and the till."""
+        found: dict[str, list[int]] = defaultdict(list)
+        for charge in self.theirs:
+            attempt = self.attempts.get(charge.key)
+            if attempt is not None and (kept := self._kept(charge)):
+                found[attempt.payment_id].append(kept)
+        for attempt in chain.from_iterable(self._cash_of.values()):
+            found[attempt.payment_id].append(attempt.captured_minor)
+        return found
+
     # --- Charged twice --------------------------------------------------------------------------------------------
 
     def charged_twice(self) -> Iterator[str]:
         """By the providers' books and the till: a guest paid more than bill and tips, and it did not come back.
 
+        Where the bill has room for it, each payment is looked at: it keeps one charge, of its share and its tip.
         What a guest got back of a charge that we keep does not count: it must not hide a second one. A charge that we
         call surplus counts with what did not go back. Where another amount was captured than asked for, a human
         decides about the difference: it has an open case, or it counts. Of a cancelled order nothing is kept.
@@ -82,6 +96,14 @@ class Comparison:
             allowed = 0 if is_cancelled else self._allowed(order)
             if taken > allowed:
                 yield f"order {order.reference} ({order.status}): {taken} taken and kept of {allowed}"
+            else:
+                yield from self._shares_charged_twice(order)
+
+    def _shares_charged_twice(self, order: Order) -> Iterator[str]:
+        for payment in self._payments_of[order.reference]:
+            kept, asked = self._kept_of[payment.id], payment.amount_minor + payment.tip_minor
+            if len(kept) > 1 or sum(kept) > asked:
+                yield f"payment {payment.id} of order {order.reference}: {kept} taken and kept, {asked} asked for"
 
     def _left(self, order: Order) -> int:
         """What did not go back and is on no human's desk."""

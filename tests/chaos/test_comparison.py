@@ -13,7 +13,7 @@ from tests.chaos.comparison import Comparison
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 ORDER = Order(id="o", reference="O-1", status="placed", total_minor=1000, version=1)
-PAYMENT = Payment(id="p", order_id="o", status="completed", version=3)
+PAYMENT = Payment(id="p", order_id="o", status="completed", amount_minor=1000, version=3)
 ATTEMPT = Attempt(
     id="a",
     payment_id="p",
@@ -57,6 +57,10 @@ ALL = (
     "events_missing",
 )
 SECOND = replace(CHARGE, key="b", provider="sandbox_b", refunded_minor=0)
+# One of two who share the bill.
+HALF = replace(PAYMENT, amount_minor=500, version=4)
+HALF_ATTEMPT = replace(ATTEMPT, captured_minor=500, refunded_minor=0)
+HALF_CHARGE = replace(CHARGE, moved_minor=500, refunded_minor=0)
 
 
 def _told(**more: Any) -> Told:
@@ -85,6 +89,44 @@ def test_a_second_charge_that_we_took_for_kept_is_charged_twice() -> None:
 
 def test_a_second_charge_of_which_we_know_nothing_is_charged_twice_and_lost() -> None:
     assert _found(_compared(theirs=(CHARGE, SECOND))) == {"charged_twice": 1, "lost": 1}
+
+
+def test_a_share_that_is_charged_twice_is_found_also_where_the_bill_has_room() -> None:
+    again = replace(HALF_ATTEMPT, id="b", provider="sandbox_b")
+
+    found = _found(
+        _compared(
+            theirs=(HALF_CHARGE, replace(HALF_CHARGE, key="b", provider="sandbox_b")),
+            payments=(HALF,),
+            attempts=(HALF_ATTEMPT, again),
+        )
+    )
+
+    assert found == {"charged_twice": 1}
+
+
+def test_a_share_that_is_paid_in_cash_as_well_is_charged_twice() -> None:
+    cash = replace(HALF_ATTEMPT, id="c", provider="cash")
+
+    found = _found(_compared(theirs=(HALF_CHARGE,), payments=(HALF,), attempts=(HALF_ATTEMPT, cash)))
+
+    assert found == {"charged_twice": 1}
+
+
+def test_a_share_of_which_more_is_kept_than_was_asked_for_is_charged_twice() -> None:
+    with_its_tip = replace(HALF, amount_minor=900, tip_minor=100)
+
+    assert _found(_compared(payments=(HALF,))) == {"charged_twice": 1}
+    assert _found(_compared(payments=(with_its_tip,))) == {}
+
+
+def test_a_surplus_that_went_back_is_no_second_charge_of_its_share() -> None:
+    surplus = replace(HALF_ATTEMPT, id="b", status="late_success", capture="surplus", refunded_minor=500)
+    back = replace(HALF_CHARGE, key="b", refunded_minor=500)
+
+    found = _found(_compared(theirs=(HALF_CHARGE, back), payments=(HALF,), attempts=(HALF_ATTEMPT, surplus)))
+
+    assert found == {}
 
 
 def test_a_refund_that_a_guest_asked_for_hides_no_second_charge() -> None:
