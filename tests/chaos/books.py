@@ -41,7 +41,6 @@ class Payment:
     amount_minor: int  # Its share of the bill, without the tip.
     tip_minor: int = 0
     version: int = 1
-    in_doubt: bool = False
     next_action_at: datetime | None = None
     lease_until: datetime | None = None
     doubt_since: datetime | None = None
@@ -97,7 +96,7 @@ _CASE_OF_PAYMENT: Final = _HAS_CASE.format(column="payment_id", row="p", key="id
 _CASE_OF_REFUND: Final = _HAS_CASE.format(column="payment_id", row="r", key="payment_id")
 _ORDERS: Final = "SELECT id::text, reference, status, total_minor, version FROM orders_order"
 _PAYMENTS: Final = f"""
-    SELECT p.id::text, p.order_id::text, p.status, p.amount_minor, p.tip_minor, p.version, p.in_doubt,
+    SELECT p.id::text, p.order_id::text, p.status, p.amount_minor, p.tip_minor, p.version,
            p.next_action_at, p.lease_until,
            (SELECT MIN(a.doubt_since) FROM payments_attempt a
              WHERE a.payment_id = p.id AND a.status = 'unknown') AS doubt_since,
@@ -189,16 +188,14 @@ def _sum(refunds: Iterable[Mapping[str, Any]], status: str) -> int:
 
 @dataclass(kw_only=True)
 class Told:
-    """The last word that the clients heard about each row, and how often they heard nothing."""
+    """The rows that the clients heard of, which of them had ended well, and how often they heard nothing."""
 
-    orders: dict[str, str] = field(default_factory=dict)  # With its reference.
-    payments: dict[str, str] = field(default_factory=dict)
-    refunds: dict[str, str] = field(default_factory=dict)
+    orders: set[str] = field(default_factory=set)
+    payments: set[str] = field(default_factory=set)
+    refunds: set[str] = field(default_factory=set)
+    completed: set[str] = field(default_factory=set)  # Payments and refunds.
     payments_tried: int = 0
     dont_know: int = 0
-    refused: int = 0
-    ok: int = 0
-    completed: set[str] = field(default_factory=set)
 
 
 def read_told(path: Path) -> Told:
@@ -217,17 +214,17 @@ def read_told(path: Path) -> Told:
 
 def _hear(told: Told, result: str, answer: Mapping[str, Any]) -> None:
     told.dont_know += result == Result.DONT_KNOW
-    told.refused += result == Result.REFUSED
-    told.ok += result == Result.OK
     if result != Result.OK:
         return
     if "order" in answer:
-        told.orders[answer["order"]] = answer["reference"]
-    for payment in [answer, *answer.get("payments", [])]:
-        if "payment" in payment:
-            told.payments[payment["payment"]] = payment["status"]
-            if payment["status"] == "completed":
-                told.completed.add(payment["payment"])
-    for refund in [answer, *answer.get("refunds", [])]:
-        if "refund" in refund:
-            told.refunds[refund["refund"]] = refund["status"]
+        told.orders.add(answer["order"])
+    _hear_of(told, "payment", told.payments, [answer, *answer.get("payments", [])])
+    _hear_of(told, "refund", told.refunds, [answer, *answer.get("refunds", [])])
+
+
+def _hear_of(told: Told, kind: str, known: set[str], said: Iterable[Mapping[str, Any]]) -> None:
+    for row in said:
+        if kind in row:
+            known.add(row[kind])
+            if row["status"] == "completed":
+                told.completed.add(row[kind])

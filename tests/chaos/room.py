@@ -101,9 +101,6 @@ class Room:
     def environment(self) -> Mapping[str, str]:
         return self._workshop.environment
 
-    def log(self, name: str) -> Path:
-        return self._state / "log" / f"{name}.log"
-
     def _target(self, line: Line) -> int:
         targets = {
             Line.DATABASE: urlsplit(self._servers.database_url).port,
