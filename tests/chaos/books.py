@@ -15,6 +15,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from config.local.ports import LOOPBACK
+from tests.chaos.cases import has_case
 from tests.chaos.desk import PAYING, Result
 from tests.chaos.journal import lines
 
@@ -90,17 +91,13 @@ class Ours:
     events: tuple[Event, ...] = ()
 
 
-_HAS_CASE: Final = """EXISTS (SELECT 1 FROM failures_case c WHERE c.{column} = {row}.{key}
-                                AND c.status IN ('open', 'assigned', 'waiting_second_person', 'reopened'))"""
-_CASE_OF_PAYMENT: Final = _HAS_CASE.format(column="payment_id", row="p", key="id")
-_CASE_OF_REFUND: Final = _HAS_CASE.format(column="payment_id", row="r", key="payment_id")
 _ORDERS: Final = "SELECT id::text, reference, status, total_minor, version FROM orders_order"
 _PAYMENTS: Final = f"""
     SELECT p.id::text, p.order_id::text, p.status, p.amount_minor, p.tip_minor, p.version,
            p.next_action_at, p.lease_until,
            (SELECT MIN(a.doubt_since) FROM payments_attempt a
              WHERE a.payment_id = p.id AND a.status = 'unknown') AS doubt_since,
-           {_CASE_OF_PAYMENT} AS has_case
+           {has_case("p.id")} AS has_case
       FROM payments_payment p"""  # noqa: S608  Our own words.
 _ATTEMPTS: Final = """
     SELECT a.id::text, a.payment_id::text, pa.provider, a.status, a.capture, a.captured_minor, a.captured_currency,
@@ -108,7 +105,7 @@ _ATTEMPTS: Final = """
       FROM payments_attempt a JOIN payments_provideraccount pa ON pa.id = a.account_id"""
 _REFUNDS: Final = f"""
     SELECT r.id::text, r.payment_id::text, r.attempt_id::text, r.status, r.next_action_at, r.lease_until, r.created_at,
-           {_CASE_OF_REFUND} AS has_case
+           {has_case("r.payment_id")} AS has_case
       FROM payments_refund r"""  # noqa: S608  Our own words.
 _EVENTS: Final = """
     SELECT stream_id::text, version, type, COALESCE(data->>'refund', '') AS refund_id FROM events_event"""
