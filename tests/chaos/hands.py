@@ -107,8 +107,8 @@ class Hands:
     def kill_part(self, draw: Draw, part: Part, *, alone: bool = False, how: signal.Signals = signal.SIGKILL) -> str:
         if not self._room.is_up(part):
             raise Missed(f"{part} is down")
-        kill = self._watch.killed(draw.blow)
         self._room.kill(part, alone=alone, how=how)
+        kill = self._watch.killed(draw.blow)
 
         def start_again() -> None:
             self._room.start_again(part)
@@ -123,9 +123,8 @@ class Hands:
     def kill_worker_of(self, draw: Draw, part: Part) -> str:
         """Its master starts another one at once, so that its recovery counts from here."""
         handle = self._one_of(part, draw)
-        kill = self._watch.killed(draw.blow)
         os.kill(handle.pid, signal.SIGKILL)
-        kill.started_again()
+        self._watch.killed(draw.blow).started_again()
         return draw.blow
 
     def _one_of(self, part: Part, draw: Draw) -> Handle:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -45,6 +45,8 @@ class Sheet:
         wrong = [f"{name}: {len(found)}" for name, found in self.findings.items() if found]
         if figures["longest_recovery_seconds"] > MOST_RECOVERY_SECONDS:
             wrong.append(f"longest_recovery_seconds: more than {MOST_RECOVERY_SECONDS:.0f}")
+        if figures["kills"] and not figures["recoveries_measured"]:
+            wrong.append("recoveries_measured: no kill left anything behind, so that no recovery was seen")
         least = int(LEAST_KILLS_A_MINUTE * figures["load_seconds"] / SECONDS_A_MINUTE)
         if figures["kills"] < least:
             wrong.append(f"kills: {figures['kills']} are fewer than the {least} that this time needs")
@@ -105,21 +107,15 @@ def _booked(comparison: Comparison) -> dict[str, Any]:
 
 
 def _recovered(run: Run) -> dict[str, Any]:
-    first = _longest((kill.recovery_seconds, kill.what) for kill in run.recoveries)
-    last = _longest((kill.last_row_seconds, kill.what) for kill in run.recoveries)
+    known = [(kill.recovery_seconds, kill.what) for kill in run.recoveries]
+    measured = [(round(seconds, 1), what) for seconds, what in known if seconds is not None]
+    seconds, what = max(measured, default=(0.0, "nothing"))
     return {
-        "longest_recovery_seconds": first[0],
-        "longest_recovery_of": first[1],
-        "longest_wait_of_a_row_seconds": last[0],
-        "longest_wait_of_a_row_after": last[1],
-        "recoveries_measured": sum(kill.recovery_seconds is not None for kill in run.recoveries),
+        "longest_recovery_seconds": seconds,
+        "longest_recovery_of": what,
+        "recoveries_measured": len(measured),
         "longest_overdue_seconds": round(run.longest_overdue_seconds, 1),
     }
-
-
-def _longest(measured: Iterable[tuple[float | None, str]]) -> tuple[float, str]:
-    known = [(round(seconds, 1), what) for seconds, what in measured if seconds is not None]
-    return max(known, default=(0.0, "nothing"))
 
 
 _TITLES: Final = {
@@ -145,11 +141,10 @@ _TITLES: Final = {
 }
 _RECOVERY: Final = """\
 longest recovery                  {longest_recovery_seconds:>8} s  ({longest_recovery_of})
-  From the start of the killed process (a child's: from its kill, its master replaces it) to the first action on a row
-  that was due or leased when it was killed; where there was none, on any row. {recoveries_measured} kills measured.
-until the last such row           {longest_wait_of_a_row_seconds:>8} s  ({longest_wait_of_a_row_after})
+  From the moment the killed process was up again (a child's: from its kill, its master replaces it) until each row
+  that it left behind was acted on: one that was leased at the kill, and still was when the lease was over. With all
+  further kills and faults of that time. {recoveries_measured} kills left such rows behind.
 most that any row was overdue     {longest_overdue_seconds:>8} s
-  These two with all further kills and faults that fell into that time.
 """
 
 
