@@ -82,7 +82,9 @@ def _happened(run: Run) -> dict[str, Any]:
         "kills_by_process": dict(sorted(run.kills.items())),
         "faults": sum(run.faults.values()),
         "faults_by_kind": dict(sorted(run.faults.items())),
-        "died_by_themselves": dict(sorted(run.died_by_themselves.items())),
+        # Not judged: whoever runs an installation starts again what ended, as this run does. What they leave behind is.
+        "deaths": sum(run.died_by_themselves.values()),
+        "deaths_by_process": dict(sorted(run.died_by_themselves.items())),
     }
 
 
@@ -158,9 +160,7 @@ def printed(sheet: Sheet) -> str:
         "",
         *_counted("kills", figures["kills"], figures["kills_by_process"]),
         *_counted("faults", figures["faults"], figures["faults_by_kind"]),
-        *_counted(
-            "ended by themselves, started again", len(figures["died_by_themselves"]), figures["died_by_themselves"]
-        ),
+        *_counted("ended by themselves, started again", figures["deaths"], figures["deaths_by_process"]),
         "",
         _RECOVERY.format(**figures),
         "Clean." if sheet.is_clean else "NOT CLEAN:",

@@ -81,3 +81,10 @@ def test_a_run_in_which_nothing_was_paid_proves_nothing() -> None:
     (sentence,) = _sheet(replace(BOOKS, ours=Ours(now=OURS.now))).wrong
 
     assert sentence.startswith("completed: nothing was paid")
+
+
+def test_processes_that_ended_by_themselves_are_counted_one_by_one() -> None:
+    shown = printed(_sheet(died_by_themselves={"worker": 5, "beat": 1})).splitlines()
+
+    first = next(number for number, line in enumerate(shown) if line.startswith("ended by themselves"))
+    assert [line.split()[-1] for line in shown[first : first + 3]] == ["6", "1", "5"]
