@@ -49,9 +49,10 @@ class Evening:
         hands = Hands(room=room, network=network, watch=watch, log=log)
         watch.start()
         self.say(f"Guests come, and the monkey plays for {self.seconds:.0f} s. Its log: {self.folder}/monkey.jsonl")
+        drawn = draws(seed=self.seed, seconds=self.seconds)
         began = time.monotonic()
         crowd.come()
-        hands.play(draws(seed=self.seed, seconds=self.seconds), seconds=self.seconds)
+        hands.play(drawn, seconds=self.seconds)
         load_seconds = time.monotonic() - began
         crowd.go(seconds=LEAVING_SECONDS)
         hands.finish()
@@ -63,6 +64,7 @@ class Evening:
             seed=self.seed,
             load_seconds=load_seconds,
             rest_seconds=rest_seconds,
+            drawn=drawn,
             kills=hands.kills,
             faults=hands.faults,
             recoveries=watch.stop(),

@@ -11,7 +11,7 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from http import HTTPStatus
@@ -33,6 +33,8 @@ from tests.chaos.room import PROVIDERS, Part, Room
 ANSWER_SECONDS: Final = 3
 SESSIONS_AT_ONCE: Final = 3
 LOOK_SECONDS: Final = 0.05
+# What is down comes back within some seconds.
+AGAIN_SECONDS: Final = 1.0
 
 
 @dataclass(order=True)
@@ -58,14 +60,19 @@ class Hands:
         self.kills: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
 
-    def play(self, drawn: list[Draw], *, seconds: float) -> None:
+    def play(self, drawn: Sequence[Draw], *, seconds: float) -> None:
         began = time.monotonic()
-        waiting = list(reversed(drawn))
+        waiting: list[Draw] = [*drawn]
         while (passed := time.monotonic() - began) < seconds:
-            while waiting and waiting[-1].at_seconds <= passed:
-                self._strike(waiting.pop())
+            waiting = [left for draw in waiting if (left := self._left_of(draw, passed))]
             self._look_after()
             time.sleep(LOOK_SECONDS)
+
+    def _left_of(self, draw: Draw, passed: float) -> Draw | None:
+        """What misses is tried again until it hits: nothing that was drawn is left out."""
+        if draw.at_seconds > passed:
+            return draw
+        return None if self._hits(draw) else replace(draw, at_seconds=passed + AGAIN_SECONDS)
 
     def finish(self) -> None:
         """Everything that was begun is ended in its own time: a pause lasts longer than a lease, also the last one."""
@@ -78,33 +85,26 @@ class Hands:
             heapq.heappop(self._endings).end()
         self._room.tend()
 
-    def _strike(self, draw: Draw) -> None:
-        """A kill whose aim is down already hits somebody else, so that there are as many as were drawn."""
-        substitutes = SUBSTITUTES if draw.blow in KILLS else ()
-        for each in (draw, *(replace(draw, blow=blow, where=where) for blow, where in substitutes)):
-            if self._hits(each):
-                return
-
     def _hits(self, draw: Draw) -> bool:
         try:
-            name = _BLOWS[draw.blow](self, draw)
+            _BLOWS[draw.blow](self, draw)
         except (Missed, OSError, psycopg.OperationalError, redis.RedisError, http.client.HTTPException) as error:
             self._note(draw, "missed", str(error) or type(error).__name__)
             return False
-        (self.kills if draw.blow in KILLS else self.faults)[name] += 1
-        self._note(draw, "hit", name)
+        (self.kills if draw.blow in KILLS else self.faults)[draw.kind] += 1
+        self._note(draw, "hit")
         return True
 
-    def _note(self, draw: Draw, what: str, name: str) -> None:
-        where = {"where": draw.where, "how": draw.how, "for_seconds": draw.for_seconds}
-        self._log.append(what=what, blow=draw.blow, name=name, drawn_at=draw.at_seconds, **where)
+    def _note(self, draw: Draw, what: str, why: str = "") -> None:
+        where = {"where": draw.where, "for_seconds": draw.for_seconds}
+        self._log.append(what=what, kind=draw.kind, why=why, drawn_at=draw.at_seconds, **where)
 
     def _after(self, seconds: float, end: Callable[[], None]) -> None:
         heapq.heappush(self._endings, _Ending(time.monotonic() + seconds, next(self._numbers), end))
 
     # --- Kills ----------------------------------------------------------------------------------------------------
 
-    def kill_part(self, draw: Draw, part: Part, *, alone: bool = False, how: signal.Signals = signal.SIGKILL) -> str:
+    def kill_part(self, draw: Draw, part: Part, *, alone: bool = False, how: signal.Signals = signal.SIGKILL) -> None:
         if not self._room.is_up(part):
             raise Missed(f"{part} is down")
         self._room.kill(part, alone=alone, how=how)
@@ -115,17 +115,15 @@ class Hands:
             kill.started_again()
 
         self._after(draw.for_seconds, start_again)
-        return draw.blow
 
-    def kill_provider(self, draw: Draw) -> str:
-        return self.kill_part(draw, Part(draw.where))
+    def kill_provider(self, draw: Draw) -> None:
+        self.kill_part(draw, Part(draw.where))
 
-    def kill_worker_of(self, draw: Draw, part: Part) -> str:
+    def kill_worker_of(self, draw: Draw, part: Part) -> None:
         """Its master starts another one at once, so that its recovery counts from here."""
         handle = self._one_of(part, draw)
         os.kill(handle.pid, signal.SIGKILL)
         self._watch.killed(draw.blow).started_again()
-        return draw.blow
 
     def _one_of(self, part: Part, draw: Draw) -> Handle:
         handles = [each for each in self._room.workers_of(part) if each.is_alive() and each.pid not in self._paused]
@@ -135,12 +133,11 @@ class Hands:
 
     # --- Other mischief -------------------------------------------------------------------------------------------
 
-    def pause(self, draw: Draw) -> str:
+    def pause(self, draw: Draw) -> None:
         handle = self._one_of(Part(draw.where), draw)
         os.kill(handle.pid, signal.SIGSTOP)
         self._paused.add(handle.pid)
         self._after(draw.for_seconds, partial(self._go_on, handle))
-        return draw.blow
 
     def _go_on(self, handle: Handle) -> None:
         self._paused.discard(handle.pid)
@@ -148,12 +145,11 @@ class Hands:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(handle.pid, signal.SIGCONT)
 
-    def flush(self, draw: Draw) -> str:
+    def flush(self, draw: Draw) -> None:
         with redis.Redis.from_url(self._room.redis_url, socket_timeout=ANSWER_SECONDS) as server:
             server.flushall()
-        return draw.blow
 
-    def terminate(self, draw: Draw) -> str:
+    def terminate(self, draw: Draw) -> None:
         query = (
             "SELECT pg_terminate_backend(pid) FROM (SELECT pid FROM pg_stat_activity"
             " WHERE application_name = 'steward' ORDER BY md5(pid::text || %s::text) LIMIT %s) AS hit"
@@ -162,13 +158,11 @@ class Hands:
             ended = len(connection.execute(query, [draw.which, SESSIONS_AT_ONCE]).fetchall())
         if not ended:
             raise Missed("there is no session")
-        return draw.blow
 
-    def infect(self, draw: Draw) -> str:
+    def infect(self, draw: Draw) -> None:
         self._network.infect(draw.where, Toxic(draw.how))
         self._sick[draw.where] += 1
         self._after(draw.for_seconds, partial(self._heal, draw.where))
-        return f"network, {draw.how}"
 
     def _heal(self, line: str) -> None:
         """A later fault of the same line goes on."""
@@ -176,7 +170,7 @@ class Hands:
         if not self._sick[line]:
             self._network.heal(line)
 
-    def set_mode(self, draw: Draw) -> str:
+    def set_mode(self, draw: Draw) -> None:
         """It ends by itself, or with the provider's process."""
         part = Part(draw.where)
         if not self._room.is_up(part):
@@ -185,7 +179,6 @@ class Hands:
         if draw.how == Mode.REFUSING:
             self._network.refuse(PROVIDERS[part])
             self._after(draw.for_seconds, partial(self._listen, part))
-        return f"provider, {draw.how}"
 
     def _listen(self, part: Part) -> None:
         if self._room.is_up(part):
@@ -200,7 +193,7 @@ class Hands:
                 raise Missed(f"{part} does not listen")
 
 
-_BLOWS: Final[Mapping[Blow, Callable[[Hands, Draw], str]]] = {
+_BLOWS: Final[Mapping[Blow, Callable[[Hands, Draw], None]]] = {
     Blow.KILL_WEB_WORKER: lambda hands, draw: hands.kill_worker_of(draw, Part.WEB),
     Blow.KILL_WEB_MASTER: lambda hands, draw: hands.kill_part(draw, Part.WEB, alone=True),
     Blow.KILL_WEB: lambda hands, draw: hands.kill_part(draw, Part.WEB),
@@ -219,10 +212,3 @@ _BLOWS: Final[Mapping[Blow, Callable[[Hands, Draw], str]]] = {
     Blow.MODE: Hands.set_mode,
 }
 KILLS: Final = frozenset(blow for blow in Blow if blow.name.startswith("KILL_"))
-# In this order: of four children, two workers and two providers somebody is always there.
-SUBSTITUTES: Final = (
-    (Blow.KILL_CELERY_CHILD, ""),
-    (Blow.KILL_WEB_WORKER, ""),
-    (Blow.KILL_PROVIDER, Part.SANDBOX_A),
-    (Blow.KILL_PROVIDER, Part.SANDBOX_B),
-)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from itertools import takewhile
+from typing import Final, TypeVar
 
 from sandbox.behaviours import Mode
 from tests.chaos.proxy import Toxic
@@ -19,6 +20,7 @@ TOXIC_SECONDS: Final = (2.0, 12.0)
 MODE_SECONDS: Final = (4.0, 15.0)
 # Revoked credentials are a human's to repair, and a circuit rests five minutes for them: that is another test.
 MODES: Final = (Mode.SILENT, Mode.FAILING, Mode.REFUSING, Mode.RATE_LIMITED, Mode.SLOW)
+Card = TypeVar("Card", bound=str)
 
 
 class Blow(StrEnum):
@@ -53,18 +55,23 @@ class Draw:
     # Which of several processes, as a share of them: less than one.
     which: float = 0.0
 
+    @property
+    def kind(self) -> str:
+        """In the words of the sheet."""
+        return f"{self.blow}, {self.how}" if self.how else self.blow
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Habit:
-    """One kind of mischief: what, how soon first, how often after that."""
+    """One kind of mischief: what, how often in a round of it, how soon first, how often after that."""
 
-    weights: Mapping[Blow, int]
+    round: Mapping[Blow, int]
     first_seconds: tuple[float, float]
     gap_seconds: tuple[float, float]
 
 
 KILLS: Final = Habit(
-    weights={
+    round={
         Blow.KILL_WEB_WORKER: 5,
         Blow.KILL_WEB_MASTER: 1,
         Blow.KILL_WEB: 1,
@@ -80,16 +87,16 @@ KILLS: Final = Habit(
     gap_seconds=(4.0, 8.0),
 )
 STOPS_OF_THE_DATABASE: Final = Habit(
-    weights={Blow.KILL_POSTGRES: 1}, first_seconds=(15.0, 30.0), gap_seconds=(45.0, 80.0)
+    round={Blow.KILL_POSTGRES: 1}, first_seconds=(15.0, 30.0), gap_seconds=(45.0, 80.0)
 )
 PAUSES: Final = Habit(
-    weights={Blow.PAUSE_WEB_WORKER: 1, Blow.PAUSE_CELERY_CHILD: 2},
+    round={Blow.PAUSE_WEB_WORKER: 1, Blow.PAUSE_CELERY_CHILD: 2},
     first_seconds=(5.0, 12.0),
     # One at a time: with all of them stopped at once there would be nobody left to look at.
     gap_seconds=(45.0, 70.0),
 )
 NUISANCES: Final = Habit(
-    weights={Blow.NETWORK: 6, Blow.MODE: 3, Blow.TERMINATE: 2, Blow.FLUSH: 1},
+    round={Blow.NETWORK: 6, Blow.MODE: 3, Blow.TERMINATE: 2, Blow.FLUSH: 1},
     first_seconds=(2.0, 5.0),
     gap_seconds=(3.0, 8.0),
 )
@@ -106,29 +113,43 @@ def draws(*, seed: int, seconds: float) -> list[Draw]:
     drawn: list[Draw] = []
     for name, habit in HABITS.items():
         dice = random.Random(f"{seed} {name}")  # noqa: S311  A seed's dice, no secret.
-        at = dice.uniform(*habit.first_seconds)
-        while at < seconds:
-            blow = dice.choices(list(habit.weights), weights=list(habit.weights.values()))[0]
-            drawn.append(_draw(blow, at, dice))
-            at += dice.uniform(*habit.gap_seconds)
+        drawn += takewhile(lambda draw: draw.at_seconds < seconds, _draws_of(habit, dice))
     return sorted(drawn, key=lambda draw: draw.at_seconds)
 
 
-def _draw(blow: Blow, at: float, dice: random.Random) -> Draw:
-    where, how, bounds = _DETAILS.get(blow, lambda _: ("", "", DOWN_SECONDS))(dice)
-    lasts = round(dice.uniform(*bounds), 1)
-    return Draw(at_seconds=round(at, 1), blow=blow, where=where, how=how, for_seconds=lasts, which=dice.random())
+def _draws_of(habit: Habit, dice: random.Random) -> Iterator[Draw]:
+    """Without an end. Everything is dealt, not drawn: whoever waits for a round has seen all of it."""
+    at = dice.uniform(*habit.first_seconds)
+    places, ways = _decks(_PLACES, dice), _decks(_WAYS, dice)
+    for blow in _dealt([blow for blow, times in habit.round.items() for _ in range(times)], dice):
+        lasts = round(dice.uniform(*_LASTS.get(blow, DOWN_SECONDS)), 1)
+        where, how = next(places[blow], ""), next(ways[blow], "")
+        which = dice.random()
+        yield Draw(at_seconds=round(at, 1), blow=blow, where=where, how=how, for_seconds=lasts, which=which)
+        at += dice.uniform(*habit.gap_seconds)
 
 
-Details = tuple[str, str, tuple[float, float]]
-_DETAILS: Final[Mapping[Blow, Callable[[random.Random], Details]]] = {
-    Blow.KILL_PROVIDER: lambda dice: (_provider(dice), "", DOWN_SECONDS),
-    Blow.PAUSE_WEB_WORKER: lambda dice: (Part.WEB, "", PAUSE_SECONDS),
-    Blow.PAUSE_CELERY_CHILD: lambda dice: (Part.WORKER, "", PAUSE_SECONDS),
-    Blow.NETWORK: lambda dice: (dice.choice(list(Line)), dice.choice(list(Toxic)), TOXIC_SECONDS),
-    Blow.MODE: lambda dice: (_provider(dice), dice.choice(MODES), MODE_SECONDS),
+_LASTS: Final[Mapping[Blow, tuple[float, float]]] = {
+    Blow.PAUSE_WEB_WORKER: PAUSE_SECONDS,
+    Blow.PAUSE_CELERY_CHILD: PAUSE_SECONDS,
+    Blow.NETWORK: TOXIC_SECONDS,
+    Blow.MODE: MODE_SECONDS,
 }
+_PLACES: Final[Mapping[Blow, Sequence[str]]] = {
+    Blow.KILL_PROVIDER: list(PROVIDERS),
+    Blow.PAUSE_WEB_WORKER: [Part.WEB],
+    Blow.PAUSE_CELERY_CHILD: [Part.WORKER],
+    Blow.NETWORK: list(Line),
+    Blow.MODE: list(PROVIDERS),
+}
+_WAYS: Final[Mapping[Blow, Sequence[str]]] = {Blow.NETWORK: list(Toxic), Blow.MODE: MODES}
 
 
-def _provider(dice: random.Random) -> str:
-    return dice.choice(list(PROVIDERS))
+def _decks(cards: Mapping[Blow, Sequence[str]], dice: random.Random) -> Mapping[Blow, Iterator[str]]:
+    return {blow: _dealt(cards.get(blow, ()), dice) for blow in Blow}
+
+
+def _dealt(cards: Sequence[Card], dice: random.Random) -> Iterator[Card]:
+    """Each card once, in any order; then all of them anew."""
+    while cards:
+        yield from dice.sample(cards, len(cards))

@@ -8,12 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tests.chaos.comparison import Comparison
+from tests.chaos.monkey import Draw
 from tests.chaos.recovery import Kill
 
 # Issue: crash recovery within a minute; fifteen minutes have at least a hundred kills.
 MOST_RECOVERY_SECONDS: Final = 60.0
 LEAST_KILLS_A_MINUTE: Final = 100 / 15
 SECONDS_A_MINUTE: Final = 60
+# What is down comes back within seconds, and what missed is tried again: what was drawn this long before the end hits.
+SURE_SECONDS: Final = 20.0
 # Sentences of one kind that are printed; all are in the findings' file.
 SHOWN: Final = 5
 
@@ -25,6 +28,7 @@ class Run:
     seed: int
     load_seconds: float
     rest_seconds: float
+    drawn: Sequence[Draw]
     kills: Mapping[str, int]
     faults: Mapping[str, int]
     recoveries: Sequence[Kill]
@@ -68,9 +72,16 @@ def sheet_of(run: Run, comparison: Comparison) -> Sheet:
         "refunds_above_captured": list(comparison.refunds_above_captured()),
         "events_missing": list(comparison.events_missing()),
         "invariants_broken": list(run.invariants_broken),
+        "never_hit": sorted(_never_hit(run)),
     }
     counts = {name: len(found) for name, found in findings.items()}
     return Sheet(figures={**_happened(run), **_booked(comparison), **counts, **_recovered(run)}, findings=findings)
+
+
+def _never_hit(run: Run) -> set[str]:
+    """Kinds of kills and faults that were drawn, in time, and of which this run therefore has to prove something."""
+    drawn = {draw.kind for draw in run.drawn if draw.at_seconds < run.load_seconds - SURE_SECONDS}
+    return drawn - run.kills.keys() - run.faults.keys()
 
 
 def _happened(run: Run) -> dict[str, Any]:
@@ -140,6 +151,7 @@ _TITLES: Final = {
     "refunds_above_captured": "refunds above captured",
     "events_missing": "events missing",
     "invariants_broken": "invariants broken",
+    "never_hit": "kinds drawn that never hit",
 }
 _RECOVERY: Final = """\
 longest recovery                  {longest_recovery_seconds:>8} s  ({longest_recovery_of})

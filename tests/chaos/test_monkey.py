@@ -7,7 +7,8 @@ from collections import Counter
 import pytest
 
 from tests.chaos.hands import KILLS
-from tests.chaos.monkey import PAUSE_SECONDS, Blow, draws
+from tests.chaos.monkey import HABITS, MODES, PAUSE_SECONDS, Blow, Habit, draws
+from tests.chaos.proxy import Toxic
 from tests.chaos.sheet import LEAST_KILLS_A_MINUTE
 
 SEEDS = range(20)
@@ -35,8 +36,23 @@ def test_there_are_kills_enough(seed: int) -> None:
         assert kills >= LEAST_KILLS_A_MINUTE * minutes
 
 
-def test_everything_is_hit_within_a_long_run() -> None:
-    assert Counter(draw.blow for draw in draws(seed=7, seconds=900)).keys() == set(Blow)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_everything_is_hit_within_five_minutes(seed: int) -> None:
+    kinds = {draw.kind for draw in draws(seed=seed, seconds=300)}
+
+    assert {f"network, {toxic}" for toxic in Toxic} <= kinds
+    assert {f"provider, {mode}" for mode in MODES} <= kinds
+    assert set(Blow) - kinds == {Blow.NETWORK, Blow.MODE}  # They have their ways instead.
+
+
+@pytest.mark.parametrize("habit", HABITS.values(), ids=HABITS.keys())
+def test_each_round_has_all_of_its_habit(habit: Habit) -> None:
+    blows = [draw.blow for draw in draws(seed=7, seconds=3_600) if draw.blow in habit.round]
+    size = sum(habit.round.values())
+    rounds = [blows[first : first + size] for first in range(0, len(blows) - size + 1, size)]
+
+    assert len(rounds) > 10
+    assert all(Counter(each) == Counter(habit.round) for each in rounds)
 
 
 def test_every_blow_has_a_name_of_its_own() -> None:

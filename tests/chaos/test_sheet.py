@@ -10,6 +10,7 @@ import pytest
 
 from tests.chaos.books import Event, Order, Ours, Payment, Told
 from tests.chaos.comparison import Comparison
+from tests.chaos.monkey import Blow, Draw
 from tests.chaos.recovery import Kill
 from tests.chaos.sheet import Run, Sheet, printed, sheet_of
 
@@ -22,8 +23,13 @@ RUN: Final = Run(
     seed=7,
     load_seconds=60.0,
     rest_seconds=30.0,
+    drawn=[
+        Draw(at_seconds=5.0, blow=Blow.KILL_WEB_WORKER),
+        Draw(at_seconds=39.0, blow=Blow.NETWORK, how="reset"),
+        Draw(at_seconds=41.0, blow=Blow.KILL_BEAT),  # Too near to the end to be sure of it.
+    ],
     kills={"gunicorn worker": 6, "redis": 4},
-    faults={"redis emptied": 2},
+    faults={"network, reset": 2},
     recoveries=[_recovered(31.4), Kill(what="redis", restarted_at=100.0)],
     longest_overdue_seconds=4.0,
     invariants_broken=[],
@@ -56,8 +62,10 @@ def test_a_sheet_of_which_nothing_is_wrong_is_clean() -> None:
     [
         ({"recoveries": [_recovered(60.0), _recovered(60.1)]}, "longest_recovery_seconds: more than 60"),
         ({"recoveries": [Kill(what="redis")]}, "recoveries_measured: no kill left anything behind"),
-        ({"kills": {"redis": 5}}, "kills: 5 are fewer than the 6"),
-        ({"load_seconds": 900.0, "kills": {"redis": 99}}, "kills: 99 are fewer than the 100"),
+        ({"kills": {"gunicorn worker": 5}}, "kills: 5 are fewer than the 6"),
+        ({"load_seconds": 900.0, "drawn": [], "kills": {"redis": 99}}, "kills: 99 are fewer than the 100"),
+        ({"kills": {"redis": 10}}, "never_hit: 1"),
+        ({"faults": {"network, slice": 10}}, "never_hit: 1"),
         ({"invariants_broken": ["I1: order O-1", "I3: attempt a"]}, "invariants_broken: 2"),
     ],
 )
