@@ -1,24 +1,31 @@
-"""Furnishes the empty database in a process of its own: a restaurant, its waiter, and accounts at the two providers."""
+"""Furnishes the empty database in a process of its own: restaurants with waiters and accounts at the two providers."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import django
 
-SLUG = "chaos-kitchen"
+# The second one prefers the second provider, so that money moves at both from the first minute on.
+SLUGS = ("chaos-kitchen", "chaos-bar")
 
 
 def furnish(providers: dict[str, dict[str, Any]]) -> None:
+    for slug, preferred in zip(SLUGS, (list(providers), list(reversed(providers))), strict=True):
+        _furnish_one(slug, preferred, providers)
+
+
+def _furnish_one(slug: str, preferred: Sequence[str], providers: dict[str, dict[str, Any]]) -> None:
     from accounts.models import Role  # noqa: PLC0415  Models exist only now.
     from tests.factories import RestaurantFactory, routed, staff  # noqa: PLC0415  As above.
 
-    restaurant = RestaurantFactory.create(slug=SLUG)
+    restaurant = RestaurantFactory.create(slug=slug)
     staff(restaurant, Role.WAITER)
-    for account in routed(restaurant, *providers, "cash"):
+    for account in routed(restaurant, *preferred, "cash"):
         if account.provider in providers:
             known = providers[account.provider]
             # A provider's messages go to the account's own address, which nobody knew before.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tests.chaos.desk import IMPATIENT_SECONDS, PATIENT_SECONDS, Answer, Desk, Result
-from tests.chaos.furnish import SLUG
+from tests.chaos.furnish import SLUGS
 from tests.chaos.journal import Journal
 
 GUESTS: Final = 12
@@ -75,7 +75,7 @@ class Guest:
     def order(self) -> tuple[str, int] | None:
         """Nothing was paid yet: whoever hears nothing orders another time."""
         total = self.dice.choice(PRICES_MINOR)
-        answer = self.desk.ask("place", restaurant=SLUG, total_minor=total)
+        answer = self.desk.ask("place", restaurant=self.dice.choice(SLUGS), total_minor=total)
         return (str(answer.said["order"]), total) if answer.result is Result.OK else None
 
     def token(self) -> str:

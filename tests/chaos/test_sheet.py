@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import pytest
 
-from tests.chaos.books import Event, Order, Ours, Payment, Told
+from tests.chaos.books import Ours, TheirCharge, Told
 from tests.chaos.comparison import Comparison
 from tests.chaos.monkey import Blow, Draw
 from tests.chaos.recovery import Kill
@@ -34,21 +35,18 @@ RUN: Final = Run(
     longest_overdue_seconds=4.0,
     invariants_broken=[],
 )
-OURS: Final = Ours(
-    now=datetime(2026, 5, 1, 12, tzinfo=UTC),
-    orders=(Order(id="o", reference="O-1", status="placed", total_minor=1000, version=1),),
-    payments=(Payment(id="p", order_id="o", status="completed", amount_minor=1000, version=2),),
-    events=(
-        Event(stream_id="o", version=1, type="order.placed"),
-        Event(stream_id="p", version=1, type="payment.created"),
-        Event(stream_id="p", version=2, type="payment.completed"),
-    ),
-)
-BOOKS: Final = Comparison(told=Told(), ours=OURS, theirs=())
+BOOKS: Final = Comparison(told=Told(), ours=Ours(now=datetime(2026, 5, 1, 12, tzinfo=UTC)), theirs=())
+# What books of an evening with guests come to.
+PAID: Final = {
+    "completed": 100,
+    "refunds_completed": 9,
+    "captures_by_provider": {"sandbox_a": 60, "sandbox_b": 50},
+}
 
 
-def _sheet(books: Comparison = BOOKS, **run: Any) -> Sheet:
-    return sheet_of(replace(RUN, **run), books)
+def _sheet(*, books: Comparison = BOOKS, booked: Mapping[str, Any] = PAID, **run: Any) -> Sheet:
+    sheet = sheet_of(replace(RUN, **run), books)
+    return replace(sheet, figures={**sheet.figures, **booked})
 
 
 def test_a_sheet_of_which_nothing_is_wrong_is_clean() -> None:
@@ -78,17 +76,35 @@ def test_each_reason_of_the_run_is_said(run: dict[str, Any], why: str) -> None:
     assert f"NOT CLEAN:\n  {sentence}" in printed(sheet)
 
 
+@pytest.mark.parametrize(
+    ("booked", "why"),
+    [
+        ({"completed": 0}, "completed: nothing was paid"),
+        ({"refunds_completed": 0}, "refunds_completed: nothing went back"),
+        (
+            {"captures_by_provider": {"sandbox_a": 60, "sandbox_b": 0}},
+            "captures_by_provider: no money moved at sandbox_b",
+        ),
+    ],
+)
+def test_a_run_in_which_too_little_happened_proves_nothing(booked: dict[str, Any], why: str) -> None:
+    assert _sheet(booked={**PAID, **booked}).wrong == [why]
+
+
+def test_a_charge_counts_where_money_moved() -> None:
+    charge = TheirCharge(key="a", provider="sandbox_a", order_reference="O-1", moved_minor=1000)
+    declined = TheirCharge(key="b", provider="sandbox_b", order_reference="O-1")
+
+    figures = sheet_of(RUN, replace(BOOKS, theirs=(charge, declined))).figures
+
+    assert figures["captures_by_provider"] == {"sandbox_a": 1, "sandbox_b": 0}
+
+
 def test_what_the_comparison_finds_is_said() -> None:
-    lost = replace(BOOKS, told=Told(orders={"o", "gone"}))
+    sheet = _sheet(books=replace(BOOKS, told=Told(orders={"gone"})))
 
-    assert _sheet(lost).wrong == ["lost: 1"]
-    assert "order gone: a client was told of it, and it is not there" in printed(_sheet(lost))
-
-
-def test_a_run_in_which_nothing_was_paid_proves_nothing() -> None:
-    (sentence,) = _sheet(replace(BOOKS, ours=Ours(now=OURS.now))).wrong
-
-    assert sentence.startswith("completed: nothing was paid")
+    assert sheet.wrong == ["lost: 1"]
+    assert "order gone: a client was told of it, and it is not there" in printed(sheet)
 
 
 def test_processes_that_ended_by_themselves_are_counted_one_by_one() -> None:
