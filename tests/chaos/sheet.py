@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tests.chaos.comparison import Comparison
+from tests.chaos.comparison import OVERDUE, Comparison
 from tests.chaos.monkey import Draw
 from tests.chaos.recovery import Kill
 from tests.chaos.room import PROVIDERS
 
-# Issue: crash recovery within a minute; fifteen minutes have at least a hundred kills.
-_MOST_SECONDS: Final = {"longest_recovery_seconds": 60.0}
+# Issue: crash recovery within a minute. A next action is late by no more than that, also under fire (I10).
+_MOST_SECONDS: Final = {"longest_recovery_seconds": 60.0, "longest_overdue_seconds": OVERDUE.total_seconds()}
+# Issue: fifteen minutes have at least a hundred kills.
 LEAST_KILLS_A_MINUTE: Final = 100 / 15
 SECONDS_A_MINUTE: Final = 60
 # What is down comes back within seconds, and what missed is tried again: what was drawn this long before the end hits.

@@ -59,6 +59,7 @@ def test_a_sheet_of_which_nothing_is_wrong_is_clean() -> None:
     ("run", "why"),
     [
         ({"recoveries": [_recovered(60.0), _recovered(60.1)]}, "longest_recovery_seconds: more than 60"),
+        ({"longest_overdue_seconds": 60.1}, "longest_overdue_seconds: more than 60"),
         ({"recoveries": [Kill(what="redis")]}, "recoveries_measured: no kill left anything behind"),
         ({"kills": {"gunicorn worker": 5}}, "kills: 5 are fewer than the 6"),
         ({"load_seconds": 900.0, "drawn": [], "kills": {"redis": 99}}, "kills: 99 are fewer than the 100"),
