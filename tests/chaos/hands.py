@@ -56,23 +56,21 @@ class Hands:
         self._endings: list[_Ending] = []
         self._numbers = itertools.count()
         self._paused: set[int] = set()
+        self._missed: list[Draw] = []
+        self._again_at = 0.0
         self._sick: Counter[str] = Counter()
         self.kills: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
 
     def play(self, drawn: Sequence[Draw], *, seconds: float) -> None:
         began = time.monotonic()
-        waiting: list[Draw] = [*drawn]
+        waiting = list(reversed(drawn))
         while (passed := time.monotonic() - began) < seconds:
-            waiting = [left for draw in waiting if (left := self._left_of(draw, passed))]
+            while waiting and waiting[-1].at_seconds <= passed:
+                self._strike(waiting.pop())
+            self._try_again()
             self._look_after()
             time.sleep(LOOK_SECONDS)
-
-    def _left_of(self, draw: Draw, passed: float) -> Draw | None:
-        """What misses is tried again until it hits: nothing that was drawn is left out."""
-        if draw.at_seconds > passed:
-            return draw
-        return None if self._hits(draw) else replace(draw, at_seconds=passed + AGAIN_SECONDS)
 
     def finish(self) -> None:
         """Everything that was begun is ended in its own time: a pause lasts longer than a lease, also the last one."""
@@ -84,6 +82,20 @@ class Hands:
         while self._endings and self._endings[0].at <= time.monotonic():
             heapq.heappop(self._endings).end()
         self._room.tend()
+
+    def _strike(self, draw: Draw) -> None:
+        """A kill whose aim is down hits somebody else for now, so that there are as many as were drawn."""
+        if self._hits(draw):
+            return
+        self._missed.append(draw)
+        others = SUBSTITUTES if draw.blow in KILLS else ()
+        any(self._hits(replace(draw, blow=blow, where=where)) for blow, where in others)
+
+    def _try_again(self) -> None:
+        """What missed is tried until it hits: nothing that was drawn is left out."""
+        if time.monotonic() >= self._again_at:
+            self._missed = [draw for draw in self._missed if not self._hits(draw)]
+            self._again_at = time.monotonic() + AGAIN_SECONDS
 
     def _hits(self, draw: Draw) -> bool:
         try:
@@ -212,3 +224,10 @@ _BLOWS: Final[Mapping[Blow, Callable[[Hands, Draw], None]]] = {
     Blow.MODE: Hands.set_mode,
 }
 KILLS: Final = frozenset(blow for blow in Blow if blow.name.startswith("KILL_"))
+# In this order: of four children, two workers and two providers somebody is always there.
+SUBSTITUTES: Final = (
+    (Blow.KILL_CELERY_CHILD, ""),
+    (Blow.KILL_WEB_WORKER, ""),
+    (Blow.KILL_PROVIDER, Part.SANDBOX_A),
+    (Blow.KILL_PROVIDER, Part.SANDBOX_B),
+)

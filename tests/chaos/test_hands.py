@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from config.local.processes import Handle
 from tests.chaos import hands as the_hands
 from tests.chaos.hands import Hands
 from tests.chaos.journal import Journal, lines
@@ -18,18 +19,23 @@ from tests.chaos.room import Part, Room
 
 
 class SleepyRoom:
-    """Its parts are down at the first looks, and then up."""
+    """A part is down for as many looks as it is named."""
 
-    def __init__(self, *, looks: int) -> None:
-        self.looks = looks
+    def __init__(self, *, down: list[Part]) -> None:
+        self.down = down
         self.done: list[str] = []
 
-    def is_up(self, _: Part) -> bool:
-        self.looks -= 1
-        return self.looks < 0
+    def is_up(self, part: Part) -> bool:
+        if part not in self.down:
+            return True
+        self.down.remove(part)
+        return False
 
     def kill(self, part: Part, **_: Any) -> None:
         self.done.append(f"killed {part}")
+
+    def workers_of(self, _: Part) -> list[Handle]:
+        return []
 
     def start_again(self, part: Part) -> None:
         self.done.append(f"started {part}")
@@ -48,22 +54,25 @@ def _hands(room: SleepyRoom, log: Journal) -> Hands:
     return Hands(room=cast("Room", room), network=cast("Network", None), watch=Watch("", log=log), log=log)
 
 
-def test_a_blow_whose_aim_is_down_is_tried_again(log: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kill_whose_aim_is_down_hits_somebody_else_and_is_tried_again(
+    log: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(the_hands, "AGAIN_SECONDS", 0.1)
-    room = SleepyRoom(looks=2)
+    room = SleepyRoom(down=[Part.BEAT, Part.BEAT])
     hands = _hands(room, log)
 
     hands.play([Draw(at_seconds=0.0, blow=Blow.KILL_BEAT)], seconds=1.0)
     hands.finish()
 
-    assert room.done == ["killed beat", "started beat"]
-    assert hands.kills == {"beat": 1}
-    assert [line["what"] for line in lines(tmp_path / "monkey.jsonl")] == ["missed", "missed", "hit"]
+    assert room.done == ["killed sandbox_a", "started sandbox_a", "killed beat", "started beat"]
+    assert hands.kills == {"beat": 1, "sandbox provider": 1}
+    tried = [line["what"] for line in lines(tmp_path / "monkey.jsonl") if line["kind"] == "beat"]
+    assert tried == ["missed", "missed", "hit"]
 
 
 def test_what_never_hits_is_not_counted(log: Journal) -> None:
-    hands = _hands(SleepyRoom(looks=1_000), log)
+    hands = _hands(SleepyRoom(down=[Part.BEAT] * 100), log)
 
     hands.play([Draw(at_seconds=0.0, blow=Blow.KILL_BEAT)], seconds=0.2)
 
-    assert not hands.kills
+    assert "beat" not in hands.kills
