@@ -57,6 +57,8 @@ class Kill:
     restarted_at: float | None = None
     began: float = field(default_factory=time.time)
     acted_at: dict[str, float] = field(default_factory=dict)
+    # Leases that the first look after it saw, of the dead and of the living.
+    leases: int = 0
     # Which leases are still in place of those that were there at the first look after it. None: nobody looked yet.
     _held: dict[str, Lease] | None = field(default=None, init=False, repr=False)
 
@@ -78,6 +80,7 @@ class Kill:
         """A lease that is gone before its time was its holder's to end; one that outlasted it was left behind."""
         if self._held is None:
             self._held = dict(sighting.leases)
+            self.leases = len(self._held)
         for row, lease in [*self._held.items()]:
             now = sighting.leases.get(row)
             if now is None or now.token != lease.token:

@@ -71,6 +71,7 @@ def test_a_lease_that_its_living_holder_ends_leaves_nothing_behind() -> None:
     kill.look(Sighting(at=200.0))
 
     assert kill.recovery_seconds is None
+    assert kill.leases == 2
 
 
 def test_a_lease_that_begins_after_the_kill_is_none_of_it() -> None:

@@ -17,7 +17,7 @@ from tests.chaos.sheet import Run, Sheet, printed, sheet_of
 
 
 def _recovered(seconds: float) -> Kill:
-    return Kill(what="gunicorn worker", restarted_at=100.0, acted_at={"row": 100.0 + seconds})
+    return Kill(what="gunicorn worker", restarted_at=100.0, acted_at={"row": 100.0 + seconds}, leases=2)
 
 
 RUN: Final = Run(
@@ -27,7 +27,7 @@ RUN: Final = Run(
     drawn=[
         Draw(at_seconds=5.0, blow=Blow.KILL_WEB_WORKER),
         Draw(at_seconds=29.0, blow=Blow.NETWORK, how="reset"),
-        Draw(at_seconds=31.0, blow=Blow.KILL_BEAT),  # Too near to the end to be sure of it.
+        Draw(at_seconds=299.0, blow=Blow.KILL_BEAT),  # Too near to the end to be sure of it.
     ],
     kills={"gunicorn worker": 6, "redis": 4},
     faults={"network, reset": 2},
@@ -60,7 +60,11 @@ def test_a_sheet_of_which_nothing_is_wrong_is_clean() -> None:
     [
         ({"recoveries": [_recovered(60.0), _recovered(60.1)]}, "longest_recovery_seconds: more than 60"),
         ({"longest_overdue_seconds": 60.1}, "longest_overdue_seconds: more than 60"),
-        ({"recoveries": [Kill(what="redis")]}, "recoveries_measured: no kill left anything behind"),
+        ({"recoveries": [Kill(what="redis")]}, "leases_at_kills: nobody held anything"),
+        (
+            {"load_seconds": 300.0, "kills": {"gunicorn worker": 50}, "recoveries": [Kill(what="redis", leases=2)]},
+            "recoveries_measured: no kill left anything behind",
+        ),
         ({"kills": {"gunicorn worker": 5}}, "kills: 5 are fewer than the 10"),
         ({"load_seconds": 900.0, "drawn": [], "kills": {"redis": 99}}, "kills: 99 are fewer than the 100"),
         ({"kills": {"redis": 10}}, "never_hit: 1"),
@@ -90,6 +94,10 @@ def test_each_reason_of_the_run_is_said(run: dict[str, Any], why: str) -> None:
 )
 def test_a_run_in_which_too_little_happened_proves_nothing(booked: dict[str, Any], why: str) -> None:
     assert _sheet(booked={**PAID, **booked}).wrong == [why]
+
+
+def test_a_short_run_may_leave_nothing_behind() -> None:
+    assert _sheet(recoveries=[Kill(what="redis", leases=2)]).is_clean
 
 
 def test_a_charge_counts_where_money_moved() -> None:
