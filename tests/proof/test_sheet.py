@@ -36,7 +36,7 @@ FIGURES: dict[str, dict[str, Any]] = {
     "chaos": {
         "payments_tried": 1_342, "kills": {"redis": 6, "beat": 5}, "charged_twice": 0, "lost": 0, "books_differ": 0,
         "in_doubt_past_bound": 0, "refunds_above_captured": 0, "events_missing": 0, "invariants_broken": 0,
-        "longest_recovery_seconds": 31.2, "is_clean": True,
+        "never_hit": 0, "longest_recovery_seconds": 31.2, "is_clean": True,
     },
 }  # fmt: skip
 
@@ -129,6 +129,7 @@ def test_whatever_the_chaos_finds_is_judged() -> None:
         seed=1,
         load_seconds=60.0,
         rest_seconds=1.0,
+        drawn=(),
         kills={},
         faults={},
         recoveries=[],
