@@ -84,6 +84,7 @@ class Ground:
         vars(self.clock).update(copy.deepcopy(moment.time))
         for name, provider in self.providers.items():
             vars(provider.sandbox.provider).update(_copied_state(moment.providers[name]))
+            provider.arrivals.clear()
         board = BreakerBoard()
         providers._board = lambda: board  # type: ignore[assignment]  # Until `on_this_ground` puts the real one back.
 
