@@ -26,7 +26,9 @@ FIGURES: dict[str, dict[str, Any]] = {
     "simulation": {
         "first": 1, "last": 2_000, "steps": 40, "profile": "mixed", "violations": 0, "seeds_per_second": 6.5,
     },
-    "mutants": {"mutant": "a_refund_s_time_out_is_a_failure", "tries": 18, "violation": "I5: it was made"},
+    "mutants": {
+        "mutant": "a_refund_s_time_out_is_a_failure", "seed": 18, "violation": "I5: it was made", "strange": 0,
+    },
     "regressions": {"story": "example"},
     "crashes": {
         "point": "accept.after_commit", "process": "web", "hit": 1, "lost": 0, "doubled": 0,

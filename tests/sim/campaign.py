@@ -8,15 +8,20 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.queues import Queue
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import django
 from django.db import connection
 
+if TYPE_CHECKING:
+    from tests.sim.simulation import Outcome
+
 # An evening makes some hundred thousand objects and few cycles: to look for those twice an evening is enough.
 GARBAGE = 100_000
+# So many seeds may a sabotage survive at the most.
+MOST_SEEDS = 500
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -54,8 +59,9 @@ class Hunt:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caught:
     mutant: str
-    tries: int  # Seeds until it was noticed, or all of them.
-    violation: str = field(default="")
+    seed: int = 0  # In which it was noticed.
+    violation: str = ""
+    strange: Sequence[str] = ()  # What was found on the way and does not follow from this sabotage.
 
 
 def play_all(evenings: Sequence[Evening], *, jobs: int) -> Iterator[Report]:
@@ -64,7 +70,7 @@ def play_all(evenings: Sequence[Evening], *, jobs: int) -> Iterator[Report]:
 
 
 def hunt_all(hunts: Sequence[Hunt], *, jobs: int) -> Iterator[Caught]:
-    return _in_processes(_hunt, hunts, jobs=jobs)
+    return _in_processes(hunt, hunts, jobs=jobs)
 
 
 def _in_processes(work: Callable[[T], R], tasks: Sequence[T], *, jobs: int) -> Iterator[R]:
@@ -137,19 +143,37 @@ def _play(evening: Evening) -> Report:
     )
 
 
-def _hunt(hunt: Hunt) -> Caught:
+def hunt(wanted: Hunt) -> Caught:
     from tests.sim.mutants import sabotaged  # noqa: PLC0415  Models exist only now.
     from tests.sim.shrinking import keep, shrunk  # noqa: PLC0415  As above.
     from tests.sim.simulation import simulate  # noqa: PLC0415  As above.
 
-    with sabotaged(hunt.mutant):
-        for tries, seed in enumerate(hunt.seeds, start=1):
-            _end_with_the_parent()
-            outcome = simulate(seed, steps=hunt.steps, profile=hunt.profile)
-            if not outcome.violations:
-                continue
-            violation = outcome.violations[0]
-            if hunt.keeps:
-                keep(shrunk(outcome), hunt.mutant, found=violation, fault=hunt.mutant)
-            return Caught(mutant=hunt.mutant, tries=tries, violation=violation)
-    return Caught(mutant=hunt.mutant, tries=len(hunt.seeds))
+    strange: list[str] = []
+    for seed in wanted.seeds:
+        _end_with_the_parent()
+        with sabotaged(wanted.mutant):
+            outcome = simulate(seed, steps=wanted.steps, profile=wanted.profile)
+        if not outcome.violations:
+            continue
+        if something_else := _something_else(wanted, outcome):
+            strange.append(something_else)
+            continue
+        violation = outcome.violations[0]
+        if wanted.keeps:
+            with sabotaged(wanted.mutant):
+                keep(shrunk(outcome), wanted.mutant, found=violation, fault=wanted.mutant)
+        return Caught(mutant=wanted.mutant, seed=seed, violation=violation, strange=strange)
+    return Caught(mutant=wanted.mutant, strange=strange)
+
+
+def _something_else(wanted: Hunt, outcome: Outcome) -> str:
+    """What breaks in a way that does not follow from the sabotage, or breaks without it too, shows nothing of it."""
+    from tests.sim.mutants import MUTANTS  # noqa: PLC0415  As above.
+    from tests.sim.shrinking import kind_of  # noqa: PLC0415  As above.
+    from tests.sim.simulation import simulate  # noqa: PLC0415  As above.
+
+    violation = outcome.violations[0]
+    if kind_of(violation) not in MUTANTS[wanted.mutant].breaks:
+        return f"seed {outcome.seed}: {violation}"
+    without = simulate(outcome.seed, steps=wanted.steps, profile=wanted.profile).violations
+    return f"seed {outcome.seed}, without it too: {without[0]}" if without else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +16,22 @@ REGRESSIONS = Path(__file__).parent / "regressions"
 # Some hundred tellings are a minute; what is still long then is short enough to be read.
 MOST_TELLINGS = 400
 
+_INVARIANT = re.compile(r"I\d+\b")
+_ERROR = re.compile(r": (\w+)\(")
+_RULE = re.compile(r'constraint "(\w+)"|pgtrigger_(\w+)_[0-9a-f]+\(\)')
+
 
 def kind_of(violation: str) -> str:
-    """Which invariant, or which error: a shorter story that breaks something else is another story."""
-    return violation.partition(":")[0]
+    """Which invariant, or which error, with the database's rule that raised it.
+
+    A shorter story that breaks something else is another story.
+    """
+    if invariant := _INVARIANT.match(violation):
+        return invariant[0]
+    error, rule = _ERROR.search(violation), _RULE.search(violation)
+    if error is None:
+        return violation
+    return f"{error[1]} {rule[1] or rule[2]}" if rule else error[1]
 
 
 def shrunk(outcome: Outcome) -> Outcome:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from payments.services import captures
 from tests.proof.records import record
+from tests.sim.campaign import MOST_SEEDS, Hunt, hunt
 from tests.sim.moves import Move
 from tests.sim.mutants import MUTANTS, QUICK, sabotaged
-from tests.sim.shrinking import REGRESSIONS, keep, kept_in, shrunk
-from tests.sim.simulation import simulate
+from tests.sim.mutants.registry import Mutant, instead
+from tests.sim.shrinking import REGRESSIONS, keep, kept_in, kind_of, shrunk
+from tests.sim.simulation import STEPS, simulate
 
 # `make test` plays so many other seeds every day, in pieces that parallel processes share.
 FRESH_SEEDS, PIECES = 500, 20
 # As many sabotages as `make test` has time for, by rotation; all of them are hunted in `make proof`.
 MUTANTS_A_DAY = 5
-MOST_SEEDS = 500
 
 
 def _today() -> int:
@@ -50,23 +53,71 @@ def test_what_was_found_once_is_never_found_again(transactional_db: None, path: 
 
 @pytest.mark.parametrize("path", sorted(REGRESSIONS.glob("*.json")), ids=lambda path: path.stem)
 def test_what_was_found_once_would_be_found_again(transactional_db: None, path: Path) -> None:
-    """Where moves have come to mean something else, a story that was kept tells of nothing any more."""
+    """Where moves have come to mean something else, a story that was kept tells of nothing any more, or of another."""
     kept = kept_in(path)
     assert kept.fault, f"Write a sabotage that brings this fault back, and its name into {path.name}."
 
     with sabotaged(kept.fault):
         violations = kept.told().violations
 
-    assert violations, f"Replace {path.name} by a new one: manage.py simulate --mutant {kept.fault} --keep"
+    assert kind_of(kept.found) in map(kind_of, violations), (
+        f"Instead: {violations}. Replace {path.name} by a new one: manage.py simulate --mutant {kept.fault} --keep"
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", _todays_mutants())
 def test_a_sabotage_is_noticed(transactional_db: None, name: str) -> None:
     """Or the simulation proves nothing."""
-    with sabotaged(name):
-        profile = MUTANTS[name].profile
-        assert any(simulate(seed, profile=profile).violations for seed in range(1, MOST_SEEDS + 1))
+    seeds = range(1, MOST_SEEDS + 1)
+
+    caught = hunt(Hunt(mutant=name, seeds=seeds, steps=STEPS, profile=MUTANTS[name].profile))
+
+    assert caught.violation, caught.strange
+
+
+def test_an_error_of_the_sabotage_itself_is_not_noticing(
+    transactional_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The product has moved on, and its patch no longer fits: that breaks at once, and proves nothing."""
+
+    def drifted(stack: ExitStack) -> None:
+        instead(stack, captures, "_is_due", lambda: True)
+
+    monkeypatch.setitem(MUTANTS, "drifted", Mutant(drifted, "calm", breaks=["I1"]))
+
+    caught = hunt(Hunt(mutant="drifted", seeds=[1, 2], steps=STEPS, profile="calm"))
+
+    assert not caught.violation
+    assert "TypeError" in caught.strange[0]
+
+
+def test_what_breaks_without_the_sabotage_too_is_not_noticing(transactional_db: None) -> None:
+    wanted = Hunt(mutant="a_change_without_its_event", seeds=[1, 2], steps=STEPS, profile="calm")
+
+    with sabotaged(wanted.mutant):  # As if the product itself did so.
+        caught = hunt(wanted)
+
+    assert not caught.violation
+    assert "without it too" in caught.strange[0]
+
+
+@pytest.mark.parametrize(
+    ("violation", "kind"),
+    [
+        ("I5: refund 7 is failed, and it was made", "I5"),
+        ("I11 Silence is no evidence: a time-out closes no attempt.: 7 not_charged on no_answer", "I11"),
+        ("sweep payments broke: TypeError('1: (2)')", "TypeError"),
+        (
+            """refund 7 broke: IntegrityError('violates check constraint "a_rule"\nDETAIL: (7)')""",
+            "IntegrityError a_rule",
+        ),
+        ("x: IntegrityError('7\nCONTEXT: function pgtrigger_of_ours_b312c() line 20')", "IntegrityError of_ours"),
+        ("sweep_failed: None", "sweep_failed: None"),
+    ],
+)
+def test_the_kind_of_a_violation_is_what_it_breaks(violation: str, kind: str) -> None:
+    assert kind_of(violation) == kind
 
 
 def test_the_same_seed_is_the_same_story(transactional_db: None) -> None:

@@ -38,7 +38,7 @@ def handle(stack: ExitStack, owner: Any, handlers: Handlers) -> None:
     instead(stack, owner, "_HANDLERS", {**owner._HANDLERS, **handlers})
 
 
-@mutant("providers")
+@mutant("providers", breaks=["I5", "I11"])
 def a_time_out_is_a_failure(stack: ExitStack) -> None:
     judge(
         stack,
@@ -48,7 +48,7 @@ def a_time_out_is_a_failure(stack: ExitStack) -> None:
     )
 
 
-@mutant("providers")
+@mutant("providers", breaks=["I5", "I11"])
 def a_server_error_is_final(stack: ExitStack) -> None:
     judge(
         stack,
@@ -58,7 +58,7 @@ def a_server_error_is_final(stack: ExitStack) -> None:
     )
 
 
-@mutant("providers")
+@mutant("providers", breaks=["I11"])
 def a_lost_connection_is_not_sent(stack: ExitStack) -> None:
     judge(
         stack,
@@ -68,7 +68,7 @@ def a_lost_connection_is_not_sent(stack: ExitStack) -> None:
     )
 
 
-@mutant("providers")
+@mutant("providers", breaks=["I11"])
 def the_call_that_trips_the_circuit_is_not_sent(stack: ExitStack) -> None:
     """As with pybreaker's own default: the caller hears of the circuit and not of its call."""
     real = guard.GuardedGateway._ask
@@ -83,7 +83,7 @@ def the_call_that_trips_the_circuit_is_not_sent(stack: ExitStack) -> None:
     instead(stack, guard.GuardedGateway, "_ask", ask)
 
 
-@mutant("providers")
+@mutant("providers", breaks=["I11"])
 def a_refused_look_up_is_applied_to_the_attempt(stack: ExitStack) -> None:
     real = evidence.from_look_up
 
@@ -99,12 +99,12 @@ def _close_at_once(s: Settling) -> None:
         closings.close(s, s.attempt.not_charged, reason="It is not there.")
 
 
-@mutant("providers")
+@mutant("providers", breaks=["I11"])
 def not_found_is_believed_at_once(stack: ExitStack) -> None:
     handle(stack, settlement, {Finding.NOT_FOUND: _close_at_once})
 
 
-@mutant("providers")
+@mutant("providers", breaks=["I11"])
 def not_found_is_believed_after_one_look(stack: ExitStack) -> None:
     """Late enough, but a provider that hides what it has is believed the first time, and is not sent the key again."""
     real = settlement._HANDLERS[Finding.NOT_FOUND]
@@ -115,12 +115,12 @@ def not_found_is_believed_after_one_look(stack: ExitStack) -> None:
     )
 
 
-@mutant("crashes")
+@mutant("crashes", breaks=["I11"])
 def a_dead_sender_is_not_sent(stack: ExitStack) -> None:
     instead(stack, lookups, "SENDER_DIED", replace(evidence.SENDER_DIED, finding=Finding.NOT_SENT))
 
 
-@mutant("providers")
+@mutant("providers", breaks=["I11"])
 def a_doubt_ends_with_the_guest_s_patience(stack: ExitStack) -> None:
     """As the leading orchestrator does it: after its last look-up the payment is called failed."""
     real = settlement._HANDLERS[Finding.NO_ANSWER]
@@ -134,14 +134,14 @@ def a_doubt_ends_with_the_guest_s_patience(stack: ExitStack) -> None:
     handle(stack, settlement, {Finding.NO_ANSWER: give_up, Finding.NOT_FOUND: give_up})
 
 
-@mutant("providers")
+@mutant("providers", breaks=["I11"])
 def a_withdrawn_payment_fails_at_once(stack: ExitStack) -> None:
     """Without asking the provider to close what the guest may still pay."""
     handle(stack, settlement, {Finding.PENDING: lambda s: closings.close(s, s.attempt.decline, reason="Withdrawn.")})
     instead(stack, Settling, "watch", lambda self: None)
 
 
-@mutant("mail")
+@mutant("mail", breaks=["I7", "I11"])
 def a_notice_settles_what_belongs_to_another_account(stack: ExitStack) -> None:
     def find(account: Any, notice: Notice) -> UUID | None:
         model = Attempt if notice.subject == Subject.CHARGE else Refund
@@ -150,7 +150,7 @@ def a_notice_settles_what_belongs_to_another_account(stack: ExitStack) -> None:
     instead(stack, notices, "_find_subject", find)
 
 
-@mutant("providers")
+@mutant("providers", breaks=["I7"])
 def late_money_is_ignored(stack: ExitStack) -> None:
     """What was closed stays closed, whatever the provider says later."""
     real = settlement._HANDLERS[Finding.SUCCEEDED]
@@ -162,7 +162,7 @@ def late_money_is_ignored(stack: ExitStack) -> None:
     handle(stack, settlement, {Finding.SUCCEEDED: succeeded})
 
 
-@mutant("providers")
+@mutant("providers", breaks=["I7"])
 def closed_attempts_are_not_watched(stack: ExitStack) -> None:
     """And no message comes to the rescue."""
     instead(stack, Settling, "watch", lambda self: None)

@@ -20,6 +20,9 @@ from payments.services.settling import Settling
 from tests.sim.actors import Stage
 from tests.sim.mutants.registry import instead, mutant
 
+# Two who read the same row write the same number of its history: the database lets only one of them.
+ONE_VERSION = "IntegrityError one_event_per_stream_version"
+
 
 def _let_others_go_first() -> None:
     """Where a lock is missing, others get in between reading and writing."""
@@ -47,7 +50,7 @@ class _Unlocked:
         return read
 
 
-@mutant("calm")
+@mutant("calm", breaks=["I1"])
 def a_payment_is_accepted_without_the_lock(stack: ExitStack) -> None:
     from orders.models import Order  # noqa: PLC0415  Only here.
 
@@ -55,13 +58,13 @@ def a_payment_is_accepted_without_the_lock(stack: ExitStack) -> None:
     instead(stack, payments, "lock_bill_of_order", unlocked)
 
 
-@mutant("calm")
+@mutant("calm", breaks=["I4", ONE_VERSION])
 def a_refund_is_checked_outside_the_lock(stack: ExitStack) -> None:
     find = _order_of_payment
     instead(stack, refund_requests, "lock_bill_of_payment", _Unlocked(bill.lock_bill_of_payment, find))
 
 
-@mutant("calm")
+@mutant("calm", breaks=["I4", ONE_VERSION])
 def a_refund_is_settled_without_the_lock(stack: ExitStack) -> None:
     find = _order_of_payment
     instead(stack, refund_settlement, "lock_bill_of_payment", _Unlocked(bill.lock_bill_of_payment, find))
@@ -71,7 +74,7 @@ def _order_of_payment(payment_id: UUID) -> Any:
     return Payment.objects.select_related("order").get(pk=payment_id).order
 
 
-@mutant("mixed")
+@mutant("mixed", breaks=[ONE_VERSION])
 def what_was_read_before_the_call_is_not_read_again(stack: ExitStack) -> None:
     """The lock is taken, and then what the worker remembers is written over what happened meanwhile."""
     real, memory = bill.lock_bill, threading.local()
@@ -84,7 +87,7 @@ def what_was_read_before_the_call_is_not_read_again(stack: ExitStack) -> None:
     instead(stack, bill, "lock_bill", lock)
 
 
-@mutant("crashes")
+@mutant("crashes", breaks=["I9"])
 def it_is_sent_before_it_is_committed(stack: ExitStack) -> None:
     real = attempts.begin_locked
 
@@ -111,7 +114,7 @@ def _charge(sending: attempts.Sending) -> ChargeRequest:
     )
 
 
-@mutant("providers")
+@mutant("providers", breaks=["I9"])
 def a_charge_is_sent_again_with_a_new_key(stack: ExitStack) -> None:
     def request(**words: Any) -> ChargeRequest:
         sends = Attempt.objects.values_list("sends", flat=True).get(pk=words["key"])
@@ -123,7 +126,7 @@ def a_charge_is_sent_again_with_a_new_key(stack: ExitStack) -> None:
     instead(stack, providers, "assert_outside_database", lambda: None)
 
 
-@mutant("providers")
+@mutant("providers", breaks=["I9"])
 def a_refund_is_sent_again_with_a_new_key(stack: ExitStack) -> None:
     def request(**words: Any) -> RefundRequest:
         sends = Refund.objects.values_list("sends", flat=True).get(pk=words["key"])
@@ -132,14 +135,14 @@ def a_refund_is_sent_again_with_a_new_key(stack: ExitStack) -> None:
     instead(stack, refunds, "RefundRequest", request)
 
 
-@mutant("providers")
+@mutant("providers", breaks=["I5"])
 def a_refund_s_key_is_used_after_its_lifetime(stack: ExitStack) -> None:
     """The provider has forgotten it, and takes it for a new refund."""
     instead(stack, refunds, "_key_is_spent", lambda refund: False)
     instead(stack, refund_settlement, "_may_be_sent_again", lambda refund: True)
 
 
-@mutant("providers")
+@mutant("providers", breaks=["I5"])
 def a_charge_s_key_is_used_after_its_lifetime(stack: ExitStack) -> None:
     """Days after the guest went home, because somebody would still like the money."""
     instead(stack, attempts, "_key_is_spent", lambda attempt: False)
@@ -148,7 +151,7 @@ def a_charge_s_key_is_used_after_its_lifetime(stack: ExitStack) -> None:
     instead(stack, Settling, "may_send_again", wanted)
 
 
-@mutant("crashes")
+@mutant("crashes", breaks=["I12"])
 def a_worker_sends_after_its_lease(stack: ExitStack) -> None:
     """It was paused, and goes on where it was."""
 
@@ -158,7 +161,7 @@ def a_worker_sends_after_its_lease(stack: ExitStack) -> None:
     instead(stack, transport.Call, "about_to_write", write)
 
 
-@mutant("crashes")
+@mutant("crashes", breaks=["I12"])
 def a_lease_fences_nobody(stack: ExitStack) -> None:
     """Neither what its last holder sends nor what it writes; the writing alone is caught by one key and the states."""
     a_worker_sends_after_its_lease(stack)
@@ -166,7 +169,7 @@ def a_lease_fences_nobody(stack: ExitStack) -> None:
     instead(stack, Leased, "may_be_taken_by", lambda self, token: True)
 
 
-@mutant("providers")
+@mutant("providers", breaks=["I10"])
 def the_wake_up_is_lost_with_its_queue(stack: ExitStack) -> None:
     """What was to happen later was in a broker's memory, and not on the row."""
     real = Leased.plan
@@ -179,7 +182,7 @@ def the_wake_up_is_lost_with_its_queue(stack: ExitStack) -> None:
     instead(stack, Leased, "plan", plan)
 
 
-@mutant("crashes")
+@mutant("crashes", breaks=["I10"])
 def a_cut_short_payment_is_nobody_s(stack: ExitStack) -> None:
     """The wake-up after the lease was to be written when the answer was there."""
     real = Leased.lease

@@ -12,29 +12,33 @@ from payments.services.settling import Settling
 from tests.sim.mutants.answers import handle
 from tests.sim.mutants.registry import instead, mutant
 
+# Where the database itself refuses what the mistake would write.
+KEPT_WITHIN_ORDER = "IntegrityError kept_within_order"
+REFUND_ABOVE_CAPTURED = "IntegrityError attempt_never_refunds_above_captured"
 
-@mutant("mixed")
+
+@mutant("mixed", breaks=["I3"])
 def a_surplus_is_kept_in_silence(stack: ExitStack) -> None:
     instead(stack, captures, "return_surplus", lambda s: None)
 
 
-@mutant("providers")
+@mutant("providers", breaks=["I1", KEPT_WITHIN_ORDER])
 def every_capture_is_kept(stack: ExitStack) -> None:
     instead(stack, captures, "_is_due", lambda s: True)
 
 
-@mutant("providers")
+@mutant("providers", breaks=["I6", KEPT_WITHIN_ORDER])
 def another_amount_is_what_was_asked(stack: ExitStack) -> None:
     instead(stack, captures, "hold_mismatch", captures.capture)
 
 
-@mutant("calm")
+@mutant("calm", breaks=["I7"])
 def what_the_provider_gave_back_is_not_counted(stack: ExitStack) -> None:
     instead(stack, settlement, "record_provider_refunds", lambda s: None)
     instead(stack, captures, "record_provider_refunds", lambda s: None)
 
 
-@mutant("providers")
+@mutant("providers", breaks=["I4"])
 def a_difference_is_kept_and_given_back(stack: ExitStack) -> None:
     """Finance chose to give back what was too much, and the books say that all of it was kept."""
     real = operators._give_back_difference
@@ -46,28 +50,28 @@ def a_difference_is_kept_and_given_back(stack: ExitStack) -> None:
     instead(stack, operators, "_give_back_difference", give_back)
 
 
-@mutant("calm")
+@mutant("calm", breaks=["I4", REFUND_ABOVE_CAPTURED])
 def refunds_are_not_checked_against_what_is_left(stack: ExitStack) -> None:
     instead(stack, refund_requests, "_check", lambda *words: None)
 
 
-@mutant("providers")
+@mutant("providers", breaks=["I5"])
 def a_refund_s_time_out_is_a_failure(stack: ExitStack) -> None:
     handle(stack, refund_settlement, {Finding.UNKNOWN: refund_settlement._HANDLERS[Finding.DECLINED]})
 
 
-@mutant("refunds")
+@mutant("refunds", breaks=["I5"])
 def a_refund_that_is_not_found_was_not_made(stack: ExitStack) -> None:
     handle(stack, refund_settlement, {Finding.NOT_FOUND: refund_settlement._HANDLERS[Finding.DECLINED]})
 
 
-@mutant("refunds")
+@mutant("refunds", breaks=["I7"])
 def a_refund_that_the_bank_returned_in_silence(stack: ExitStack) -> None:
     """Nobody looks again at a refund that was made."""
     instead(stack, refund_settlement, "plan_last_look", lambda attempt, refund: None)
 
 
-@mutant("mixed")
+@mutant("mixed", breaks=["I4", REFUND_ABOVE_CAPTURED])
 def a_reservation_is_freed_twice(stack: ExitStack) -> None:
     real = SettlingRefund.free_reservation
 
@@ -79,7 +83,7 @@ def a_reservation_is_freed_twice(stack: ExitStack) -> None:
     instead(stack, SettlingRefund, "free_reservation", free)
 
 
-@mutant("mixed")
+@mutant("mixed", breaks=["I4"])
 def a_refund_counts_each_time_it_is_confirmed(stack: ExitStack) -> None:
     real = refund_settlement._HANDLERS[Finding.SUCCEEDED]
 
@@ -91,7 +95,7 @@ def a_refund_counts_each_time_it_is_confirmed(stack: ExitStack) -> None:
     handle(stack, refund_settlement, {Finding.SUCCEEDED: succeeded})
 
 
-@mutant("providers")
+@mutant("providers", breaks=["I7"])
 def a_bounced_refund_stays_made(stack: ExitStack) -> None:
     """The bank sent it back, and nobody listened."""
     real = refund_settlement._HANDLERS[Finding.DECLINED]

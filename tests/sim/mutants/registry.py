@@ -5,7 +5,7 @@ They are patches from outside. The product has no switch for any of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from unittest import mock
@@ -17,14 +17,15 @@ Patch = Callable[[ExitStack], None]
 class Mutant:
     patch: Patch
     profile: str  # What has to go wrong in an evening for this mistake to cost money soon.
+    breaks: Sequence[str]  # The kinds of violation that follow from it: no other shows that it was noticed.
 
 
 MUTANTS: dict[str, Mutant] = {}
 
 
-def mutant(profile: str) -> Callable[[Patch], Patch]:
+def mutant(profile: str, *, breaks: Sequence[str]) -> Callable[[Patch], Patch]:
     def register(patch: Patch) -> Patch:
-        MUTANTS[patch.__name__] = Mutant(patch, profile)
+        MUTANTS[patch.__name__] = Mutant(patch, profile, breaks)
         return patch
 
     return register

@@ -27,22 +27,22 @@ def _silence(stack: ExitStack, *silenced: StrEnum) -> None:
     instead(stack, Journal, "happened", happened)
 
 
-@mutant("providers")
+@mutant("providers", breaks=["I10"])
 def nobody_is_told_of_a_doubt_that_goes_on(stack: ExitStack) -> None:
     instead(stack, closings, "tell_prolonged_doubt", lambda s: None)
 
 
-@mutant("providers")
+@mutant("providers", breaks=["I3"])
 def nobody_is_told_of_a_surplus(stack: ExitStack) -> None:
     _silence(stack, PaymentEvent.SURPLUS_CAPTURED)
 
 
-@mutant("providers")
+@mutant("providers", breaks=["I6"])
 def nobody_is_told_of_another_amount(stack: ExitStack) -> None:
     _silence(stack, PaymentEvent.AMOUNT_MISMATCHED)
 
 
-@mutant("calm")
+@mutant("calm", breaks=["I13"])
 def a_change_without_its_event(stack: ExitStack) -> None:
     """Its number was taken, and then it was not worth a row."""
     real = Journal.write
@@ -54,7 +54,7 @@ def a_change_without_its_event(stack: ExitStack) -> None:
     instead(stack, Journal, "write", write)
 
 
-@mutant("calm")
+@mutant("calm", breaks=["I14"])
 def a_notice_is_acknowledged_before_it_is_stored(stack: ExitStack) -> None:
     """The provider hears 200 and never sends it again; the row was to be written a moment later."""
 
@@ -68,7 +68,7 @@ def a_notice_is_acknowledged_before_it_is_stored(stack: ExitStack) -> None:
     instead(stack, views, "apply_notice", apply)
 
 
-@mutant("mail")
+@mutant("mail", breaks=["I14"])
 def a_notice_of_something_unknown_is_dropped(stack: ExitStack) -> None:
     """It was ahead of our own commit, or somebody ought to have seen it."""
 

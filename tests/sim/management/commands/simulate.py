@@ -10,10 +10,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from tests.proof.records import record
-from tests.sim.campaign import Evening, Hunt, hunt_all, play_all
+from tests.sim.campaign import MOST_SEEDS, Evening, Hunt, hunt_all, play_all
 
-# So many seeds may a sabotage survive at the most.
-MOST_SEEDS = 500
 ALL = "all"
 
 
@@ -108,9 +106,17 @@ class Command(BaseCommand):
         survivors = 0
         for caught in hunt_all(hunts, jobs=min(options["jobs"], len(hunts))):
             survivors += not caught.violation
-            record("mutants", mutant=caught.mutant, tries=caught.tries, violation=caught.violation)
-            outcome = f"seed {caught.tries:>3}: {caught.violation}" if caught.violation else "SURVIVED"
+            record(
+                "mutants",
+                mutant=caught.mutant,
+                seed=caught.seed,
+                violation=caught.violation,
+                strange=len(caught.strange),
+            )
+            outcome = f"seed {caught.seed:>3}: {caught.violation}" if caught.violation else "SURVIVED"
             self.stdout.write(f"{caught.mutant:<60} {outcome}")
+            for each in caught.strange:
+                self.stdout.write(f"  not counted, {each}")
             self.stdout.flush()
         if survivors:
             raise CommandError(f"{survivors} of {len(names)} sabotages were not noticed in {MOST_SEEDS} seeds.")
