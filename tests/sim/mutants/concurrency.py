@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 from kernel import clock, crashpoints
 from kernel.money import Money
@@ -17,18 +17,22 @@ from payments.models.leased import Leased
 from payments.services import attempts, bill, payments, providers, refund_requests, refund_settlement, refunds, timing
 from payments.services.bill import Bill
 from payments.services.settling import Settling
-from tests.sim.actors import Stage
+from tests.sim.actors import Actor, Stage
 from tests.sim.mutants.registry import instead, mutant
 
 # Two who read the same row write the same number of its history: the database lets only one of them.
 ONE_VERSION = "IntegrityError one_event_per_stream_version"
 
 
+def _whose_turn() -> Actor | None:
+    stage = getattr(crashpoints._handler, "__self__", None)
+    return stage.current if isinstance(stage, Stage) else None
+
+
 def _let_others_go_first() -> None:
     """Where a lock is missing, others get in between reading and writing."""
-    stage = getattr(crashpoints._handler, "__self__", None)
-    if isinstance(stage, Stage) and stage.current is not None:
-        stage.current.cut("without a lock")
+    if actor := _whose_turn():
+        actor.cut("without a lock")
 
 
 class _Unlocked:
@@ -77,12 +81,11 @@ def _order_of_payment(payment_id: UUID) -> Any:
 @mutant("mixed", breaks=[ONE_VERSION])
 def what_was_read_before_the_call_is_not_read_again(stack: ExitStack) -> None:
     """The lock is taken, and then what the worker remembers is written over what happened meanwhile."""
-    real, memory = bill.lock_bill, threading.local()
+    real, memories = bill.lock_bill, WeakKeyDictionary[Actor, dict[UUID, Bill]]()
 
     def lock(order: Any) -> Bill:
-        read = real(order)
-        known: dict[UUID, Bill] = memory.__dict__.setdefault("known", {})
-        return known.setdefault(order.pk, read)
+        read, actor = real(order), _whose_turn()
+        return memories.setdefault(actor, {}).setdefault(order.pk, read) if actor else read
 
     instead(stack, bill, "lock_bill", lock)
 
