@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from unittest import mock
 
 from payments.models import Attempt, RefundStatus
 from payments.services import captures, operators, refund_requests, refund_settlement, settlement
+from payments.services.bill import Bill
 from payments.services.evidence import Finding
 from payments.services.refund_settlement import SettlingRefund
 from payments.services.settling import Settling
@@ -13,6 +15,7 @@ from tests.sim.mutants.answers import handle
 from tests.sim.mutants.registry import instead, mutant
 
 # Where the database itself refuses what the mistake would write.
+ONE_KEPT = "IntegrityError one_kept_attempt_per_payment"
 KEPT_WITHIN_ORDER = "IntegrityError kept_within_order"
 REFUND_ABOVE_CAPTURED = "IntegrityError attempt_never_refunds_above_captured"
 
@@ -25,6 +28,18 @@ def a_surplus_is_kept_in_silence(stack: ExitStack) -> None:
 @mutant("providers", breaks=["I1", KEPT_WITHIN_ORDER])
 def every_capture_is_kept(stack: ExitStack) -> None:
     instead(stack, captures, "_is_due", lambda s: True)
+
+
+@mutant("providers", breaks=["I1", ONE_KEPT])
+def a_share_is_kept_twice_while_its_bill_has_room(stack: ExitStack) -> None:
+    """Late money of one attempt, beside what the guest paid by another since."""
+    real = captures._is_due
+
+    def is_due(s: Settling) -> bool:
+        with mock.patch.object(Bill, "has_kept", return_value=False):
+            return real(s)
+
+    instead(stack, captures, "_is_due", is_due)
 
 
 @mutant("providers", breaks=["I6", KEPT_WITHIN_ORDER])
