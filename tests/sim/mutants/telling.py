@@ -10,10 +10,13 @@ from uuid import UUID
 from events.services import Journal
 from kernel import clock
 from payments import views
-from payments.models import InboundNotice
-from payments.services import closings, notices
+from payments.models import InboundNotice, NextAction
+from payments.models.refund import PROLONGED
+from payments.services import closings, notices, refund_settlement, settlement
 from payments.services.facts import PaymentEvent
 from payments.services.notices import Received
+from payments.services.refund_settlement import SettlingRefund
+from payments.services.settling import PROLONGED_DOUBT, Settling
 from tests.sim.mutants.registry import instead, mutant
 
 
@@ -30,6 +33,32 @@ def _silence(stack: ExitStack, *silenced: StrEnum) -> None:
 @mutant("providers", breaks=["I10"])
 def nobody_is_told_of_a_doubt_that_goes_on(stack: ExitStack) -> None:
     instead(stack, closings, "tell_prolonged_doubt", lambda s: None)
+
+
+@mutant("providers", breaks=["I10"])
+def a_charge_is_asked_about_until_somebody_was_told(stack: ExitStack) -> None:
+    """A human has a case now; that the provider could answer tomorrow is theirs to find out."""
+    real = settlement._plan_look_up
+
+    def plan(s: Settling, **words: Any) -> None:
+        real(s, **words)
+        if s.attempt.was_told(PROLONGED_DOUBT) and s.owns_the_clock and not s.somebody_is_asking:
+            s.payment.plan(NextAction.NONE)
+
+    instead(stack, settlement, "_plan_look_up", plan)
+
+
+@mutant("providers", breaks=["I10"])
+def a_refund_is_asked_about_until_somebody_was_told(stack: ExitStack) -> None:
+    real = refund_settlement._tell_prolonged
+
+    def tell(s: SettlingRefund) -> None:
+        real(s)
+        refund = s.refund
+        if refund.was_told(PROLONGED) and refund.next_action == NextAction.LOOK_UP and not refund.is_leased:
+            refund.plan(NextAction.NONE)
+
+    instead(stack, refund_settlement, "_tell_prolonged", tell)
 
 
 @mutant("providers", breaks=["I3"])
