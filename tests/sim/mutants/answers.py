@@ -8,11 +8,22 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+from events.actors import SYSTEM, Actor
 from payments.gateways import guard, reading, verdicts
-from payments.gateways.contract import Answer, ErrorCode, Notice, Outcome, Result, Subject
+from payments.gateways.contract import (
+    Answer,
+    CancelAnswer,
+    CancelResult,
+    ErrorCode,
+    Notice,
+    Outcome,
+    Result,
+    Subject,
+)
 from payments.models import Attempt, AttemptStatus, Refund
 from payments.services import closings, evidence, lookups, notices, settlement
 from payments.services.evidence import Finding
+from payments.services.settlement import Settled
 from payments.services.settling import Settling
 from tests.sim.mutants.registry import instead, mutant
 
@@ -134,11 +145,20 @@ def a_doubt_ends_with_the_guest_s_patience(stack: ExitStack) -> None:
     handle(stack, settlement, {Finding.NO_ANSWER: give_up, Finding.NOT_FOUND: give_up})
 
 
-@mutant("providers", breaks=["I11"])
+@mutant("mail", breaks=["I7", "I11"])
 def a_withdrawn_payment_fails_at_once(stack: ExitStack) -> None:
-    """Without asking the provider to close what the guest may still pay."""
-    handle(stack, settlement, {Finding.PENDING: lambda s: closings.close(s, s.attempt.decline, reason="Withdrawn.")})
-    instead(stack, Settling, "watch", lambda self: None)
+    """The provider is neither told to close what the guest may still pay, nor asked about it later."""
+    real = lookups.close_attempt
+    closed = evidence.from_cancel(CancelResult(answer=CancelAnswer.CANCELLED))
+
+    def close(*, attempt: Attempt, actor: Actor = SYSTEM) -> Settled:
+        if not attempt.payment.close_wanted:
+            return real(attempt=attempt, actor=actor)
+        settled = settlement.settle_attempt(attempt_id=attempt.pk, evidence=closed, actor=actor)
+        Attempt.objects.filter(pk=attempt.pk).update(watch_at=None)
+        return settled
+
+    instead(stack, lookups, "close_attempt", close)
 
 
 @mutant("mail", breaks=["I7", "I11"])
