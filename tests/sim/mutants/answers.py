@@ -182,8 +182,7 @@ def late_money_is_ignored(stack: ExitStack) -> None:
     handle(stack, settlement, {Finding.SUCCEEDED: succeeded})
 
 
-@mutant("providers", breaks=["I7"])
+@mutant("storm", breaks=["I7"])
 def closed_attempts_are_not_watched(stack: ExitStack) -> None:
-    """And no message comes to the rescue."""
+    """Then only a message tells of money that comes late, and messages are lost."""
     instead(stack, Settling, "watch", lambda self: None)
-    instead(stack, notices, "settle_attempt", lambda **words: None)
