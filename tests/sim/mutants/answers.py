@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from events.actors import SYSTEM, Actor
+from kernel import clock
 from payments.gateways import guard, reading, verdicts
 from payments.gateways.contract import (
     Answer,
@@ -21,7 +23,7 @@ from payments.gateways.contract import (
     Subject,
 )
 from payments.models import Attempt, AttemptStatus, Refund
-from payments.services import closings, evidence, lookups, notices, settlement
+from payments.services import closings, evidence, lookups, notices, settlement, timing
 from payments.services.evidence import Finding
 from payments.services.settlement import Settled
 from payments.services.settling import Settling
@@ -118,7 +120,13 @@ def not_found_is_believed_at_once(stack: ExitStack) -> None:
 @mutant("providers", breaks=["I11"])
 def not_found_is_believed_after_one_look(stack: ExitStack) -> None:
     """Late enough, but a provider that hides what it has is believed the first time, and is not sent the key again."""
-    real = settlement._HANDLERS[Finding.NOT_FOUND]
+    real, next_look_up = settlement._HANDLERS[Finding.NOT_FOUND], timing.next_look_up
+
+    def look_late(look_ups: int, *since: datetime | None) -> datetime:
+        visible = clock.now() + timing.lease() + timing.provider_deadline()
+        return next_look_up(look_ups, *since) if look_ups else visible
+
+    instead(stack, timing, "next_look_up", look_late)
     handle(
         stack,
         settlement,
