@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -12,12 +13,15 @@ from kernel import clock
 from payments import views
 from payments.models import InboundNotice, NextAction
 from payments.models.refund import PROLONGED
-from payments.services import closings, notices, refund_settlement, settlement
+from payments.services import closings, notices, refund_settlement, settlement, timing
 from payments.services.facts import PaymentEvent
 from payments.services.notices import Received
 from payments.services.refund_settlement import SettlingRefund
 from payments.services.settling import PROLONGED_DOUBT, Settling
 from tests.sim.mutants.registry import instead, mutant
+
+# A charge that was made is seldom in doubt for a quarter of an hour: who asks no more after that asks no more at once.
+AT_ONCE = timedelta(0)
 
 
 def _silence(stack: ExitStack, *silenced: StrEnum) -> None:
@@ -35,7 +39,7 @@ def nobody_is_told_of_a_doubt_that_goes_on(stack: ExitStack) -> None:
     instead(stack, closings, "tell_prolonged_doubt", lambda s: None)
 
 
-@mutant("providers", breaks=["I10"])
+@mutant("storm", breaks=["I10"])
 def a_charge_is_asked_about_until_somebody_was_told(stack: ExitStack) -> None:
     """A human has a case now; that the provider could answer tomorrow is theirs to find out."""
     real = settlement._plan_look_up
@@ -46,9 +50,10 @@ def a_charge_is_asked_about_until_somebody_was_told(stack: ExitStack) -> None:
             s.payment.plan(NextAction.NONE)
 
     instead(stack, settlement, "_plan_look_up", plan)
+    instead(stack, timing, "DOUBT_BOUND", AT_ONCE)
 
 
-@mutant("providers", breaks=["I10"])
+@mutant("refunds", breaks=["I10"])
 def a_refund_is_asked_about_until_somebody_was_told(stack: ExitStack) -> None:
     real = refund_settlement._tell_prolonged
 
