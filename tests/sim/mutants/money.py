@@ -25,7 +25,7 @@ def a_surplus_is_kept_in_silence(stack: ExitStack) -> None:
     instead(stack, captures, "return_surplus", lambda s: None)
 
 
-@mutant("providers", breaks=["I1", KEPT_WITHIN_ORDER])
+@mutant("providers", breaks=["I1", "I3", ONE_KEPT, KEPT_WITHIN_ORDER])
 def every_capture_is_kept(stack: ExitStack) -> None:
     instead(stack, captures, "_is_due", lambda s: True)
 
