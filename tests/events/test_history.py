@@ -18,7 +18,7 @@ from kernel.money import Money
 from orders.models import Order, OrderStatus
 from orders.services import confirm_order
 from payments.gateways.contract import RefundFact
-from payments.models import Attempt, AttemptStatus, Payment, PaymentStatus, Refund, RefundStatus
+from payments.models import Attempt, AttemptStatus, Capture, Payment, PaymentStatus, Refund, RefundStatus
 from payments.services import providers
 from payments.services.evidence import Evidence, Finding, Source
 from payments.services.refund_requests import request_refund
@@ -150,7 +150,8 @@ def test_a_history_row_of_an_earlier_transaction_is_not_enough() -> None:
 def test_a_row_that_no_history_explains_cannot_be_created(machine: Machine) -> None:
     new = {"id": clock.new_id(), "reference": "X-2", "number": 2, "kind": CaseKind.EXHAUSTED, "provider_reference": ""}
     if machine.model is Attempt:
-        new["status"] = AttemptStatus.LATE_SUCCESS  # A second attempt that holds the payment is refused already.
+        # A second attempt that holds the payment, or keeps money of it, is refused already.
+        new |= {"status": AttemptStatus.LATE_SUCCESS, "capture": Capture.SURPLUS}
     values = machine.model._default_manager.values().get()
     twin = machine.model(**{name: new.get(name, value) for name, value in values.items()})
 

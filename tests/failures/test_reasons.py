@@ -9,9 +9,10 @@ from django.db import transaction
 
 from accounts.models import Role
 from events.actors import SYSTEM
+from events.models import Event
 from events.services import Journal
 from failures.models import WAITING, Case, CaseKind
-from failures.services import CaseRefused, dismiss_case, resolve_case
+from failures.services import CaseEvent, CaseRefused, dismiss_case, resolve_case
 from orders.services import cancel_order
 from payments.models import Attempt, InboundNotice, Refund
 from payments.services import providers, timing
@@ -118,3 +119,15 @@ def test_the_decision_ends_the_case_that_could_not_be_put_away(world: World) -> 
     record_refund_made(refund_id=Refund.objects.get(origin="surplus").pk, person=finance, reason=REASON)
 
     assert list(Case.objects.filter(status__in=WAITING).values_list("kind", flat=True)) == [CaseKind.AMOUNT_MISMATCH]
+
+
+def test_other_news_is_added_to_the_case_that_is_open(world: World) -> None:
+    """Each is told once: put away with the first, the others would never be shown again."""
+    news = [{"attempt": str(world.kept.pk), "reason": f"The books differ, {number}."} for number in (1, 2, 3)]
+    for said in [*news, *news]:
+        happened(PaymentEvent.CONTRADICTED, world.kept, **said)
+
+    case = Case.objects.get(kind=CaseKind.CONTRADICTION)
+    assert case.data == {**news[2], "earlier": news[:2]}
+    grown = Event.objects.filter(stream_id=case.pk).order_by("version").values_list("type", flat=True)
+    assert list(grown) == [CaseEvent.OPENED, CaseEvent.GREW, CaseEvent.GREW]

@@ -147,17 +147,6 @@ def test_the_same_news_again_opens_no_second_case(payment: Payment) -> None:
     assert of_case(Case.objects.get()) == [CaseEvent.OPENED]
 
 
-def test_other_news_is_added_to_the_case_that_is_open(payment: Payment) -> None:
-    """Each is told once: put away with the first, the others would never be shown again."""
-    news = [{"reason": f"The books differ, {number}."} for number in (1, 2, 3)]
-    for said in [*news, *news]:
-        happened(PaymentEvent.CONTRADICTED, payment, reason=said["reason"])
-
-    case = Case.objects.get()
-    assert case.data == {**news[2], "earlier": news[:2]}
-    assert of_case(case) == [CaseEvent.OPENED, CaseEvent.GREW, CaseEvent.GREW]
-
-
 def test_another_need_and_another_payment_have_their_own_cases(restaurant: Restaurant, payment: Payment) -> None:
     other = accepted(order_of(restaurant))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -40,10 +39,10 @@ def refund(restaurant: Restaurant) -> Refund:
     return request_refund(payment_id=payment.pk, amount_minor=PART.minor, reason="cold food", actor=GUEST)
 
 
-def said(refund: Refund, source: Source, finding: Finding, **more: object) -> Refund:
+def said(refund: Refund, source: Source, finding: Finding, lease_token: UUID | None = None) -> Refund:
     money = PART if finding == Finding.SUCCEEDED else None
-    evidence = Evidence(source=source, finding=finding, money=money)
-    return settle_refund(refund_id=refund.pk, evidence=replace(evidence, **more))  # type: ignore[arg-type]  # As said.
+    evidence = Evidence(source=source, finding=finding, money=money, lease_token=lease_token)
+    return settle_refund(refund_id=refund.pk, evidence=evidence)
 
 
 def test_a_stale_success_does_not_end_the_question_whether_it_came_back(
