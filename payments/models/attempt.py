@@ -40,6 +40,8 @@ NOT_CHARGED = (
     AttemptStatus.EXPIRED,
 )
 CLOSED = (*NOT_CHARGED, AttemptStatus.RELEASED)
+# Closed without the provider's own word that it took nothing and will take nothing.
+CLOSED_UNSURE = (AttemptStatus.NOT_CHARGED, AttemptStatus.EXPIRED, AttemptStatus.RELEASED)
 
 
 class Capture(models.TextChoices):

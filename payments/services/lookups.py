@@ -16,6 +16,7 @@ from kernel.statements import Statement
 from payments.gateways.contract import CancelAnswer, CancelRequest, LookUpRequest, Subject
 from payments.gateways.waits import look_up_patiently
 from payments.models import Attempt, AttemptStatus, NextAction, Payment, PaymentStatus, ProviderAccount
+from payments.models.attempt import CLOSED_UNSURE
 from payments.services import timing
 from payments.services.evidence import SENDER_DIED, Evidence, Finding, Source, from_cancel, from_look_up
 from payments.services.outside import leave_database
@@ -108,9 +109,10 @@ def _next_watch(attempt: Attempt, *, is_answered: bool) -> datetime | None:
     if until is None or (is_answered and now >= until):
         return None
     # The last look is at the end of the window: money may come in its last hours, and its message may be lost. It has
-    # to be answered. Where it is not, there is another one at the end of the bound after which a human is told.
+    # to be answered. Where it is not, there is another one at the end of the bound; then a human is told of what
+    # nobody is sure of, and the asking goes on.
     ends = [end for end in (until, until + timing.DOUBT_BOUND) if end > now]
-    return min([timing.next_watch(attempt.watches), *ends])
+    return min([timing.next_watch(attempt.watches), *ends]) if ends or attempt.status in CLOSED_UNSURE else None
 
 
 def _ask(attempt: Attempt) -> Evidence:

@@ -80,8 +80,10 @@ def _built(provider: Provider, account: ProviderAccount) -> Gateway:
         return MisconfiguredGateway(facts=provider.facts, message="A simulated provider takes no live payment.")
     try:
         return provider.build(provider.facts, account.credentials)
-    except (KeyError, TypeError, ValueError, AttributeError):  # Whatever is missing in them, or is of another kind.
-        logger.exception("credentials_unusable", extra={"account": str(account.pk), "provider": account.provider})
+    except (KeyError, TypeError, ValueError, AttributeError) as error:  # Missing in them, or of another kind.
+        # Without its words, which may be a secret's.
+        words = {"account": str(account.pk), "provider": account.provider, "error": type(error).__name__}
+        logger.error("credentials_unusable", extra=words)
         return MisconfiguredGateway(facts=provider.facts, message="This account's credentials cannot be used.")
 
 

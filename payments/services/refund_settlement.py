@@ -160,8 +160,9 @@ def _succeeded(s: SettlingRefund) -> None:
 
 def _made_twice(s: SettlingRefund) -> None:
     """Two refunds under one key: the charge's books say whether that is so, and bring the other one."""
-    _contradicted(s)
+    _contradicted(s, f"it made {s.evidence.reference} beside {s.refund.provider_reference}.")
     s.attempt.watch_at = clock.now()
+    _stop_asking(s)
 
 
 def _reopen(s: SettlingRefund) -> None:
@@ -259,9 +260,9 @@ def _no_answer(s: SettlingRefund) -> None:
     _plan_look_up(s)
 
 
-def _contradicted(s: SettlingRefund) -> None:
+def _contradicted(s: SettlingRefund, said: str = "") -> None:
     """The provider's books and ours differ about a refund: a human sees both."""
-    said = s.evidence.message or s.evidence.finding.value
+    said = said or s.evidence.message or s.evidence.finding.value
     sentence = f"Refund {s.refund.pk} is {s.refund.status} here; the provider says otherwise: {said}"
     if s.refund.tell_once(sentence):
         s.journal.note(s.refund, step="contradicted", reason=sentence, evidence=s.evidence.for_history())

@@ -14,7 +14,7 @@ from kernel.statements import Rewriting
 from orders.services import set_payment_state
 from payments.gateways.contract import GatewayFacts
 from payments.models import Attempt, AttemptStatus, NextAction, Payment, PaymentStatus
-from payments.models.attempt import CLOSED
+from payments.models.attempt import CLOSED_UNSURE
 from payments.services import timing
 from payments.services.bill import Bill
 from payments.services.evidence import Evidence, Source
@@ -57,7 +57,7 @@ class Settling:
         """The window for late money is over, and whether some came was asked and not answered since."""
         until = self.attempt.watch_until
         is_over = until is not None and self.now >= until + timing.DOUBT_BOUND
-        return is_over and self.attempt.status in CLOSED and self.evidence.source == Source.LOOK_UP
+        return is_over and self.attempt.status in CLOSED_UNSURE and self.evidence.source == Source.LOOK_UP
 
     @property
     def is_to_be_closed(self) -> bool:

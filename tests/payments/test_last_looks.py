@@ -15,7 +15,7 @@ from payments.services import timing
 from payments.services.cash import CashTaken, take_cash_against_doubt
 from payments.services.sweeps import sweep_watches
 from tests.factories import order_of, paid, staff
-from tests.payments.words import DUE, TIMED_OUT, waiting
+from tests.payments.words import DECLINED, DUE, TIMED_OUT, waiting
 from tests.scripted import ScriptedGateway
 from tests.time_machine import ShiftedClock
 
@@ -55,6 +55,20 @@ def test_whoever_never_answers_is_asked_beyond_the_window_and_a_human_is_told(
     watch(time, released, end + timedelta(days=33))
     assert Attempt.objects.get(pk=released.pk).captured_minor == DUE.minor  # Found after all, and it goes back.
     assert CaseKind.SURPLUS in waiting()
+
+
+def test_where_the_provider_itself_said_no_nobody_is_asked_for_ever(
+    restaurant: Restaurant, provider_a: ScriptedGateway, time: ShiftedClock
+) -> None:
+    provider_a.charges.append(DECLINED)
+    paid(order_of(restaurant))
+    attempt = Attempt.objects.get()
+    end = attempt.watch_until or clock.now()
+
+    watch(time, attempt, end + timing.DOUBT_BOUND)
+
+    assert Attempt.objects.get().watch_at is None
+    assert waiting() == []
 
 
 def test_one_look_that_fails_at_the_end_is_made_once_more_and_troubles_nobody(

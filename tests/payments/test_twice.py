@@ -8,7 +8,7 @@ import pytest
 
 from accounts.models import Restaurant, Role
 from events.actors import GUEST
-from failures.models import CaseKind
+from failures.models import Case, CaseKind
 from kernel.money import Money
 from payments.gateways.contract import Answer, LookUpResult, RefundFact, Result
 from payments.models import Attempt, Payment, Refund, RefundStatus
@@ -104,6 +104,7 @@ def test_a_message_about_the_second_refund_of_one_key_makes_us_look(
     sweep_watches(width=1)
 
     assert Attempt.objects.get().refunded_minor == 2 * PART.minor
+    assert any("re_2 beside" in case.data["reason"] for case in Case.objects.filter(kind=CaseKind.CONTRADICTION))
 
 
 @pytest.mark.parametrize("first", [TIMED_OUT, UNREACHABLE])
