@@ -19,6 +19,7 @@ from payments.models import Payment
 from payments.services.bill import lock_bill_of_order
 from payments.services.refusals import PaymentRefused
 from tests.factories import RestaurantFactory, accepted, order_of, routed
+from tests.lock_waits import wait_until_somebody_waits_for_us
 
 LEASE_SECONDS = 30
 
@@ -78,7 +79,7 @@ def test_whoever_waited_for_an_order_sees_the_share_that_was_taken_meanwhile() -
         with transaction.atomic():
             lock_bill_of_order(order.pk)
             second = pool.submit(_take_the_whole, order)
-            _wait_until_somebody_waits_for_us()
+            wait_until_somebody_waits_for_us()
             accepted(order, method="cash")
         assert second.result(timeout=10) == "being_paid"
 
@@ -93,16 +94,6 @@ def _take_the_whole(order: Order) -> str:
     finally:
         connection.close()
     return "accepted"
-
-
-def _wait_until_somebody_waits_for_us() -> None:
-    for _ in range(500):
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))")
-            if cursor.fetchone()[0]:
-                return
-        clock.sleep(0.01)
-    raise AssertionError("Nobody waits for the lock that this transaction holds.")
 
 
 # What the URL says.

@@ -23,6 +23,7 @@ from payments.models import InboundNotice, Payment
 from payments.services import providers
 from payments.services.facts import PaymentEvent, RefundEvent
 from tests.factories import RestaurantFactory, UserFactory, accepted, order_of, routed, staff
+from tests.lock_waits import wait_until_somebody_waits_for_us
 from tests.scripted import ScriptedGateway, provider_of
 
 NEEDS_A_HUMAN: dict[StrEnum, CaseKind] = {
@@ -368,21 +369,11 @@ def test_of_two_who_end_a_case_at_once_the_second_waits_and_is_told(
         with transaction.atomic():
             resolve_case(case_id=case.pk, person=first, reason=REASON)
             end = pool.submit(come_second)
-            _wait_until_somebody_waits_for_us()
+            wait_until_somebody_waits_for_us()
         assert REASON in end.result(timeout=10)
 
     assert Case.objects.get().resolution == REASON
     assert of_case(case) == [CaseEvent.OPENED, CaseEvent.RESOLVED]
-
-
-def _wait_until_somebody_waits_for_us() -> None:
-    for _ in range(500):
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))")
-            if cursor.fetchone()[0]:
-                return
-        clock.sleep(0.01)
-    raise AssertionError("Nobody waits for the lock that this transaction holds.")
 
 
 def _locked_out(person: User) -> User:

@@ -31,6 +31,7 @@ from orders.services import (
     set_payment_state,
 )
 from tests.factories import RestaurantFactory
+from tests.lock_waits import wait_until_somebody_waits_for_us
 
 CARD = "4111 1111 1111 1111"
 WAITER = Actor(kind=ActorKind.USER, id="waiter-7", request_id="req-1")
@@ -273,21 +274,11 @@ def test_of_two_steps_at_once_the_second_waits_and_sees_what_the_first_did(trans
         with transaction.atomic():
             cancel_order(order_id=order.pk, actor=GUEST)
             second = pool.submit(fulfil)
-            _wait_until_somebody_waits_for_us()
+            wait_until_somebody_waits_for_us()
         assert second.result(timeout=10) == "cannot_fulfil"
 
     assert Order.objects.get().status == OrderStatus.CANCELLED
     assert list(Event.objects.order_by("version").values_list("type", flat=True)) == ["order.placed", "order.cancelled"]
-
-
-def _wait_until_somebody_waits_for_us() -> None:
-    for _ in range(500):
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))")
-            if cursor.fetchone()[0]:
-                return
-        clock.sleep(0.01)
-    raise AssertionError("Nobody waits for the lock that this transaction holds.")
 
 
 @pytest.mark.parametrize(
