@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -18,6 +19,7 @@ from payments.gateways.contract import (
     RefundFact,
     Result,
 )
+from payments.services import timing
 
 MESSAGE_LENGTH = 300  # The columns' size.
 
@@ -64,6 +66,13 @@ class Evidence:
     latency_ms: int | None = None
     # A sender's own answer counts only while it still holds the lease under which it sent (I12).
     lease_token: UUID | None = None
+    asked_at: datetime | None = None  # Just before the question; None where nobody was asked.
+
+    def is_out_of_date(self, now: datetime, *, sent_at: datetime | None = None) -> bool:
+        """Others may have sent, asked and been told since: whoever was paused with it knows nothing any more."""
+        if self.asked_at is None:
+            return False
+        return now >= self.asked_at + timing.lease() or (sent_at is not None and self.asked_at < sent_at)
 
     @property
     def short_message(self) -> str:
@@ -102,7 +111,9 @@ def from_result(result: Result, *, source: Source, lease_token: UUID, latency_ms
     )
 
 
-def from_look_up(result: LookUpResult, *, source: Source = Source.LOOK_UP) -> Evidence:
+def from_look_up(
+    result: LookUpResult, *, source: Source = Source.LOOK_UP, asked_at: datetime | None = None
+) -> Evidence:
     """A message that carries no answer changes nothing, exactly like a look-up that was refused."""
     return Evidence(
         source=source,
@@ -114,6 +125,7 @@ def from_look_up(result: LookUpResult, *, source: Source = Source.LOOK_UP) -> Ev
         refunds=result.refunds,
         retry_after_seconds=result.retry_after_seconds,
         raw=result.raw,
+        asked_at=asked_at,
     )
 
 

@@ -44,21 +44,24 @@ def close_payment(*, payment_id: UUID, lease_token: UUID, actor: Actor = SYSTEM)
     attempt = _live_attempt(payment_id)
     if attempt is None or attempt.status == AttemptStatus.SENT or not attempt.payment.is_held_by(lease_token):
         return
-    close_attempt(attempt=attempt, actor=actor)
+    close_attempt(attempt=attempt, lease_token=lease_token, actor=actor)
 
 
-def close_attempt(*, attempt: Attempt, actor: Actor = SYSTEM) -> Settled:
+def close_attempt(*, attempt: Attempt, lease_token: UUID | None = None, actor: Actor = SYSTEM) -> Settled:
+    """Confirmed, it is closed whoever asked. Else a look-up decides, as long as whoever asked holds the lease."""
     gateway = gateway_for(attempt.account)
     leave_database()
     answer = gateway.cancel(CancelRequest(key=str(attempt.pk), reference=attempt.provider_reference))
     crashpoint(CrashPoint.CANCEL_AFTER_ANSWER)
     if answer.answer == CancelAnswer.CANCELLED:
         return settle_attempt(attempt_id=attempt.pk, evidence=from_cancel(answer), actor=actor)
-    evidence = _ask(attempt)
+    evidence = replace(_ask(attempt), lease_token=lease_token)
     settled = settle_attempt(attempt_id=attempt.pk, evidence=evidence, actor=actor)
-    said_unpaid = evidence.finding == Finding.PENDING
+    said_unpaid = evidence.finding == Finding.PENDING and not settled.fenced
     if answer.answer == CancelAnswer.NOT_POSSIBLE and said_unpaid and _time_is_over(settled):
-        return settle_attempt(attempt_id=attempt.pk, evidence=_NOT_PAID, actor=actor)
+        # What was settled just now ended the lease: only the age of the answer speaks for it.
+        not_paid = replace(_NOT_PAID, asked_at=evidence.asked_at)
+        return settle_attempt(attempt_id=attempt.pk, evidence=not_paid, actor=actor)
     return settled
 
 
@@ -80,7 +83,8 @@ def _watch(attempt: Attempt) -> bool:
         close_attempt(attempt=attempt)
         return True
     evidence = _ask(attempt)
-    settle_attempt(attempt_id=attempt.pk, evidence=evidence)
+    if settle_attempt(attempt_id=attempt.pk, evidence=evidence).fenced:
+        return False
     # Money that moved and cannot be found is one of the provider's hiccups, and no answer to what became of it.
     missing = attempt.captured_minor and evidence.finding == Finding.NOT_FOUND
     return not missing and evidence.finding != Finding.NO_ANSWER
@@ -119,9 +123,10 @@ def _ask(attempt: Attempt) -> Evidence:
     gateway = gateway_for(attempt.account)
     request = LookUpRequest(key=str(attempt.pk), subject=Subject.CHARGE, reference=attempt.provider_reference)
     leave_database()
+    asked_at = clock.now()
     answer = look_up_patiently(lambda: gateway.look_up(request), until=timing.repeat_look_up_until())
     crashpoint(CrashPoint.LOOK_UP_AFTER_ANSWER)
-    return from_look_up(answer)
+    return from_look_up(answer, asked_at=asked_at)
 
 
 _ATTEMPTS = """

@@ -87,7 +87,8 @@ def _settle(refund_id: UUID, evidence: Evidence, actor: Actor) -> Refund:
         bill = lock_bill_of_payment(payment_id)
         refund = Refund.objects.select_for_update().get(pk=refund_id)
         lost = evidence.lease_token is not None and not refund.is_held_by(evidence.lease_token)
-        if lost and evidence.finding != Finding.SUCCEEDED:
+        late = evidence.is_out_of_date(clock.now())
+        if (lost or late) and evidence.finding != Finding.SUCCEEDED:
             # Whoever holds it now finds out by asking; that money moved is news whoever brings it.
             return _asked_once_more(refund) if evidence.finding == Finding.DECLINED else refund
         settling = SettlingRefund(
@@ -230,14 +231,14 @@ def _unknown(s: SettlingRefund) -> None:
 
 def _not_found(s: SettlingRefund) -> None:
     """Believed late and twice, as with a charge; then the same key again, within its lifetime."""
-    refund, now = s.refund, clock.now()
+    refund, now = s.refund, s.evidence.asked_at or clock.now()
     if refund.status not in {RefundStatus.PROCESSING, RefundStatus.FAILED}:
         _plan_look_up(s)
         return
     if refund.invisible_until is not None and now < refund.invisible_until:
         _plan_look_up(s, no_later_than=refund.invisible_until)
         return
-    if timing.is_another_time(refund.not_found_at):
+    if timing.is_another_time(now, counted_at=refund.not_found_at):
         refund.not_found_count += 1
         refund.not_found_at = now
     if refund.not_found_count < timing.NOT_FOUND_NEEDED:
@@ -245,7 +246,7 @@ def _not_found(s: SettlingRefund) -> None:
     elif refund.status == RefundStatus.FAILED:
         _stop_asking(s)
     elif _may_be_sent_again(refund):
-        refund.plan(NextAction.RESEND, now)
+        refund.plan(NextAction.RESEND, clock.now())
     else:
         _plan_look_up(s)
 

@@ -65,9 +65,11 @@ def look_up_refund(*, refund_id: UUID, lease_token: UUID | None = None) -> None:
         charge_reference=refund.attempt.provider_reference,
     )
     leave_database()
+    asked_at = clock.now()
     answer = look_up_patiently(lambda: gateway.look_up(request), until=timing.repeat_look_up_until())
     crashpoint(CrashPoint.LOOK_UP_AFTER_ANSWER)
-    settle_refund(refund_id=refund_id, evidence=replace(from_look_up(answer), lease_token=lease_token))
+    evidence = replace(from_look_up(answer, asked_at=asked_at), lease_token=lease_token)
+    settle_refund(refund_id=refund_id, evidence=evidence)
 
 
 def complete_cash_refund(*, refund_id: UUID, actor: Actor) -> Refund:

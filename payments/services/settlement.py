@@ -57,8 +57,9 @@ def settle_locked(*, bill: Bill, attempt_id: UUID, evidence: Evidence, actor: Ac
     attempt = bill.attempt(attempt_id)
     payment = bill.payment(attempt.payment_id)
     lost = evidence.lease_token is not None and not payment.is_held_by(evidence.lease_token)
-    if lost and evidence.finding != Finding.SUCCEEDED:
-        # A sender that lost its lease frees and plans nothing: whoever holds the payment now finds out by asking.
+    late = evidence.is_out_of_date(clock.now(), sent_at=attempt.sent_at)
+    if (lost or late) and evidence.finding != Finding.SUCCEEDED:
+        # Whoever lost the lease, or slept over an answer, frees and plans nothing: somebody else finds out by asking.
         # That money moved is news whoever brings it: it can only be kept or given back.
         return Settled(payment=payment, attempt=attempt, fenced=True)
     settling = Settling(
@@ -174,18 +175,18 @@ def _unknown(s: Settling) -> None:
 
 def _not_found(s: Settling) -> None:
     """Believed only late enough and twice; then the same key is sent again before anything else is thought of."""
-    attempt = s.attempt
+    attempt, asked_at = s.attempt, s.evidence.asked_at or s.now
     if attempt.status != AttemptStatus.UNKNOWN or attempt.mismatch:
         _plan_look_up(s)
         return
-    if s.now < attempt.invisible_until:
+    if asked_at < attempt.invisible_until:
         _plan_look_up(s, no_later_than=attempt.invisible_until)
         return
-    if timing.is_another_time(attempt.not_found_at):
+    if timing.is_another_time(asked_at, counted_at=attempt.not_found_at):
         attempt.not_found_count += 1
-        attempt.not_found_at = s.now
+        attempt.not_found_at = asked_at
     if attempt.not_found_count < timing.NOT_FOUND_NEEDED:
-        _plan_look_up(s, no_later_than=s.now + timing.NOT_FOUND_GAP)
+        _plan_look_up(s, no_later_than=asked_at + timing.NOT_FOUND_GAP)
     elif s.may_send_again and s.owns_the_clock:
         s.payment.plan(NextAction.RESEND, s.now)
     elif s.facts.not_found_is_final:

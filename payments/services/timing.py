@@ -57,8 +57,8 @@ def repeat_look_up_until() -> float:
     return clock.monotonic() + QUICK_FAILURE_SECONDS
 
 
-def is_another_time(counted_at: datetime | None) -> bool:
-    return counted_at is None or clock.now() >= counted_at + NOT_FOUND_GAP
+def is_another_time(asked_at: datetime, *, counted_at: datetime | None) -> bool:
+    return counted_at is None or asked_at >= counted_at + NOT_FOUND_GAP
 
 
 def next_look_up(look_ups: int, doubt_since: datetime | None = None) -> datetime:
