@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from kernel import clock
 from payments.gateways.waits import backoff_seconds
-from payments.models import AttemptStatus, NextAction, PaymentStatus
+from payments.models import Attempt, AttemptStatus, NextAction, PaymentStatus
 from payments.services import timing
 from payments.services.decisions import Decision, decide
 from payments.services.evidence import Finding, Source
@@ -63,11 +62,14 @@ def _failure_code(s: Settling) -> str:
     return s.evidence.code.value or FailureCode.DECLINED
 
 
+def open_since(attempt: Attempt) -> datetime | None:
+    """A guest's time that is over counts as a doubt, where the provider neither closes nor answers."""
+    return attempt.expires_at if attempt.status == AttemptStatus.PENDING else attempt.doubt_since
+
+
 def tell_prolonged_doubt(s: Settling) -> None:
-    """Once per doubt: the asking goes on, and a human knows."""
-    attempt = s.attempt
-    # A guest's time that is over counts as well, where the provider neither closes nor answers.
-    since = attempt.expires_at if attempt.status == AttemptStatus.PENDING else attempt.doubt_since
-    if since is None or clock.now() < since + timing.DOUBT_BOUND or not attempt.tell_once(PROLONGED_DOUBT):
+    """Once per doubt, when its bound is over or will be before anybody asks again. The asking goes on."""
+    since, next_at = open_since(s.attempt), s.payment.next_action_at if s.owns_the_clock else None
+    if since is None or not timing.is_bound_over(since, next_at) or not s.attempt.tell_once(PROLONGED_DOUBT):
         return
     s.journal.happened(PaymentEvent.DOUBT_PROLONGED, s.payment, attempt=str(s.attempt.pk), since=since.isoformat())

@@ -217,9 +217,9 @@ def _not_sent(s: SettlingRefund) -> None:
     # Nothing of it is at the provider, so that there is nothing to ask: it is sent until it arrives or a human ends it.
     refund.in_doubt = False
     asked = min(timedelta(seconds=s.evidence.retry_after_seconds), timing.MAX_RETRY_AFTER)
-    wait = timedelta(seconds=backoff_seconds(refund.sends, at_least_seconds=asked.total_seconds()))
-    at = clock.now() + wait
-    refund.plan(NextAction.RESEND, at if refund.sends < MAX_REFUND_SENDS else timing.next_look_up(refund.sends))
+    at = clock.now() + timedelta(seconds=backoff_seconds(refund.sends, at_least_seconds=asked.total_seconds()))
+    often = refund.sends >= MAX_REFUND_SENDS
+    refund.plan(NextAction.RESEND, timing.next_look_up(refund.sends, _open_since(refund)) if often else at)
 
 
 def _unknown(s: SettlingRefund) -> None:
@@ -292,19 +292,23 @@ def _plan_look_up(s: SettlingRefund, *, no_later_than: datetime | None = None) -
     if refund.status == RefundStatus.PROCESSING or asked_about:
         refund.look_ups += 1
         asked = min(timedelta(seconds=s.evidence.retry_after_seconds), timing.MAX_RETRY_AFTER)
-        by_schedule = timing.next_look_up(refund.look_ups - 1, refund.doubt_since)
+        by_schedule = timing.next_look_up(refund.look_ups - 1, _open_since(refund))
         at = min(by_schedule, no_later_than or by_schedule)
         refund.plan(NextAction.LOOK_UP, max(at, clock.now() + asked))
 
 
 def _tell_prolonged(s: SettlingRefund) -> None:
     refund = s.refund
-    # From the beginning where it is under way, from the first question where it had ended already.
-    since = refund.created_at if refund.status in OPEN else refund.doubt_since
+    since = _open_since(refund)
     is_open = refund.status in OPEN or refund.next_action == NextAction.LOOK_UP
-    overdue = is_open and since is not None and clock.now() >= since + timing.DOUBT_BOUND
+    overdue = is_open and since is not None and timing.is_bound_over(since, refund.next_action_at)
     if overdue and refund.tell_once(PROLONGED):
         s.happened(RefundEvent.PROLONGED)
+
+
+def _open_since(refund: Refund) -> datetime | None:
+    """From the beginning where it is under way, whatever was sent since; else from the first question after its end."""
+    return refund.created_at if refund.status in OPEN else refund.doubt_since
 
 
 def _tell_refused_credentials(s: SettlingRefund) -> None:

@@ -127,14 +127,18 @@ def _pending(s: Settling) -> None:
         attempt.next_step = dict(s.evidence.next_step)
     if attempt.status != AttemptStatus.PENDING:
         s.move(attempt.wait, reason="Somebody still has to act.")
-        s.journal.happened(
-            PaymentEvent.ACTION_REQUIRED, payment, attempt=str(attempt.pk), next_step=dict(attempt.next_step)
-        )
+        # Which kind of step, and no more: its link pays for whoever has it, and an event is for ever (I18).
+        kind = str(attempt.next_step.get("kind", ""))
+        s.journal.happened(PaymentEvent.ACTION_REQUIRED, payment, attempt=str(attempt.pk), kind=kind)
+    if s.owns_the_clock:
+        _plan_for_guest(s)
     closings.tell_prolonged_doubt(s)
-    if not s.owns_the_clock:
-        return
+
+
+def _plan_for_guest(s: Settling) -> None:
+    attempt, payment = s.attempt, s.payment
     if payment.next_action == NextAction.CANCEL and not s.facts.is_manual:
-        payment.plan(NextAction.CANCEL, timing.next_look_up(attempt.look_ups))
+        payment.plan(NextAction.CANCEL, timing.next_look_up(attempt.look_ups, attempt.expires_at))
     elif s.is_to_be_closed:
         payment.plan(NextAction.CANCEL, s.now)
     elif s.facts.is_manual:
@@ -244,19 +248,21 @@ def _contradicted(s: Settling, sentence: str) -> None:
 def _plan_look_up(s: Settling, *, no_later_than: datetime | None = None) -> None:
     """Time alone never ends a doubt. Past its bound a human is told, once, and the asking goes on."""
     attempt = s.attempt
-    if not attempt.is_live:
-        return
-    if not attempt.mismatch:
+    # Its sender still holds the lease, and the end of the lease is planned already.
+    is_sent = attempt.status == AttemptStatus.SENT
+    if attempt.is_live and s.owns_the_clock and not s.somebody_is_asking and not is_sent:
+        _plan_to_ask(s, no_later_than)
+    if attempt.is_live and not attempt.mismatch:
         closings.tell_prolonged_doubt(s)
-    if not s.owns_the_clock or s.somebody_is_asking:
-        return
-    if attempt.status == AttemptStatus.SENT:
-        return  # Its sender still holds the lease, and the end of the lease is planned already.
+
+
+def _plan_to_ask(s: Settling, no_later_than: datetime | None) -> None:
+    attempt = s.attempt
     # A wish to close the attempt outlives an answer that did not come.
     closing = attempt.status == AttemptStatus.PENDING and s.is_to_be_closed
     action = NextAction.CANCEL if closing else NextAction.LOOK_UP
     asked = timedelta(seconds=s.evidence.retry_after_seconds)
-    by_schedule = timing.next_look_up(attempt.look_ups, attempt.doubt_since)
+    by_schedule = timing.next_look_up(attempt.look_ups, closings.open_since(attempt))
     at = min(by_schedule, no_later_than or by_schedule)
     s.payment.plan(action, max(at, s.now + min(asked, timing.MAX_RETRY_AFTER)))
 

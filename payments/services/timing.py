@@ -70,5 +70,11 @@ def next_look_up(look_ups: int, doubt_since: datetime | None = None) -> datetime
     return min(at, bound) if bound > now else at
 
 
+def is_bound_over(since: datetime, next_at: datetime | None) -> bool:
+    """A provider that asks to be left alone, or a backoff, postpones the next question and not the bound."""
+    bound = since + DOUBT_BOUND
+    return clock.now() >= bound or (next_at is not None and next_at > bound)
+
+
 def next_watch(watches: int) -> datetime:
     return clock.now() + timedelta(seconds=watch_wait_seconds(watches))
