@@ -213,9 +213,11 @@ def _tell_refused_credentials(s: Settling) -> None:
 
 
 def _cancelled(s: Settling) -> None:
-    if s.attempt.status == AttemptStatus.PENDING:
+    if s.attempt.capture:
+        _contradicted(s, "The provider says cancelled about money that it captured.")
+    elif s.attempt.status == AttemptStatus.PENDING:
         closings.close(s, s.attempt.cancel, reason="It cannot be paid any more.")
-    elif s.attempt.status == AttemptStatus.UNKNOWN and not s.attempt.mismatch:
+    elif s.attempt.status == AttemptStatus.UNKNOWN:
         closings.close(s, s.attempt.not_charged, reason="The provider confirms that it cannot be paid any more.")
 
 

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Restaurant
 from events.actors import GUEST
+from events.models import Event
 from failures.models import Case, CaseKind, CaseStatus
 from kernel import clock
 from kernel.money import Money
@@ -19,6 +20,7 @@ from orders.services import cancel_order
 from payments.gateways.contract import Answer, ErrorCode, LookUpResult, Outcome, RefundFact
 from payments.models import Attempt, AttemptStatus, Capture, NextAction, Payment, PaymentStatus, Refund, RefundOrigin
 from payments.services.evidence import Evidence, Finding, Source
+from payments.services.facts import PaymentEvent
 from payments.services.settlement import settle_attempt
 from payments.services.sweeps import sweep_payments, sweep_refunds, sweep_watches
 from tests.factories import accepted, order_of, paid
@@ -339,3 +341,25 @@ def test_a_long_reference_is_no_obstacle(restaurant: Restaurant, provider_a: Scr
     provider_a.charges.append(outcome(Outcome.SUCCEEDED, money=Money(84_000, INR), reference="r" * 400))
 
     assert paid(order_of(restaurant)).status == PaymentStatus.COMPLETED
+
+
+@pytest.mark.parametrize("finding", [Finding.CANCELLED, Finding.DECLINED])
+def test_a_no_about_captured_money_is_a_human_s(restaurant: Restaurant, finding: Finding) -> None:
+    """Some providers void a captured payment that way: nothing of ours would ever tell."""
+    paid(order_of(restaurant))
+
+    payment, attempt = settled(Attempt.objects.get(), told(finding))
+
+    assert (payment.status, attempt.capture) == (PaymentStatus.COMPLETED, Capture.KEPT)
+    assert Case.objects.get().kind == CaseKind.CONTRADICTION
+
+
+def test_the_guest_s_link_is_not_in_an_event(restaurant: Restaurant, provider_a: ScriptedGateway) -> None:
+    """It pays for whoever has it, and an event is for ever."""
+    step = {"kind": "redirect", "url": "https://pay.example/s3cret"}
+    provider_a.charges.append(outcome(Outcome.PENDING, next_step=step))
+    paid(order_of(restaurant))
+
+    event = Event.objects.get(type=PaymentEvent.ACTION_REQUIRED)
+    assert event.data == {"attempt": str(Attempt.objects.get().pk), "kind": "redirect"}
+    assert Attempt.objects.get().next_step == step
