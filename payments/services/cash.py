@@ -46,7 +46,9 @@ def confirm_cash(*, payment_id: UUID, waiter: User, taken: CashTaken) -> Payment
         payment = bill.payment(payment_id)
         _check_waiter(payment, waiter)
         attempt = bill.live_attempt_of(payment)
-        if payment.method != Method.CASH or attempt is None or attempt.status != AttemptStatus.PENDING:
+        # By the payment too: late money may have paid this share while the waiter walked to the table.
+        for_cash = payment.method == Method.CASH and payment.status == PaymentStatus.PROCESSING
+        if not for_cash or attempt is None or attempt.status != AttemptStatus.PENDING:
             raise CashRefused(
                 f"Payment {payment.reference} does not wait for cash: it is {payment.status}.", code="not_waiting"
             )

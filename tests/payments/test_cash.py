@@ -25,12 +25,13 @@ from payments.services.cash import (
     take_cash_against_doubt,
 )
 from payments.services.evidence import Evidence, Finding, Source
-from payments.services.payments import cancel_payment
+from payments.services.payments import cancel_payment, retry_payment
 from payments.services.refund_requests import request_refund
 from payments.services.refusals import CashRefused
 from payments.services.settlement import settle_attempt
 from payments.services.sweeps import sweep_payments, sweep_refunds
 from tests.factories import RestaurantFactory, order_of, paid, staff
+from tests.payments.words import news
 from tests.scripted import ScriptedGateway, outcome
 
 
@@ -62,6 +63,24 @@ def test_confirming_twice_is_refused(restaurant: Restaurant, waiting: Payment) -
         confirm_cash(payment_id=waiting.pk, waiter=waiter, taken=CashTaken(amount_minor=84_000))
 
     assert refused.value.code == "not_waiting"
+
+
+def test_no_cash_is_taken_for_a_share_that_late_money_has_paid(
+    restaurant: Restaurant, provider_a: ScriptedGateway
+) -> None:
+    """The bill has room for it, and its attempt still waits for a waiter: until the watch has closed it."""
+    provider_a.charges.append(outcome(Outcome.DECLINED, ErrorCode.CARD_DECLINED))
+    payment = paid(order_of(restaurant), amount_minor=40_000)
+    retry_payment(payment_id=payment.pk, actor=GUEST, method="cash")
+    sweep_payments(width=1)
+    late = Attempt.objects.order_by("number")[0]
+    news(late, Money(40_000, "INR"))
+
+    with pytest.raises(CashRefused) as refused:
+        confirm_cash(payment_id=payment.pk, waiter=staff(restaurant, Role.WAITER), taken=CashTaken(amount_minor=40_000))
+
+    assert refused.value.code == "not_waiting"
+    assert list(Attempt.objects.filter(capture=Capture.KEPT)) == [late]
 
 
 @pytest.mark.parametrize(
