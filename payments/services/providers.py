@@ -89,7 +89,16 @@ def _built(provider: Provider, account: ProviderAccount) -> Gateway:
 
 def circuits_of(account: ProviderAccount) -> Circuits:
     """One set for all restaurants of a provider: an outage is everybody's."""
-    return circuits(_board(), f"{account.provider}:{account.mode}", settings=BreakerSettings(**account.breaker))
+    return circuits(_board(), f"{account.provider}:{account.mode}", settings=_thresholds(account))
+
+
+def _thresholds(account: ProviderAccount) -> BreakerSettings:
+    """A slip in one account's thresholds must not close the till of its restaurant, nor keep anybody from asking."""
+    try:
+        return BreakerSettings(**account.breaker)
+    except (TypeError, ValueError) as error:
+        logger.error("breaker_settings_unusable", extra={"account": str(account.pk), "error": str(error)})
+        return BreakerSettings()
 
 
 # The newest word that still lasts counts: it is read last.

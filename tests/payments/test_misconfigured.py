@@ -121,3 +121,13 @@ def test_what_it_is_paid_with_is_never_made_up(
 def _with_its_secret(gateway: ScriptedGateway, facts: GatewayFacts, credentials: Mapping[str, Any]) -> Gateway:
     assert credentials["secret"]
     return gateway
+
+
+@pytest.mark.parametrize(
+    "breaker", [{"minimum_cals": 3}, {"failure_rate": 7}, ["failure_rate"], {"window_seconds": "2"}]
+)
+def test_a_slip_in_its_thresholds_closes_nobody_s_till(restaurant: Restaurant, breaker: object) -> None:
+    """The defaults are as good; all that is lost is a wish."""
+    ProviderAccount.objects.filter(provider="a").update(breaker=breaker)
+
+    assert paid(order_of(restaurant)).status == PaymentStatus.COMPLETED
