@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import connection
 
-from failures.models import WAITING, Case
+from failures.models import WAITING, Case, CaseKind
 from orders.models import Order
 from payments.models import Attempt, Payment, Refund
 from payments.models.attempt import HOLDING, LIVE, NOT_CHARGED
@@ -59,6 +59,8 @@ _WORDS: dict[str, list[Any] | str | int] = {
     "not_charged": list(NOT_CHARGED),
     "reserving": list(RESERVING),
     "waiting": list(WAITING),
+    # What no clock goes on with, until people decide. Whatever other case is open, the clock goes on.
+    "stopped": [CaseKind.AMOUNT_MISMATCH.value, CaseKind.QUARANTINED.value],
     "claims": MAX_CLAIMS,
     "overdue": f"{MAX_OVERDUE_SECONDS} seconds",
 }
@@ -126,7 +128,7 @@ INVARIANTS: list[Invariant] = [
     ),
     Invariant(
         id="I3",
-        sentence="What is kept of a cancelled order, or beyond what was asked, is on its way back or in an open case.",
+        sentence="What is kept of a cancelled order, or is a guest's, is on its way back or in an open case.",
         question="""
             SELECT a.id, 'going back: ' || (a.refunded_minor + a.refunding_minor) || ' of ' || a.captured_minor
               FROM payments_attempt a
@@ -134,9 +136,10 @@ INVARIANTS: list[Invariant] = [
               JOIN orders_order o ON o.id = p.order_id
              WHERE a.capture = 'kept'
                AND a.refunded_minor + a.refunding_minor
-                   < CASE WHEN o.status = 'cancelled' THEN a.captured_minor ELSE a.excess_minor END
+                   < CASE WHEN o.status = 'cancelled' THEN a.captured_minor ELSE a.reopened_minor END
                AND NOT EXISTS (SELECT 1 FROM failures_case c
-                                WHERE c.payment_id = p.id AND c.status = ANY(%(waiting)s))""",
+                                JOIN payments_refund r ON r.id = c.subject_id AND r.attempt_id = a.id
+                                WHERE c.kind = 'refund_failed' AND c.status = ANY(%(waiting)s))""",
     ),
     Invariant(
         id="I4",
@@ -165,7 +168,7 @@ INVARIANTS: list[Invariant] = [
     ),
     Invariant(
         id="I10",
-        sentence="A payment that is under way has a next action that is not overdue, or an open case.",
+        sentence="A payment that is under way has a next action that is not overdue, or people decide.",
         question="""
             SELECT p.id, 'next action ' || COALESCE(p.next_action_at::text, 'none') FROM payments_payment p
              WHERE p.status IN ('pending', 'processing')
@@ -173,22 +176,24 @@ INVARIANTS: list[Invariant] = [
                     OR GREATEST(p.next_action_at, COALESCE(p.lease_until, p.next_action_at))
                        < %(now)s::timestamptz - %(overdue)s::interval)
                AND NOT EXISTS (SELECT 1 FROM failures_case c
-                                WHERE c.payment_id = p.id AND c.status = ANY(%(waiting)s))""",
+                                WHERE c.payment_id = p.id AND c.kind = ANY(%(stopped)s)
+                                  AND c.status = ANY(%(waiting)s))""",
     ),
     Invariant(
         id="I10",
-        sentence="An attempt that may still hold money after its payment ended is being watched, or has an open case.",
+        sentence="An attempt that may still hold money after its payment ended is being watched, or people decide.",
         question="""
             SELECT a.id, a.status || ' while its payment is ' || p.status
               FROM payments_attempt a JOIN payments_payment p ON p.id = a.payment_id
              WHERE a.status = ANY(%(live)s) AND p.status IN ('completed', 'failed')
                AND (a.watch_at IS NULL OR a.watch_at < %(now)s::timestamptz - %(overdue)s::interval)
                AND NOT EXISTS (SELECT 1 FROM failures_case c
-                                WHERE c.payment_id = p.id AND c.status = ANY(%(waiting)s))""",
+                                WHERE c.payment_id = p.id AND c.kind = ANY(%(stopped)s)
+                                  AND c.status = ANY(%(waiting)s))""",
     ),
     Invariant(
         id="I10",
-        sentence="A refund that is under way has a next action, a person who hands it over, or an open case.",
+        sentence="A refund that is under way has a next action, a person who hands it over, or people decide.",
         question="""
             SELECT r.id, 'status ' || r.status FROM payments_refund r
               JOIN payments_provideraccount a ON a.id = r.account_id
@@ -197,7 +202,8 @@ INVARIANTS: list[Invariant] = [
                     OR GREATEST(r.next_action_at, COALESCE(r.lease_until, r.next_action_at))
                        < %(now)s::timestamptz - %(overdue)s::interval)
                AND NOT EXISTS (SELECT 1 FROM failures_case c
-                                WHERE c.payment_id = r.payment_id AND c.status = ANY(%(waiting)s))""",
+                                WHERE c.subject_id = r.id AND c.kind = ANY(%(stopped)s)
+                                  AND c.status = ANY(%(waiting)s))""",
     ),
     Invariant(
         id="I10",
@@ -230,7 +236,7 @@ INVARIANTS: list[Invariant] = [
         question="""
             SELECT t.subject_id, t.step || ' on ' || COALESCE(t.evidence->>'finding', 'nothing')
               FROM events_transition t
-             WHERE t.subject_kind = 'attempt' AND t.to_status = ANY(%(not_charged)s)
+             WHERE t.subject_kind = 'attempt' AND t.to_status = ANY(%(not_charged)s) AND t.from_status <> t.to_status
                AND COALESCE(t.evidence->>'finding', 'unknown') IN ('unknown', 'no_answer')""",
     ),
     Invariant(

@@ -61,11 +61,13 @@ def _stopped_notice(case: Case) -> QuerySet[InboundNotice]:
 
 
 def _owed(case: Case) -> QuerySet[Attempt]:
-    """Money that is the guest's, with no refund of it under way: the order is cancelled, or it was more than asked."""
+    """Money that is the guest's, with no refund of it under way: of a cancelled order, more than was asked, or what
+    made the order payable again and came back from the bank after somebody else had paid.
+    """
     held = Attempt.objects.filter(refunds=case.subject_id, capture=Capture.KEPT)
     going_back = F("refunded_minor") + F("refunding_minor")
     of_cancelled = Q(payment__order__status=OrderStatus.CANCELLED, captured_minor__gt=going_back)
-    return held.filter(of_cancelled | Q(excess_minor__gt=going_back))
+    return held.filter(of_cancelled | Q(reopened_minor__gt=going_back))
 
 
 _TAKE_UP = "It is still set aside: repair what breaks and take it up again, or it stays where it is for ever."

@@ -15,7 +15,7 @@ from django.db import connection, models
 
 from events.models import Transition
 from failures.invariants import INVARIANTS, MAX_OVERDUE_SECONDS, Invariant
-from failures.models import Case
+from failures.models import Case, CaseKind
 from kernel import clock
 from payments.models import Attempt, Payment, Refund
 from payments.services import providers
@@ -49,7 +49,7 @@ def update(row: models.Model, assignments: str) -> str:
     return str(row.pk)
 
 
-def twin_of(row: Attempt | Refund, **changes: Any) -> Attempt | Refund:
+def twin_of(row: Attempt | Refund | Case, **changes: Any) -> Attempt | Refund | Case:
     values = type(row)._default_manager.filter(pk=row.pk).values().get()
     twin = type(row)(**{**values, "id": clock.new_id(), **changes})
     twin.save(force_insert=True)
@@ -92,6 +92,28 @@ def _cancelled_and_kept(w: World) -> str:
 
 def _excess_kept(w: World) -> str:
     return update(w.kept, "excess_minor = 4001, reopened_minor = 4001")
+
+
+def _owed_and_not_shown(w: World) -> str:
+    """What somebody else has paid since. That its payment has another open case shows nothing of it."""
+    _put_beside(w.kept, CaseKind.CREDENTIALS)
+    return update(w.kept, "reopened_minor = 4001")
+
+
+def _put_beside(attempt: Attempt, kind: CaseKind) -> None:
+    other = Case.objects.get(kind=CaseKind.AMOUNT_MISMATCH)
+    twin_of(other, payment_id=attempt.payment_id, kind=kind, subject_id=attempt.account_id)
+
+
+def _with_another_case(harm: Callable[[World], str]) -> Callable[[World], str]:
+    """Only what people alone can end is an excuse for a row that no clock goes on with."""
+
+    def harm_beside(w: World) -> str:
+        _put_beside(w.doubtful, CaseKind.CREDENTIALS)
+        _put_beside(w.kept, CaseKind.LATE_SUCCESS)
+        return harm(w)
+
+    return harm_beside
 
 
 def _live_at_a_simulator(w: World) -> str:
@@ -227,6 +249,7 @@ BREAKS: list[tuple[str, str, Callable[[World], str]]] = [
     ("I3", "A surplus has its one refund and its case", _surplus_refused_silently),
     ("I3", "What is kept of a cancelled order", _cancelled_and_kept),
     ("I3", "What is kept of a cancelled order", _excess_kept),
+    ("I3", "What is kept of a cancelled order", _owed_and_not_shown),
     ("I4", "What an attempt counts", lambda w: update(w.kept, "refunding_minor = 3999")),
     ("I4", "What an attempt counts", lambda w: update(w.kept, "refunded_minor = 1")),
     ("I4", "What an attempt counts", _refunds_more_than_captured),
@@ -234,9 +257,12 @@ BREAKS: list[tuple[str, str, Callable[[World], str]]] = [
     ("I6", "Kept money has the currency", _case_closed_without_decision),
     ("I10", "A payment that is under way", lambda w: update(w.doubtful.payment, NO_NEXT)),
     ("I10", "A payment that is under way", lambda w: _overdue(w.doubtful.payment)),
+    ("I10", "A payment that is under way", _with_another_case(lambda w: update(w.doubtful.payment, NO_NEXT))),
     ("I10", "An attempt that may still hold money", _left_over_unwatched),
+    ("I10", "An attempt that may still hold money", _with_another_case(_left_over_unwatched)),
     ("I10", "A refund that is under way", lambda w: update(w.refund, NO_NEXT)),
     ("I10", "A refund that is under way", lambda w: _overdue(w.refund)),
+    ("I10", "A refund that is under way", _with_another_case(lambda w: update(w.refund, NO_NEXT))),
     ("I10", "What broke its workers", lambda w: _claimed_for_ever(w.doubtful.payment)),
     ("I10", "What broke its workers", lambda w: _claimed_for_ever(w.refund)),
     ("I10", "What broke its workers", lambda w: _claimed_for_ever(w.failed, "watch_claims")),

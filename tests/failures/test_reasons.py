@@ -8,22 +8,25 @@ import pytest
 from django.db import transaction
 
 from accounts.models import Role
-from events.actors import SYSTEM
+from events.actors import GUEST, SYSTEM
 from events.models import Event
 from events.services import Journal
 from failures.models import WAITING, Case, CaseKind
 from failures.services import CaseEvent, CaseRefused, dismiss_case, resolve_case
+from kernel.money import Money
 from orders.services import cancel_order
 from payments.models import Attempt, InboundNotice, Refund
 from payments.services import providers, timing
+from payments.services.attempts import begin_attempt
 from payments.services.evidence import Evidence, Finding, Source
 from payments.services.facts import PaymentEvent, RefundEvent
 from payments.services.operators import record_refund_made, take_up_notice
 from payments.services.quarantine import quarantine_notice, quarantine_payment, quarantine_refund, quarantine_watch
+from payments.services.refund_requests import request_refund
 from payments.services.refund_settlement import settle_refund
 from payments.services.settling import PROLONGED_DOUBT
-from tests.factories import staff
-from tests.failures.world import World, make_world
+from tests.factories import accepted, order_of, staff
+from tests.failures.world import World, attempted, make_world, told
 from tests.scripted import ScriptedGateway, provider_of
 
 REASON = "Nobody will look at it any more."
@@ -70,9 +73,28 @@ def refuse_what_a_cancelled_order_owes(world: World) -> None:
     settle_refund(refund_id=refund.pk, evidence=Evidence(source=Source.LOOK_UP, finding=Finding.DECLINED))
 
 
+def return_what_somebody_else_has_paid_by_now(world: World) -> None:
+    """The bank brings a refund back after its part of the bill was paid anew: both are held, and one is the guest's."""
+    order = order_of(world.restaurant)
+    first = attempted(order, Finding.SUCCEEDED, minor=84_000)
+    refund = request_refund(
+        payment_id=first.payment_id, amount_minor=40_000, reason="wrong guest", actor=GUEST, reopens_order=True
+    )
+    settle_refund(refund_id=refund.pk, evidence=_said(Finding.SUCCEEDED))
+    second = begin_attempt(payment_id=accepted(order, amount_minor=40_000).pk)
+    assert second is not None
+    told(second.attempt, Finding.SUCCEEDED, minor=40_000)
+    settle_refund(refund_id=refund.pk, evidence=_said(Finding.DECLINED))
+
+
+def _said(finding: Finding) -> Evidence:
+    return Evidence(source=Source.LOOK_UP, finding=finding, money=Money(40_000, "INR"))
+
+
 @pytest.mark.parametrize(
     ("kind", "harm"),
     [
+        (CaseKind.REFUND_FAILED, return_what_somebody_else_has_paid_by_now),
         (CaseKind.REFUND_FAILED, refuse_what_a_cancelled_order_owes),
         (CaseKind.IN_DOUBT, prolong_doubt),
         (CaseKind.AMOUNT_MISMATCH, None),
