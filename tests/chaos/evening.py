@@ -14,6 +14,7 @@ from typing import Final
 from config.local.state import PROJECT
 from tests.chaos.books import read_ours, read_theirs, read_told
 from tests.chaos.comparison import Comparison
+from tests.chaos.desk import PATIENT_SECONDS
 from tests.chaos.guests import Crowd, House
 from tests.chaos.hands import Hands
 from tests.chaos.journal import Journal
@@ -24,8 +25,8 @@ from tests.chaos.rest import rest
 from tests.chaos.room import PROVIDERS, Line, Room, opened_room
 from tests.chaos.sheet import Run, Sheet, sheet_of
 
-# Whoever is in the middle of a request hears its answer, or its time-out.
-LEAVING_SECONDS: Final = 20.0
+# After its order a visit asks at most eight times more (cash, whose waiter presses three times): all of them time-outs.
+LEAVING_SECONDS: Final = 8 * PATIENT_SECONDS
 # Kills whose rows still wait when the run ends are watched until then.
 CHECK_SECONDS: Final = 120.0
 
@@ -54,8 +55,9 @@ class Evening:
         crowd.come()
         hands.play(drawn, seconds=self.seconds)
         load_seconds = time.monotonic() - began
-        crowd.go(seconds=LEAVING_SECONDS)
+        crowd.close()
         hands.finish()
+        crowd.go(seconds=LEAVING_SECONDS)
         room.wait_for_web()
         crowd.settle_tabs()
         self.say("The faults are over. Waiting until everything has come to rest.")

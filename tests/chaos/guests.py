@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -231,7 +232,8 @@ def wants_money_back(guest: Guest) -> None:
             guest.at_once(*ask)
 
 
-VISITS: Final[Mapping[Callable[[Guest], None], int]] = {
+Visit = Callable[[Guest], object]
+VISITS: Final[Mapping[Visit, int]] = {
     pays_now: 8,
     pays_later: 3,
     shares_the_bill: 2,
@@ -248,20 +250,37 @@ class Crowd:
 
     def __init__(self, house: House) -> None:
         self._house = house
-        names = [f"guest {number}" for number in range(1, GUESTS + 1)]
+        self._errors: list[Exception] = []
+        guests = [Guest(house, f"guest {number}") for number in range(1, GUESTS + 1)]
         self._threads = [
-            threading.Thread(target=Guest(house, name).visit_until_closed, name=name, daemon=True) for name in names
+            threading.Thread(target=self._live, args=(guest,), name=guest.name, daemon=True) for guest in guests
         ]
 
     def come(self) -> None:
         for thread in self._threads:
             thread.start()
 
-    def go(self, *, seconds: float) -> None:
+    def close(self) -> None:
         """Nobody orders any more; who waits for an answer may still hear it."""
         self._house.is_closed.set()
+
+    def go(self, *, seconds: float) -> None:
+        """To be said once it is closed. A guest that broke asked for nothing after that, and one that stays still asks:
+        a run with either of them ends here."""
+        until = time.monotonic() + seconds
         for thread in self._threads:
-            thread.join(seconds)
+            thread.join(max(0.0, until - time.monotonic()))
+        left = [thread.name for thread in self._threads if thread.is_alive()]
+        errors = [*self._errors, *(TimeoutError(f"{name} is still there after {seconds:g} s.") for name in left)]
+        if errors:
+            raise ExceptionGroup("Guests broke, or never left.", errors)
+
+    def _live(self, guest: Guest) -> None:
+        try:
+            guest.visit_until_closed()
+        except Exception as error:  # noqa: BLE001  Whoever sends the guests home has to hear of it.
+            error.add_note(f"It was {guest.name}.")
+            self._errors.append(error)
 
     def settle_tabs(self) -> None:
         """When the house closes, what waits for somebody who never comes is withdrawn, until that was heard."""
