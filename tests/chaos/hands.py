@@ -25,7 +25,7 @@ from config.local.processes import Handle
 from sandbox.behaviours import Mode
 from tests.chaos.journal import Journal
 from tests.chaos.monkey import Blow, Draw
-from tests.chaos.proxy import Network, Toxic
+from tests.chaos.proxy import Infection, Network, Toxic
 from tests.chaos.recovery import Watch
 from tests.chaos.room import PROVIDERS, Part, Room
 
@@ -103,9 +103,15 @@ class Hands:
         except (Missed, OSError, psycopg.OperationalError, redis.RedisError, http.client.HTTPException) as error:
             self._note(draw, "missed", str(error) or type(error).__name__)
             return False
+        if draw.blow in SEEN_AT_THEIR_END:
+            self._note(draw, "began")
+        else:
+            self._hit(draw)
+        return True
+
+    def _hit(self, draw: Draw) -> None:
         (self.kills if draw.blow in KILLS else self.faults)[draw.kind] += 1
         self._note(draw, "hit")
-        return True
 
     def _note(self, draw: Draw, what: str, why: str = "") -> None:
         where = {"where": draw.where, "for_seconds": draw.for_seconds}
@@ -172,9 +178,18 @@ class Hands:
             raise Missed("there is no session")
 
     def infect(self, draw: Draw) -> None:
-        self._network.infect(draw.where, Toxic(draw.how))
+        infection = self._network.infect(draw.where, Toxic(draw.how))
         self._sick[draw.where] += 1
-        self._after(draw.for_seconds, partial(self._heal, draw.where))
+        self._after(draw.for_seconds, partial(self._end_infection, draw, infection))
+
+    def _end_infection(self, draw: Draw, infection: Infection) -> None:
+        """It hit whoever met it. Where nobody did it missed, and comes again."""
+        self._heal(draw.where)
+        if infection.links:
+            self._hit(draw)
+        else:
+            self._note(draw, "missed", "nothing was on this line")
+            self._missed.append(draw)
 
     def _heal(self, line: str) -> None:
         """A later fault of the same line goes on."""
@@ -224,6 +239,8 @@ _BLOWS: Final[Mapping[Blow, Callable[[Hands, Draw], None]]] = {
     Blow.MODE: Hands.set_mode,
 }
 KILLS: Final = frozenset(blow for blow in Blow if blow.name.startswith("KILL_"))
+# Whether bytes meet a bad network is known when it is over.
+SEEN_AT_THEIR_END: Final = frozenset({Blow.NETWORK})
 # In this order: of four children, two workers and two providers somebody is always there.
 SUBSTITUTES: Final = (
     (Blow.KILL_CELERY_CHILD, ""),

@@ -8,6 +8,7 @@ import socket
 import struct
 import threading
 from collections.abc import Coroutine, Iterator
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
@@ -59,6 +60,14 @@ class Link:
             writer.close()
 
 
+@dataclass(eq=False)
+class Infection:
+    """A bad time of one line, and the links that met it: of each it slowed, cut or swallowed something."""
+
+    toxic: Toxic
+    links: set[Link] = field(default_factory=set)
+
+
 class Proxy:
     """One port in front of one server. Everything here runs in the network's loop."""
 
@@ -66,7 +75,7 @@ class Proxy:
         self.name = name
         self.port = 0
         self._target_port = target_port
-        self._toxic: Toxic | None = None
+        self._infection: Infection | None = None
         self._links: set[Link] = set()
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -83,12 +92,12 @@ class Proxy:
             self._server.close()
             self._server = None
 
-    async def infect(self, toxic: Toxic) -> None:
-        self._toxic = toxic
+    async def infect(self, infection: Infection) -> None:
+        self._infection = infection
 
     async def heal(self) -> None:
         """What was half open never comes back: some of its bytes are gone."""
-        self._toxic = None
+        self._infection = None
         for link in [link for link in self._links if link.is_dead]:
             link.reset()
 
@@ -131,16 +140,17 @@ class Proxy:
     async def _pump(self, link: Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while chunk := await reader.read(CHUNK_BYTES):
             await self._pass_on(link, chunk, writer)
-        if link.is_dead or self._toxic is Toxic.HALF_OPEN:
-            link.is_dead = True
+        if self._toxic is Toxic.HALF_OPEN:
+            self._meet(link)
+        if link.is_dead:
             return  # The other end never hears of it: it believes in this connection until we heal.
         if writer.can_write_eof() and not writer.is_closing():
             writer.write_eof()
 
     async def _pass_on(self, link: Link, chunk: bytes, writer: asyncio.StreamWriter) -> None:
         """Piece by piece, each under the network as it is at that moment."""
-        if self._toxic is Toxic.HALF_OPEN or link.is_dead:
-            link.is_dead = True
+        self._meet(link)
+        if link.is_dead:
             return
         if self._toxic is Toxic.RESET:
             await self._cut(chunk, writer)
@@ -151,6 +161,17 @@ class Proxy:
             await writer.drain()
             if pause:
                 await asyncio.sleep(pause)
+
+    @property
+    def _toxic(self) -> Toxic | None:
+        return self._infection.toxic if self._infection else None
+
+    def _meet(self, link: Link) -> None:
+        """What an earlier time left half open is out of a later one's reach."""
+        if self._infection is None or (link.is_dead and self._toxic is not Toxic.HALF_OPEN):
+            return
+        link.is_dead = self._toxic is Toxic.HALF_OPEN
+        self._infection.links.add(link)
 
     async def _cut(self, chunk: bytes, writer: asyncio.StreamWriter) -> None:
         """Every second time the bytes still arrive: then there is an effect of which the caller hears nothing."""
@@ -187,8 +208,10 @@ class Network:
         self._do(proxy.listen())
         return proxy.port
 
-    def infect(self, name: str, toxic: Toxic) -> None:
-        self._do(self._proxies[name].infect(toxic))
+    def infect(self, name: str, toxic: Toxic) -> Infection:
+        infection = Infection(toxic)
+        self._do(self._proxies[name].infect(infection))
+        return infection
 
     def heal(self, name: str) -> None:
         self._do(self._proxies[name].heal())

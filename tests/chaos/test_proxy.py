@@ -205,3 +205,59 @@ def test_a_server_that_is_gone_resets_its_callers(network: Network) -> None:
     # Under load the reset is there before the caller has seen that it is connected.
     with pytest.raises(ConnectionResetError), _call(port) as connection:
         connection.recv(100)
+
+
+def test_a_bad_time_knows_which_links_met_it(network: Network, port: int) -> None:
+    with _call(port) as before, _call(port) as silent:
+        before.sendall(b"healthy")
+        assert _read(before, 7) == b"healthy"
+        infection = network.infect(LINE, Toxic.SLICE)
+        assert not infection.links
+
+        for connection in (before, _call(port)):
+            with connection:
+                connection.sendall(b"sick")
+                assert _read(connection, 4) == b"sick"
+
+        assert len(infection.links) == 2  # Whoever says nothing meets nothing.
+        network.heal(LINE)
+        silent.sendall(b"again")
+        assert _read(silent, 5) == b"again"
+    assert len(infection.links) == 2
+
+
+def test_each_bad_time_of_a_line_has_its_own_links(network: Network, port: int) -> None:
+    first = network.infect(LINE, Toxic.LATENCY)
+    second = network.infect(LINE, Toxic.SLICE)
+
+    assert _said(port, b"hello")[0] == b"hello"
+
+    assert (len(first.links), len(second.links)) == (0, 1)
+
+
+def test_what_is_swallowed_or_cut_has_met_it(network: Network, port: int) -> None:
+    half_open = network.infect(LINE, Toxic.HALF_OPEN)
+    with _call(port) as connection:
+        connection.sendall(b"lost")
+        assert wait_until(lambda: len(half_open.links) == 1, seconds=PATIENCE_SECONDS)
+    network.heal(LINE)
+
+    reset = network.infect(LINE, Toxic.RESET)
+    with _call(port) as connection:
+        connection.sendall(b"cut")
+        with pytest.raises(ConnectionResetError):
+            connection.recv(100)
+
+    assert len(reset.links) == 1
+
+
+def test_what_was_half_open_before_meets_no_later_bad_time(network: Network, port: int) -> None:
+    half_open = network.infect(LINE, Toxic.HALF_OPEN)
+    with _call(port) as connection:
+        connection.sendall(b"lost")
+        assert wait_until(lambda: len(half_open.links) == 1, seconds=PATIENCE_SECONDS)
+        later = network.infect(LINE, Toxic.LATENCY)
+        connection.sendall(b"lost too")
+        assert _said(port, b"hello")[0] == b"hello"
+
+    assert len(later.links) == 1
