@@ -15,7 +15,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from config.local.ports import LOOPBACK
-from tests.chaos.cases import has_case
+from tests.chaos.cases import waits
 from tests.chaos.desk import PAYING, Result
 from tests.chaos.journal import lines
 
@@ -45,7 +45,6 @@ class Payment:
     next_action_at: datetime | None = None
     lease_until: datetime | None = None
     doubt_since: datetime | None = None
-    has_case: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +69,15 @@ class Refund:
     next_action_at: datetime | None = None
     lease_until: datetime | None = None
     created_at: datetime | None = None
-    has_case: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One that waits for a human."""
+
+    kind: str
+    subject_id: str  # The payment, one attempt or refund of it, or something that has none.
+    payment_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,25 +95,27 @@ class Ours:
     payments: tuple[Payment, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     refunds: tuple[Refund, ...] = ()
+    cases: tuple[Case, ...] = ()
     events: tuple[Event, ...] = ()
 
 
 _ORDERS: Final = "SELECT id::text, reference, status, total_minor, version FROM orders_order"
-_PAYMENTS: Final = f"""
+_PAYMENTS: Final = """
     SELECT p.id::text, p.order_id::text, p.status, p.amount_minor, p.tip_minor, p.version,
            p.next_action_at, p.lease_until,
            (SELECT MIN(a.doubt_since) FROM payments_attempt a
-             WHERE a.payment_id = p.id AND a.status = 'unknown') AS doubt_since,
-           {has_case("p.id")} AS has_case
-      FROM payments_payment p"""  # noqa: S608  Our own words.
+             WHERE a.payment_id = p.id AND a.status = 'unknown') AS doubt_since
+      FROM payments_payment p"""
 _ATTEMPTS: Final = """
     SELECT a.id::text, a.payment_id::text, pa.provider, a.status, a.capture, a.captured_minor, a.captured_currency,
            a.refunded_minor, a.refunding_minor
       FROM payments_attempt a JOIN payments_provideraccount pa ON pa.id = a.account_id"""
-_REFUNDS: Final = f"""
-    SELECT r.id::text, r.payment_id::text, r.attempt_id::text, r.status, r.next_action_at, r.lease_until, r.created_at,
-           {has_case("r.payment_id")} AS has_case
-      FROM payments_refund r"""  # noqa: S608  Our own words.
+_REFUNDS: Final = """
+    SELECT id::text, payment_id::text, attempt_id::text, status, next_action_at, lease_until, created_at
+      FROM payments_refund"""
+_CASES: Final = f"""
+    SELECT c.kind, c.subject_id::text, c.payment_id::text FROM failures_case c
+     WHERE {waits("c")}"""  # noqa: S608  Our own words.
 _EVENTS: Final = """
     SELECT stream_id::text, version, type, COALESCE(data->>'refund', '') AS refund_id FROM events_event"""
 Row = TypeVar("Row")
@@ -132,6 +141,7 @@ def read_ours(database_url: str) -> Ours:
             payments=rows(Payment, _PAYMENTS),
             attempts=rows(Attempt, _ATTEMPTS),
             refunds=rows(Refund, _REFUNDS),
+            cases=rows(Case, _CASES),
             events=rows(Event, _EVENTS),
         )
 

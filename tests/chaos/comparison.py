@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Final
 
 from tests.chaos.books import Attempt, Event, Order, Ours, Payment, Refund, TheirCharge, Told
+from tests.chaos.cases import MISMATCH, OF_A_DOUBT
 
 UNDER_WAY: Final = frozenset({"pending", "processing"})
 REFUND_UNDER_WAY: Final = frozenset({"requested", "waiting_approval", "processing"})
@@ -44,6 +45,21 @@ class Comparison:
     @cached_property
     def refunds(self) -> dict[str, Refund]:
         return {refund.id: refund for refund in self.ours.refunds}
+
+    @cached_property
+    def _case_kinds_of(self) -> dict[str, set[str]]:
+        """What a human was told about each payment, attempt and refund itself: what is about another is no excuse."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for case in self.ours.cases:
+            found[case.subject_id].add(case.kind)
+        return found
+
+    @cached_property
+    def _refunds_of(self) -> dict[str, list[Refund]]:
+        found: dict[str, list[Refund]] = defaultdict(list)
+        for refund in self.ours.refunds:
+            found[refund.attempt_id].append(refund)
+        return found
 
     @cached_property
     def _payments_of(self) -> dict[str, list[Payment]]:
@@ -107,10 +123,17 @@ class Comparison:
 
     def _left(self, order: Order) -> int:
         """What did not go back and is on no human's desk."""
-        undecided = [payment.id for payment in self._payments_of[order.reference] if payment.has_case]
-        known = {attempt.id for attempt in self.ours.attempts if attempt.payment_id in undecided}
-        charges = [charge for charge in self._charges_of[order.reference] if charge.key not in known]
+        charges = [charge for charge in self._charges_of[order.reference] if not self._is_a_humans(charge)]
         return sum(charge.moved_minor - charge.refunded_minor for charge in charges)
+
+    def _is_a_humans(self, charge: TheirCharge) -> bool:
+        """The doubt about it, its surplus, or one of its refunds."""
+        attempt = self.attempts.get(charge.key)
+        if attempt is None:
+            return False
+        doubted = attempt.status in LIVE and self._is_with_a_human(self.payments[attempt.payment_id])
+        known = [attempt.id, *(refund.id for refund in self._refunds_of[attempt.id])]
+        return doubted or any(self._case_kinds_of[row] for row in known)
 
     def _taken(self, order: Order) -> int:
         cash = sum(attempt.captured_minor for attempt in self._cash_of[order.reference])
@@ -121,7 +144,7 @@ class Comparison:
         if attempt is not None and attempt.capture == "surplus":
             return charge.moved_minor - charge.refunded_minor
         undecided = attempt is not None and attempt.capture == "undecided"
-        if attempt is not None and undecided and self.payments[attempt.payment_id].has_case:
+        if attempt is not None and undecided and MISMATCH in self._case_kinds_of[attempt.payment_id]:
             return 0
         return charge.moved_minor
 
@@ -176,36 +199,44 @@ class Comparison:
                 yield f"attempt {attempt.id} ({attempt.status}): ours {ours}, theirs {known}"
 
     def _is_being_asked_about(self, attempt: Attempt) -> bool:
-        """In doubt, and within the bound of a doubt: not lost, but not found yet."""
-        return attempt.status in LIVE and not self._is_past_bound(self.payments[attempt.payment_id])
+        """In doubt, and within the bound of a doubt or with a human: not lost, but not found yet."""
+        payment = self.payments[attempt.payment_id]
+        return attempt.status in LIVE and (self._is_with_a_human(payment) or not self._is_past_bound(payment))
 
     def _refund_is_open(self, attempt: Attempt) -> bool:
-        mine = [refund for refund in self.ours.refunds if refund.attempt_id == attempt.id]
-        return any(refund.status in REFUND_UNDER_WAY for refund in mine)
+        return any(refund.status in REFUND_UNDER_WAY for refund in self._refunds_of[attempt.id])
 
     # --- In doubt -------------------------------------------------------------------------------------------------
 
     def in_doubt_past_bound(self) -> Iterator[str]:
-        """Under way with nobody who knows: no open case, and no next action in time, or a doubt that is too old."""
-        for payment in self.ours.payments:
-            if payment.status in UNDER_WAY and self._is_past_bound(payment):
-                yield f"payment {payment.id} is {payment.status}, next action {payment.next_action_at}"
-        for refund in self.ours.refunds:
-            if refund.status in REFUND_UNDER_WAY and self._is_past_bound(refund):
-                yield f"refund {refund.id} is {refund.status}, next action {refund.next_action_at}"
+        """Under way with nobody who knows: no case about it, and no next action in time, or a doubt that is too old."""
+        return (_said_of(row) for row in self._nobody_knows() if self._is_past_bound(row))
 
     def in_doubt_within_bound(self) -> Iterator[str]:
-        rows: tuple[Payment | Refund, ...] = (
-            *(payment for payment in self.ours.payments if payment.status in UNDER_WAY),
-            *(refund for refund in self.ours.refunds if refund.status in REFUND_UNDER_WAY),
-        )
-        for row in rows:
-            if not row.has_case and not self._is_past_bound(row):
-                yield f"{type(row).__name__.lower()} {row.id} is {row.status}, next action {row.next_action_at}"
+        return (_said_of(row) for row in self._nobody_knows() if not self._is_past_bound(row))
+
+    def moved_with_a_human(self) -> Iterator[str]:
+        """Money of which we do not know that it moved, and a human was told that we do not.
+
+        It need not be zero: after that the next look may be an hour away, and this run does not wait for it.
+        """
+        for charge in self.theirs:
+            attempt = self.attempts.get(charge.key)
+            if attempt is None or attempt.status not in LIVE or charge.moved_minor <= attempt.captured_minor:
+                continue
+            if self._is_with_a_human(self.payments[attempt.payment_id]):
+                yield f"charge {charge.key} at {charge.provider}: {charge.moved_minor} moved, we are {attempt.status}"
+
+    def _nobody_knows(self) -> Iterator[Payment | Refund]:
+        rows = chain[Payment | Refund](self.ours.payments, self.ours.refunds)
+        under_way = UNDER_WAY | REFUND_UNDER_WAY
+        return (row for row in rows if row.status in under_way and not self._is_with_a_human(row))
+
+    def _is_with_a_human(self, row: Payment | Refund) -> bool:
+        kinds = self._case_kinds_of[row.id]
+        return bool(kinds if isinstance(row, Refund) else kinds.intersection(OF_A_DOUBT))
 
     def _is_past_bound(self, row: Payment | Refund) -> bool:
-        if row.has_case:
-            return False
         since = row.doubt_since if isinstance(row, Payment) else row.created_at
         too_old = since is not None and self.ours.now > since + DOUBT_BOUND + OVERDUE
         return too_old or self._is_overdue(row.next_action_at, row.lease_until)
@@ -243,6 +274,10 @@ class Comparison:
         for refund in self.ours.refunds:
             missing = [each for each in _events_of_refund(refund) if (refund.id, each) not in facts]
             yield from (f"refund {refund.id} has no {each}" for each in missing)
+
+
+def _said_of(row: Payment | Refund) -> str:
+    return f"{type(row).__name__.lower()} {row.id} is {row.status}, next action {row.next_action_at}"
 
 
 def _events_of(payment: Payment) -> set[str]:

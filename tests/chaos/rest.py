@@ -10,7 +10,7 @@ from typing import Any, Final
 import psycopg
 from psycopg.rows import class_row
 
-from tests.chaos.cases import has_case
+from tests.chaos.cases import doubt_has_case, refund_has_case
 
 # A doubt is asked about after 3, 10, 30 and 60 s, then after 5 min, give or take a tenth: this is the longest wait
 # before a human is told (15 min), with what follows from its answer.
@@ -23,14 +23,14 @@ _RESTLESS: Final = f"""
     SELECT id::text, due::text AS mark, COALESCE(EXTRACT(EPOCH FROM due - clock_timestamp())::float, 0) AS in_seconds
       FROM (
         SELECT p.id, GREATEST(p.next_action_at, p.lease_until) AS due FROM payments_payment p
-         WHERE p.status IN ('pending', 'processing') AND NOT {has_case("p.id")}
+         WHERE p.status IN ('pending', 'processing') AND NOT {doubt_has_case("p.id")}
         UNION ALL
         SELECT r.id, GREATEST(r.next_action_at, r.lease_until) FROM payments_refund r
-         WHERE r.status IN ('requested', 'processing') AND NOT {has_case("r.payment_id")}
+         WHERE r.status IN ('requested', 'processing') AND NOT {refund_has_case("r.id")}
         UNION ALL
         SELECT a.id, a.watch_at FROM payments_attempt a JOIN payments_payment p ON p.id = a.payment_id
          WHERE a.status IN ('sent', 'pending', 'unknown') AND p.status IN ('completed', 'failed')
-           AND NOT {has_case("p.id")}
+           AND NOT {doubt_has_case("p.id")}
         UNION ALL
         SELECT n.id, n.next_action_at FROM payments_inboundnotice n WHERE n.state = 'stored'
     ) AS restless"""  # noqa: S608  Our own words.

@@ -135,7 +135,8 @@ def _booked(comparison: Comparison) -> dict[str, Any]:
         "events": len(ours.events),
         "rescued": len(list(comparison.rescued())),
         "in_doubt_within_bound": len(list(comparison.in_doubt_within_bound())),
-        "with_a_human": sum(payment.has_case for payment in ours.payments),
+        "moved_with_a_human": len(list(comparison.moved_with_a_human())),
+        "with_a_human": len({case.payment_id for case in ours.cases if case.payment_id}),
     }
 
 
@@ -158,6 +159,7 @@ _TITLES: Final = {
     "completed": "  completed",
     "failed": "  failed",
     "with_a_human": "  with an open case",
+    "moved_with_a_human": "  moved, in doubt, with a human",
     "in_doubt_within_bound": "  in doubt, within bound",
     "dont_know": "answers that never came",
     "charges": "charges in the providers' books",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.books import Attempt, Event, Order, Ours, Payment, Refund, TheirCharge, Told, as_charge
+from tests.chaos.books import Attempt, Case, Event, Order, Ours, Payment, Refund, TheirCharge, Told, as_charge
 from tests.chaos.comparison import Comparison
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -61,6 +61,15 @@ SECOND = replace(CHARGE, key="b", provider="sandbox_b", refunded_minor=0)
 HALF = replace(PAYMENT, amount_minor=500, version=4)
 HALF_ATTEMPT = replace(ATTEMPT, captured_minor=500, refunded_minor=0)
 HALF_CHARGE = replace(CHARGE, moved_minor=500, refunded_minor=0)
+
+
+# A doubt that nobody asks about any more, and what the client heard of it.
+UNKNOWN = replace(ATTEMPT, status="unknown", capture="", captured_minor=0, captured_currency="", refunded_minor=0)
+FORGOTTEN = replace(PAYMENT, status="processing", version=4, doubt_since=NOW - timedelta(minutes=17))
+
+
+def _case(kind: str, subject: str = "p") -> Case:
+    return Case(kind=kind, subject_id=subject, payment_id="p")
 
 
 def _told(**more: Any) -> Told:
@@ -169,7 +178,8 @@ def test_another_amount_is_a_humans_to_decide_only_with_an_open_case() -> None:
         told=_told(completed=set()),
         theirs=(more,),
         attempts=(undecided,),
-        payments=(replace(waiting, has_case=True),),
+        payments=(waiting,),
+        cases=(_case("amount_mismatch"),),
     )
     forgotten = _compared(told=_told(completed=set()), theirs=(more,), attempts=(undecided,), payments=(waiting,))
 
@@ -215,7 +225,6 @@ def test_money_that_we_call_declined_is_lost() -> None:
 
 
 def test_money_in_doubt_is_not_lost_while_it_is_asked_about() -> None:
-    unknown = replace(ATTEMPT, status="unknown", capture="", captured_minor=0, captured_currency="", refunded_minor=0)
     asked = replace(
         PAYMENT,
         status="processing",
@@ -226,9 +235,9 @@ def test_money_in_doubt_is_not_lost_while_it_is_asked_about() -> None:
     charge = replace(CHARGE, refunded_minor=0)
     told = _told(refunds=set(), completed=set())
 
-    within = _compared(told=told, theirs=(charge,), attempts=(unknown,), payments=(asked,), refunds=())
+    within = _compared(told=told, theirs=(charge,), attempts=(UNKNOWN,), payments=(asked,), refunds=())
     forgotten = replace(asked, next_action_at=None)
-    past = _compared(told=told, theirs=(charge,), attempts=(unknown,), payments=(forgotten,), refunds=())
+    past = _compared(told=told, theirs=(charge,), attempts=(UNKNOWN,), payments=(forgotten,), refunds=())
 
     assert _found(within) == {}
     assert len(list(within.in_doubt_within_bound())) == 1
@@ -250,8 +259,99 @@ def test_a_doubt_past_its_bound_is_found(change: dict[str, Any]) -> None:
     found = _compared(told=_told(completed=set()), payments=(doubt,))
 
     assert len(list(found.in_doubt_past_bound())) == 1
-    with_case = replace(doubt, has_case=True)
-    assert not list(_compared(payments=(with_case,)).in_doubt_past_bound())
+    with_case = _compared(payments=(doubt,), cases=(_case("in_doubt"),))
+    assert not list(with_case.in_doubt_past_bound())
+
+
+def _moved_in_doubt(*cases: Case) -> Comparison:
+    told, charge = _told(refunds=set(), completed=set()), replace(CHARGE, refunded_minor=0)
+    ours = {"attempts": (UNKNOWN,), "payments": (FORGOTTEN,), "refunds": (), "cases": cases}
+    return _compared(told=told, theirs=(charge,), **ours)
+
+
+@pytest.mark.parametrize("kind", ["in_doubt", "amount_mismatch", "quarantined"])
+def test_money_in_doubt_that_a_human_was_told_of_is_counted_and_not_lost(kind: str) -> None:
+    compared = _moved_in_doubt(_case(kind))
+
+    assert _found(compared) == {}
+    assert len(list(compared.moved_with_a_human())) == 1
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        _case("late_success"),
+        _case("exhausted"),
+        _case("contradiction"),
+        _case("credentials", "account"),
+        _case("surplus", "another attempt"),
+        _case("refund_failed", "r"),
+        _case("quarantined", "r"),
+        Case(kind="in_doubt", subject_id="another payment", payment_id="another payment"),
+    ],
+    ids=lambda case: f"{case.kind} of {case.subject_id}",
+)
+def test_a_case_about_something_else_excuses_no_doubt(case: Case) -> None:
+    compared = _moved_in_doubt(case)
+
+    assert _found(compared).keys() == {"lost", "in_doubt_past_bound"}
+    assert not list(compared.moved_with_a_human())
+
+
+def test_a_mismatch_whose_amount_we_know_is_no_doubt_about_its_money() -> None:
+    undecided = replace(ATTEMPT, status="unknown", capture="undecided", captured_minor=1100, refunded_minor=0)
+    theirs = (replace(CHARGE, moved_minor=1100, refunded_minor=0),)
+
+    compared = _compared(theirs=theirs, attempts=(undecided,), cases=(_case("amount_mismatch"),))
+
+    assert not list(compared.moved_with_a_human())
+
+
+def test_only_the_case_of_its_mismatch_excuses_another_amount() -> None:
+    more = replace(CHARGE, moved_minor=1100, refunded_minor=0)
+    undecided = replace(ATTEMPT, status="unknown", capture="undecided", captured_minor=1100, refunded_minor=0)
+
+    compared = _compared(theirs=(more,), attempts=(undecided,), cases=(_case("in_doubt"),))
+
+    assert len(list(compared.charged_twice())) == 1
+
+
+@pytest.mark.parametrize(
+    ("case", "count"),
+    [
+        (_case("refund_in_doubt", "r"), 0),
+        (_case("quarantined", "r"), 0),
+        (_case("refund_in_doubt", "another refund"), 1),
+        (_case("in_doubt"), 1),
+        (_case("quarantined"), 1),
+        (_case("surplus", "a"), 1),
+    ],
+    ids=lambda given: f"{given.kind} of {given.subject_id}" if isinstance(given, Case) else "",
+)
+def test_a_refund_in_doubt_is_a_humans_only_with_a_case_of_its_own(case: Case, count: int) -> None:
+    forgotten = replace(REFUND, status="processing", created_at=NOW - timedelta(minutes=17))
+
+    compared = _compared(refunds=(forgotten,), cases=(case,))
+
+    assert len(list(compared.in_doubt_past_bound())) == count
+    assert not list(compared.in_doubt_within_bound())
+
+
+@pytest.mark.parametrize(
+    ("case", "count"),
+    [
+        (_case("refund_failed", "r"), 0),
+        (_case("surplus", "a"), 0),
+        (_case("late_success"), 1),
+        (_case("in_doubt"), 1),  # Of a doubt that is over: the charge succeeded.
+        (_case("refund_failed", "another refund"), 1),
+    ],
+    ids=lambda given: f"{given.kind} of {given.subject_id}" if isinstance(given, Case) else "",
+)
+def test_what_a_cancelled_order_keeps_is_a_humans_only_with_a_case_about_it(case: Case, count: int) -> None:
+    compared = _compared(orders=(replace(ORDER, status="cancelled"),), cases=(case,))
+
+    assert len(list(compared.charged_twice())) == count
 
 
 def test_a_refund_above_what_was_captured_is_found_in_their_books_and_in_ours() -> None:

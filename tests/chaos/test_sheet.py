@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.chaos.books import Ours, TheirCharge, Told
+from tests.chaos.books import Attempt, Case, Order, Ours, Payment, TheirCharge, Told
 from tests.chaos.comparison import Comparison
 from tests.chaos.monkey import Blow, Draw
 from tests.chaos.recovery import Kill
@@ -94,6 +94,24 @@ def test_each_reason_of_the_run_is_said(run: dict[str, Any], why: str) -> None:
 )
 def test_a_run_in_which_too_little_happened_proves_nothing(booked: dict[str, Any], why: str) -> None:
     assert _sheet(booked={**PAID, **booked}).wrong == [why]
+
+
+def test_money_that_moved_and_is_with_a_human_has_a_line_of_its_own() -> None:
+    payment = Payment(id="p", order_id="o", status="processing", amount_minor=1000)
+    books = Ours(
+        now=BOOKS.ours.now,
+        orders=(Order(id="o", reference="O-1", status="placed", total_minor=1000, version=0),),
+        payments=(payment,),
+        attempts=(Attempt(id="a", payment_id="p", provider="sandbox_a", status="unknown"),),
+        cases=(Case(kind="in_doubt", subject_id="p", payment_id="p"),),
+    )
+    moved = TheirCharge(key="a", provider="sandbox_a", order_reference="O-1", moved_minor=1000)
+
+    sheet = sheet_of(RUN, replace(BOOKS, ours=books, theirs=(moved,)))
+
+    assert (sheet.figures["moved_with_a_human"], sheet.figures["with_a_human"]) == (1, 1)
+    assert "  moved, in doubt, with a human          1" in printed(sheet)
+    assert not sheet.findings["lost"]
 
 
 def test_a_short_run_may_leave_nothing_behind() -> None:
