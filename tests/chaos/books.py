@@ -195,12 +195,13 @@ def _sum(refunds: Iterable[Mapping[str, Any]], status: str) -> int:
 
 @dataclass(kw_only=True)
 class Told:
-    """The rows that the clients heard of, which of them had ended well, and how often they heard nothing."""
+    """The rows that the clients heard of, which of them had ended well, how often they asked and heard nothing."""
 
     orders: set[str] = field(default_factory=set)
     payments: set[str] = field(default_factory=set)
     refunds: set[str] = field(default_factory=set)
     completed: set[str] = field(default_factory=set)  # Payments and refunds.
+    asked: int = 0  # Whatever it was: payments, refunds, looks.
     payments_tried: int = 0
     dont_know: int = 0
 
@@ -211,6 +212,7 @@ def read_told(path: Path) -> Told:
     for line in lines(path):
         if line["what"] == "ask":
             asked[line["n"]] = line["act"]
+            told.asked += 1
             told.payments_tried += line["act"] in PAYING
         else:
             asked.pop(line["n"])

@@ -21,6 +21,11 @@ SECONDS_A_MINUTE: Final = 60
 HIT_IS_SURE_SECONDS: Final = READY_SECONDS
 # One or two leases a minute are left behind: most work is done in moments, or ended by the provider's message.
 RECOVERY_IS_SURE_SECONDS: Final = 300.0
+# Two busy cores complete fifty to a hundred and thirty: with fewer than this hardly anybody was at work.
+LEAST_COMPLETED_A_MINUTE: Final = 20
+# Five to twenty-five in a hundred under fire, each of a web that was killed, cut off or slower than its caller's
+# patience. Where it is most of them, the clients' book is no witness: it says too little of what we did.
+MOST_UNANSWERED_SHARE: Final = 0.5
 # Sentences of one kind that are printed; all are in the findings' file.
 SHOWN: Final = 5
 
@@ -50,25 +55,30 @@ class Sheet:
     def wrong(self) -> list[str]:
         """Why the sheet is not clean, one sentence each."""
         found = [f"{name}: {len(found)}" for name, found in self.findings.items() if found]
-        return [*found, *self._too_slow(), *self._too_little()]
+        return [*found, *self._too_slow(), *self._too_few(), *self._too_little()]
 
     def _too_slow(self) -> Iterator[str]:
         for name, most in _MOST_SECONDS.items():
             if self.figures[name] > most:
                 yield f"{name}: more than {most:.0f}"
 
-    def _too_little(self) -> Iterator[str]:
-        """What has to happen in a run, or it proves nothing about it."""
+    def _too_few(self) -> Iterator[str]:
+        """How much has to happen in a run of its length, or it proves little."""
         figures = self.figures
-        least = int(LEAST_KILLS_A_MINUTE * figures["load_seconds"] / SECONDS_A_MINUTE)
-        if figures["kills"] < least:
-            yield f"kills: {figures['kills']} are fewer than the {least} that this time needs"
+        for name, a_minute in (("kills", LEAST_KILLS_A_MINUTE), ("completed", LEAST_COMPLETED_A_MINUTE)):
+            least = int(a_minute * figures["load_seconds"] / SECONDS_A_MINUTE)
+            if figures[name] < least:
+                yield f"{name}: {figures[name]} are fewer than the {least} that this time needs"
+        if figures["dont_know"] > MOST_UNANSWERED_SHARE * figures["asked"]:
+            yield f"dont_know: {figures['dont_know']} of {figures['asked']} answers never came"
+
+    def _too_little(self) -> Iterator[str]:
+        """What has to happen in a run at all, or it proves nothing about it."""
+        figures = self.figures
         if figures["kills"] and not figures["leases_at_kills"]:
             yield "leases_at_kills: nobody held anything when somebody was killed"
         if figures["load_seconds"] >= RECOVERY_IS_SURE_SECONDS and not figures["recoveries_measured"]:
             yield "recoveries_measured: no kill left anything behind"
-        if not figures["completed"]:
-            yield "completed: nothing was paid"
         if not figures["refunds_completed"]:
             yield "refunds_completed: nothing went back"
         for provider, count in figures["captures_by_provider"].items():
@@ -120,6 +130,7 @@ def _booked(comparison: Comparison) -> dict[str, Any]:
     ends = Counter(payment.status for payment in ours.payments)
     refunds = Counter(refund.status for refund in ours.refunds)
     return {
+        "asked": told.asked,
         "payments_tried": told.payments_tried,
         "payments_accepted": len(ours.payments),
         "completed": ends["completed"],
@@ -154,6 +165,8 @@ def _recovered(run: Run) -> dict[str, Any]:
 
 
 _TITLES: Final = {
+    "asked": "requests of the guests",
+    "dont_know": "  answers that never came",
     "payments_tried": "payments tried",
     "payments_accepted": "payments accepted",
     "completed": "  completed",
@@ -161,7 +174,6 @@ _TITLES: Final = {
     "with_a_human": "  with an open case",
     "moved_with_a_human": "  moved, in doubt, with a human",
     "in_doubt_within_bound": "  in doubt, within bound",
-    "dont_know": "answers that never came",
     "charges": "charges in the providers' books",
     "refunds": "refunds",
     "refunds_completed": "  completed",

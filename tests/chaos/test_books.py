@@ -25,7 +25,7 @@ def test_answers_and_silences_are_counted(tmp_path: Path) -> None:
 
     told = read_told(tmp_path / "clients.jsonl")
 
-    assert (told.payments_tried, told.dont_know) == (2, 2)
+    assert (told.asked, told.payments_tried, told.dont_know) == (4, 2, 2)
     assert (told.orders, told.payments, told.refunds) == ({"o"}, {"p"}, {"r", "s"})
     assert told.completed == {"p", "r"}
 

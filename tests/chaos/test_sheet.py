@@ -38,7 +38,7 @@ RUN: Final = Run(
 BOOKS: Final = Comparison(told=Told(), ours=Ours(now=datetime(2026, 5, 1, 12, tzinfo=UTC)), theirs=())
 # What books of an evening with guests come to.
 PAID: Final = {
-    "completed": 100,
+    "completed": 300,
     "refunds_completed": 9,
     "captures_by_provider": {"sandbox_a": 60, "sandbox_b": 50},
 }
@@ -84,7 +84,8 @@ def test_each_reason_of_the_run_is_said(run: dict[str, Any], why: str) -> None:
 @pytest.mark.parametrize(
     ("booked", "why"),
     [
-        ({"completed": 0}, "completed: nothing was paid"),
+        ({"completed": 29}, "completed: 29 are fewer than the 30 that this time needs"),
+        ({"asked": 1_000, "dont_know": 501}, "dont_know: 501 of 1000 answers never came"),
         ({"refunds_completed": 0}, "refunds_completed: nothing went back"),
         (
             {"captures_by_provider": {"sandbox_a": 60, "sandbox_b": 0}},
@@ -94,6 +95,10 @@ def test_each_reason_of_the_run_is_said(run: dict[str, Any], why: str) -> None:
 )
 def test_a_run_in_which_too_little_happened_proves_nothing(booked: dict[str, Any], why: str) -> None:
     assert _sheet(booked={**PAID, **booked}).wrong == [why]
+
+
+def test_as_little_as_may_happen_is_enough() -> None:
+    assert _sheet(booked={**PAID, "completed": 30, "asked": 1_000, "dont_know": 500}).is_clean
 
 
 def test_money_that_moved_and_is_with_a_human_has_a_line_of_its_own() -> None:
