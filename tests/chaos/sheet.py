@@ -10,7 +10,7 @@ from typing import Any, Final
 from tests.chaos.comparison import OVERDUE, Comparison
 from tests.chaos.monkey import Draw
 from tests.chaos.recovery import Kill
-from tests.chaos.room import PROVIDERS, READY_SECONDS
+from tests.chaos.room import PROVIDERS, READY_SECONDS, Part
 
 # Issue: crash recovery within a minute. A next action is late by no more than that, also under fire (I10).
 _MOST_SECONDS: Final = {"longest_recovery_seconds": 60.0, "longest_overdue_seconds": OVERDUE.total_seconds()}
@@ -26,6 +26,9 @@ LEAST_COMPLETED_A_MINUTE: Final = 20
 # Five to twenty-five in a hundred under fire, each of a web that was killed, cut off or slower than its caller's
 # patience. Where it is most of them, the clients' book is no witness: it says too little of what we did.
 MOST_UNANSWERED_SHARE: Final = 0.5
+# Nothing that the monkey does to others is a reason for them to end. Celery's worker ends itself where its broker is
+# lost at a bad moment (docs/operations.md), and servers and providers are not Steward.
+THAT_STAY: Final = (Part.WEB, Part.BEAT, Part.SWEEP)
 # Sentences of one kind that are printed; all are in the findings' file.
 SHOWN: Final = 5
 
@@ -55,7 +58,12 @@ class Sheet:
     def wrong(self) -> list[str]:
         """Why the sheet is not clean, one sentence each."""
         found = [f"{name}: {len(found)}" for name, found in self.findings.items() if found]
-        return [*found, *self._too_slow(), *self._too_few(), *self._too_little()]
+        return [*found, *self._ended(), *self._too_slow(), *self._too_few(), *self._too_little()]
+
+    def _ended(self) -> Iterator[str]:
+        for part in THAT_STAY:
+            if times := self.figures["died_by_themselves"].get(part):
+                yield f"died_by_themselves: {part} ended {times} times, and nobody had killed it"
 
     def _too_slow(self) -> Iterator[str]:
         for name, most in _MOST_SECONDS.items():
@@ -120,7 +128,7 @@ def _happened(run: Run) -> dict[str, Any]:
         "kills_by_process": dict(sorted(run.kills.items())),
         "faults": sum(run.faults.values()),
         "faults_by_kind": dict(sorted(run.faults.items())),
-        # Not judged: whoever runs an installation starts again what ended, as this run does. What they leave behind is.
+        # Whoever runs an installation starts again what ended, as this run does. Who may not end is judged.
         "died_by_themselves": dict(sorted(run.died_by_themselves.items())),
     }
 

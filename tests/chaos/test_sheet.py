@@ -65,6 +65,9 @@ def test_a_sheet_of_which_nothing_is_wrong_is_clean() -> None:
             {"load_seconds": 300.0, "kills": {"gunicorn worker": 50}, "recoveries": [Kill(what="redis", leases=2)]},
             "recoveries_measured: no kill left anything behind",
         ),
+        ({"died_by_themselves": {"web": 1, "worker": 8}}, "died_by_themselves: web ended 1 times"),
+        ({"died_by_themselves": {"beat": 2}}, "died_by_themselves: beat ended 2 times"),
+        ({"died_by_themselves": {"sweep": 1}}, "died_by_themselves: sweep ended 1 times"),
         ({"kills": {"gunicorn worker": 5}}, "kills: 5 are fewer than the 10"),
         ({"load_seconds": 900.0, "drawn": [], "kills": {"redis": 99}}, "kills: 99 are fewer than the 100"),
         ({"kills": {"redis": 10}}, "never_hit: 1"),
@@ -117,6 +120,10 @@ def test_money_that_moved_and_is_with_a_human_has_a_line_of_its_own() -> None:
     assert (sheet.figures["moved_with_a_human"], sheet.figures["with_a_human"]) == (1, 1)
     assert "  moved, in doubt, with a human          1" in printed(sheet)
     assert not sheet.findings["lost"]
+
+
+def test_celerys_worker_may_end_by_itself() -> None:
+    assert _sheet(died_by_themselves={"worker": 8, "redis": 1}).is_clean
 
 
 def test_a_short_run_may_leave_nothing_behind() -> None:
