@@ -1,4 +1,4 @@
-# The production image: web, worker, beat and migrate are the same image with different commands.
+# The production image: web, worker, beat, clock and migrate are the same image with different commands.
 
 FROM python:3.11.13-slim-bookworm AS build
 

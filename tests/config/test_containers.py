@@ -18,10 +18,13 @@ from django.core.management import get_commands
 
 from config.settings import environment as known_environment
 from tests.architecture.source import PRODUCT, ROOT
+from tests.chaos.room import PROVIDERS, Part
 from tests.config.starting import COMPLETE, start
 
 MOST_CONTAINERS = 6
 ONE_SHOT = "migrate"
+# Of a profile that has to be asked for. It says nothing that a health check could hear: docker sees that it ended.
+SECOND_CLOCK = "clock"
 # Programs of the operating system's, and of images that are not ours.
 FOREIGN_PROGRAMS = {"redis-server", "redis-cli", "pg_isready"}
 # Read by docker compose itself, never by our program.
@@ -212,8 +215,22 @@ def _filled(value: str, values: dict[str, str]) -> str:
 
 
 def test_there_are_at_most_six_containers() -> None:
-    assert len(SERVICES) <= MOST_CONTAINERS
+    asked_for = {name for name, service in SERVICES.items() if "profiles" in service}
+    assert asked_for == {SECOND_CLOCK}
+    assert len(SERVICES.keys() - asked_for) <= MOST_CONTAINERS
     assert set(SERVICES) >= {"web", "worker", "beat", "migrate", "postgres", "redis"}
+
+
+def test_an_installation_can_have_every_process_that_the_chaos_run_measures() -> None:
+    """Or its recovery is that of an installation that nobody has."""
+    measured = {SECOND_CLOCK if part is Part.SWEEP else part.value for part in Part if part not in PROVIDERS}
+
+    assert measured == SERVICES.keys() - {ONE_SHOT}
+
+
+def test_the_second_clock_sweeps_without_celery_and_its_broker() -> None:
+    assert SERVICES[SECOND_CLOCK]["command"] == ["python", "manage.py", "sweep", "--loop"]
+    assert set(SERVICES[SECOND_CLOCK]["depends_on"]) == {ONE_SHOT}
 
 
 @every_service
@@ -239,11 +256,14 @@ def test_every_container_is_watched_and_restarted(name: str) -> None:
     if name == ONE_SHOT:
         assert service["restart"] == "no"
         return
+    assert service["restart"] == "unless-stopped"
+    if name == SECOND_CLOCK:
+        assert service["healthcheck"] == {"disable": True}  # Else the image's would ask it for a web server.
+        return
     has_own_check = "test" in service.get("healthcheck", {})
     uses_the_image_check = name in OURS and "healthcheck" not in service and "command" not in service
 
     assert has_own_check or uses_the_image_check
-    assert service["restart"] == "unless-stopped"
 
 
 @every_service
