@@ -32,6 +32,10 @@ class InProcess:
     def dial(self, call: Call) -> httpx.BaseTransport:
         return _Wire(self.provider, call)
 
+    def deliver(self, request: httpx.Request) -> None:
+        """Nobody waits for its answer any more."""
+        self.provider.handle(_as_request(request))
+
     @property
     def webhooks(self) -> list[Webhook]:
         """All that wait, whether they are due or not. What has become due by now is among them."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 # A fixed beginning: two runs of a seed have the same ids to the last bit.
@@ -47,6 +49,13 @@ class SeedClock:
 
     def jump_to(self, moment: datetime) -> None:
         self._now = max(self._now, moment)
+
+    @contextmanager
+    def as_of(self, moment: datetime) -> Iterator[None]:
+        """What happened meanwhile, and nobody was looking, happened then."""
+        before, self._now = self._now, min(self._now, moment)
+        yield
+        self._now = before
 
 
 def dice(purpose: str, seed: int) -> random.Random:

@@ -22,6 +22,7 @@ class Fault(StrEnum):
     LYING_LOOK_UP = "lying_look_up"
     STANDSTILL = "standstill"
     PAUSE = "pause"
+    LATE_ARRIVAL = "late_arrival"
 
 
 # How often each strikes where its seed is at its worst. Death and pause are asked about at every cut.
@@ -40,6 +41,7 @@ WORST: Mapping[Fault, float] = {
     Fault.LYING_LOOK_UP: 0.9,
     Fault.STANDSTILL: 0.5,
     Fault.PAUSE: 0.3,
+    Fault.LATE_ARRIVAL: 0.5,
 }
 
 Faults = Mapping[Fault, float]
@@ -78,6 +80,6 @@ PROFILES: Mapping[str, Callable[[random.Random], Faults]] = {
     # What was paid goes back, in every way that is hard to hear of.
     "refunds": lambda rng: _some(Fault.TROUBLED_REFUND, Fault.NO_MAIL, Fault.LATE_MAIL, Fault.LYING_LOOK_UP),
     "providers": lambda rng: _some(
-        Fault.TROUBLED_CHARGE, Fault.TROUBLED_REFUND, Fault.PROVIDER_MODE, Fault.LYING_LOOK_UP
+        Fault.TROUBLED_CHARGE, Fault.TROUBLED_REFUND, Fault.PROVIDER_MODE, Fault.LYING_LOOK_UP, Fault.LATE_ARRIVAL
     ),
 }

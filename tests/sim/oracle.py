@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 
 from payments.models import AttemptStatus, RefundStatus
+from payments.services import timing
 from sandbox.behaviours import CHARGES, ChargeStatus
 from sandbox.behaviours import RefundStatus as Made
 from sandbox.books import Charge, Refund
@@ -17,13 +17,20 @@ _SENT = {
     "/v1/charges": "SELECT send_before, key_expires_at FROM payments_attempt WHERE id::text = %s",
     "/v1/refunds": "SELECT NULL::timestamptz, key_expires_at FROM payments_refund WHERE id::text = %s",
 }
-# Conclusions that nothing moved. EXPIRED is none: the guest may approve while we let it go, and it is watched.
-_CONCLUSIONS = [
+# Conclusions that nothing moved.
+_NOTHING_MOVED = [
     f"attempt {AttemptStatus.DECLINED}",
     f"attempt {AttemptStatus.NOT_SENT}",
     f"attempt {AttemptStatus.NOT_CHARGED}",
     f"attempt {AttemptStatus.CANCELLED}",
+    f"attempt {AttemptStatus.EXPIRED}",
     f"refund {RefundStatus.FAILED}",
+]
+# And that it did: too early is wrong as well, also where it comes true later.
+_MOVED = [
+    f"attempt {AttemptStatus.SUCCEEDED}",
+    f"attempt {AttemptStatus.LATE_SUCCESS}",
+    f"refund {RefundStatus.COMPLETED}",
 ]
 # As they were drawn, also where one was drawn twice, or was corrected within the same step.
 _CONCLUDED = """
@@ -33,7 +40,7 @@ _CONCLUDED = """
       LEFT JOIN payments_refund r ON t.subject_kind = 'refund' AND r.id = t.subject_id
       JOIN payments_provideraccount pa ON pa.id = COALESCE(a.account_id, r.account_id)
      WHERE t.id > %s AND t.from_status <> t.to_status
-       AND (t.subject_kind || ' ' || t.to_status) = ANY(%s)
+       AND (t.subject_kind || ' ' || t.to_status) = ANY(%s) AND r.origin IS DISTINCT FROM 'provider'
      ORDER BY t.id"""
 # Whoever accepts a share, or tries it again, has looked at what is free. That more comes later is the providers' doing.
 _TAKEN = """
@@ -75,11 +82,12 @@ _STILL_DUE = """
 _UNKNOWN_TO_ALL = """
     SELECT 'payment ' || p.reference || ' is ' || p.status FROM payments_payment p
      WHERE p.status IN ('pending', 'processing')
-       AND NOT EXISTS (SELECT 1 FROM failures_case c WHERE c.payment_id = p.id AND c.closed_at IS NULL)
+       AND NOT EXISTS (SELECT 1 FROM failures_case c WHERE c.payment_id = p.id AND c.closed_at IS NULL
+                          AND c.kind IN ('in_doubt', 'amount_mismatch', 'quarantined'))
      UNION ALL
     SELECT 'refund ' || r.id || ' is ' || r.status FROM payments_refund r
      WHERE r.status IN ('requested', 'waiting_approval', 'processing')
-       AND NOT EXISTS (SELECT 1 FROM failures_case c WHERE c.payment_id = r.payment_id AND c.closed_at IS NULL)"""
+       AND NOT EXISTS (SELECT 1 FROM failures_case c WHERE c.subject_id = r.id AND c.closed_at IS NULL)"""
 _UNFINISHED = """
     SELECT 'payment ' || p.reference || ' is ' || p.status, p.id::text, '' FROM payments_payment p
      WHERE p.status IN ('pending', 'processing')
@@ -87,6 +95,21 @@ _UNFINISHED = """
     SELECT 'refund ' || r.id || ' is ' || r.status, r.id::text, pa.provider
       FROM payments_refund r JOIN payments_provideraccount pa ON pa.id = r.account_id
      WHERE r.status IN ('requested', 'waiting_approval', 'processing')"""
+# What may be held of an order, and whether people know of money that could not be given back.
+_BILLS = """
+    SELECT o.reference,
+           CASE WHEN o.status = 'cancelled' THEN 0 ELSE o.total_minor + COALESCE(sum(a.tip_minor), 0) END::bigint,
+           EXISTS (SELECT 1 FROM failures_case c JOIN payments_payment p ON p.id = c.payment_id
+                    WHERE p.order_id = o.id AND c.kind IN ('refund_failed', 'surplus') AND c.closed_at IS NULL)
+      FROM orders_order o
+      LEFT JOIN payments_payment p ON p.order_id = o.id
+      LEFT JOIN payments_attempt a ON a.payment_id = p.id AND a.capture = 'kept'
+     GROUP BY o.id ORDER BY o.id"""
+_CASH = """
+    SELECT COALESCE(sum(a.captured_minor - a.refunded_minor), 0)::bigint FROM payments_attempt a
+      JOIN payments_provideraccount pa ON pa.id = a.account_id AND pa.provider = 'cash'
+      JOIN payments_payment p ON p.id = a.payment_id
+      JOIN orders_order o ON o.id = p.order_id AND o.reference = %s"""
 _OURS = """
     SELECT o.reference, pa.provider, a.captured_currency, sum(a.captured_minor - a.refunded_minor)::bigint
       FROM payments_attempt a
@@ -104,6 +127,11 @@ class Oracle:
         self._read: dict[str, int] = dict.fromkeys(providers, 0)
         self._last_taken = self._last_concluded = 0
 
+    @property
+    def has_arrivals(self) -> bool:
+        """Something reached a provider, whether or not anybody wrote it down."""
+        return any(len(provider.arrivals) > self._read[name] for name, provider in self._providers.items())
+
     def contradictions(self) -> list[str]:
         """After every step."""
         return [*self._wrong_conclusions(), *self._wrong_sends(), *self._shares_taken_twice()]
@@ -116,7 +144,7 @@ class Oracle:
     def remains(self) -> list[str]:
         """When people have decided what only people can decide: nothing is open or due, and no book differs."""
         due = [f"I10: {what}, for ever" for (what,) in self._reader.rows(_STILL_DUE)]
-        return [*self._unfinished(), *due, *self._differences()]
+        return [*self._unfinished(), *due, *self._differences(), *self._held_too_much()]
 
     def _unfinished(self) -> Iterator[str]:
         for what, key, provider in self._reader.rows(_UNFINISHED):
@@ -125,17 +153,22 @@ class Oracle:
                 yield f"I10: {what}, whatever people do"
 
     def _wrong_conclusions(self) -> Iterator[str]:
-        for number, kind, key, status, provider, at in self._reader.rows(
-            _CONCLUDED, [self._last_concluded, _CONCLUSIONS]
-        ):
+        words = [self._last_concluded, [*_NOTHING_MOVED, *_MOVED]]
+        for number, kind, key, status, provider, at in self._reader.rows(_CONCLUDED, words):
             self._last_concluded = number
             if provider not in self._providers:
                 continue
-            books = self._providers[provider].books
+            books, says_moved = self._providers[provider].books, f"{kind} {status}" in _MOVED
             charge, refund = books.charge_of_key(key), books.refund_of_key(key)
-            if kind == "attempt" and charge is not None and _had_moved(charge, at):
+            moved_at = (charge and charge.moved_at) if kind == "attempt" else (refund and refund.made_at)
+            # The guest may approve while we let it go, and it is watched; what had moved before that was there to see.
+            seen = at - timing.lease() if status == AttemptStatus.EXPIRED else at
+            had_moved = moved_at is not None and moved_at <= seen.timestamp()
+            if says_moved and not had_moved:
+                yield f"I7: {kind} {key} is {status}, and nothing had moved"
+            elif not says_moved and had_moved and charge is not None and _never_said_no(charge):
                 yield f"I11: attempt {key} is {status}, and its money moved"
-            elif kind == "refund" and refund is not None and _was_made(refund, at):
+            elif not says_moved and had_moved and refund is not None and _lasts(refund):
                 yield f"I5: refund {key} is {status}, and it was made"
 
     def _shares_taken_twice(self) -> Iterator[str]:
@@ -186,14 +219,20 @@ class Oracle:
                 if mine != theirs:
                     yield f"I7: order {order} at {name}: ours {mine}, theirs {theirs}"
 
+    def _held_too_much(self) -> Iterator[str]:
+        """By the providers' books and the till: what we and they agree on may still be the guest's (I1)."""
+        for order, allowed, is_known in self._reader.rows(_BILLS):
+            ((cash,),) = self._reader.rows(_CASH, [order])
+            held = cash + sum(sum(provider.net_of(order).values()) for provider in self._providers.values())
+            if held > allowed and not is_known:
+                yield f"I1: {held} is held of order {order}, which may keep {allowed}, and no case is open"
 
-def _had_moved(charge: Charge, at: datetime) -> bool:
+
+def _never_said_no(charge: Charge) -> bool:
     """Money that the provider itself moved after it had said no is late, and no wrong conclusion."""
-    said_no = CHARGES[charge.token].status is ChargeStatus.FAILED
-    return not said_no and charge.moved_at is not None and charge.moved_at <= at.timestamp()
+    return CHARGES[charge.token].status is not ChargeStatus.FAILED
 
 
-def _was_made(refund: Refund, at: datetime) -> bool:
-    """And will not come back: a bank's return is a failure that comes later."""
-    lasts = refund.status is Made.SUCCEEDED and refund.due_status is None
-    return lasts and refund.made_at is not None and refund.made_at <= at.timestamp()
+def _lasts(refund: Refund) -> bool:
+    """It will not come back: a bank's return is a failure that comes later."""
+    return refund.status is Made.SUCCEEDED and refund.due_status is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from payments.gateways.contract import Gateway, GatewayFacts
 from payments.gateways.simulated import SimulatedCredentials, SimulatedGateway
 from payments.gateways.transport import Call
 from payments.services.providers import Provider
+from sandbox.behaviours import Mode
 from sandbox.books import Books, Charge, Received, Refund
 from sandbox.inprocess import InProcess
 from sandbox.notices import Webhook
@@ -33,8 +35,18 @@ class Arrival:
     """A request that moves money, as it reached its provider."""
 
     request: Received
-    at: datetime
+    at: datetime  # When it was sent, where it was held up on its way.
     send_before: datetime | None  # As its sender said.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldUp:
+    """Sent, and still on its way when its sender had long given up."""
+
+    request: httpx.Request
+    sent_at: datetime
+    send_before: datetime | None
+    due: datetime
 
 
 class Wire(httpx.BaseTransport):
@@ -46,8 +58,9 @@ class Wire(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         self._cut("wire.before")
+        self._provider.let_arrive()
         try:
-            response = self._noted(request)
+            response = self._sent(request)
         except httpx.ReadTimeout:
             self._clock.advance(max(0.0, self._call.deadline - self._clock.monotonic()))
             self._cut("wire.timed_out")
@@ -56,23 +69,26 @@ class Wire(httpx.BaseTransport):
         self._cut("wire.after")
         return response
 
-    def _noted(self, request: httpx.Request) -> httpx.Response:
-        received = self._provider.books.requests
-        known = len(received)
-        try:
+    def _sent(self, request: httpx.Request) -> httpx.Response:
+        if seconds := self._provider.delay_of(request):
+            self._call.about_to_write()
+            self._provider.hold_up(request, seconds=seconds, send_before=self._call.send_before)
+            raise httpx.ReadTimeout("No answer in time", request=request)
+        with self._provider.noting(send_before=self._call.send_before):
             return self._inner.handle_request(request)
-        finally:
-            moves = [each for each in received[known:] if each.method == "POST" and each.path in MOVES_MONEY]
-            self._provider.arrivals += [
-                Arrival(request=each, at=datetime.fromtimestamp(each.at, tz=UTC), send_before=self._call.send_before)
-                for each in moves
-            ]
 
 
 class SimProvider:
     """One company with two merchants: our restaurant, and its neighbour with an account and a secret of its own."""
 
-    def __init__(self, facts: GatewayFacts, *, clock: SeedClock, cut: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        facts: GatewayFacts,
+        *,
+        clock: SeedClock,
+        cut: Callable[[str], None],
+        delay_seconds: Callable[[], float] = lambda: 0.0,
+    ) -> None:
         self.name, self.facts = facts.name, facts
         self._secrets = 1
         settings = Settings(
@@ -85,6 +101,8 @@ class SimProvider:
         self.sandbox = InProcess(settings)
         self.clock, self.cut = clock, cut
         self.arrivals: list[Arrival] = []
+        self.on_their_way: list[HeldUp] = []
+        self._delay_seconds = delay_seconds
 
     @property
     def books(self) -> Books:
@@ -116,8 +134,41 @@ class SimProvider:
     def take_mail(self) -> list[Webhook]:
         return self.sandbox.take_webhooks()
 
+    # --- The way here ---------------------------------------------------------------------------------------------
+
+    def delay_of(self, request: httpx.Request) -> float:
+        """Only what moves money: a question that comes late is no question any more."""
+        moves = request.method == "POST" and request.url.path in MOVES_MONEY
+        return self._delay_seconds() if moves and self.steering.mode is Mode.OK else 0.0
+
+    def hold_up(self, request: httpx.Request, *, seconds: float, send_before: datetime | None) -> None:
+        now = self.clock.now()
+        due = now + timedelta(seconds=seconds)
+        self.on_their_way.append(HeldUp(request=request, sent_at=now, send_before=send_before, due=due))
+
+    def let_arrive(self) -> None:
+        """In time, whoever looks only now."""
+        for held in [each for each in self.on_their_way if each.due <= self.clock.now()]:
+            self.on_their_way.remove(held)
+            with self.clock.as_of(held.due), self.noting(send_before=held.send_before, sent_at=held.sent_at):
+                self.sandbox.deliver(held.request)
+
+    @contextmanager
+    def noting(self, *, send_before: datetime | None, sent_at: datetime | None = None) -> Iterator[None]:
+        known = len(self.books.requests)
+        try:
+            yield
+        finally:
+            for each in self.books.requests[known:]:
+                if each.method == "POST" and each.path in MOVES_MONEY:
+                    at = sent_at or datetime.fromtimestamp(each.at, tz=UTC)
+                    self.arrivals.append(Arrival(request=each, at=at, send_before=send_before))
+
+    # --- Its books ------------------------------------------------------------------------------------------------
+
     def plans(self) -> Iterator[datetime]:
         """When something will change in its books by itself."""
+        yield from (held.due for held in self.on_their_way)
         entries: list[Charge | Refund] = [*self.books.charges.values(), *self.books.refunds.values()]
         for entry in entries:
             if entry.due_at is not None:

@@ -60,6 +60,7 @@ def _run_on(world: World) -> list[str]:
 
 def _go_on(world: World, until: datetime, patience: timedelta) -> bool:
     """Everything that is due next. False: nothing is any more."""
+    world.let_arrive()
     world.collect_mail()
     mail, world.mailbox = world.mailbox, []
     for letter in mail:
@@ -97,5 +98,3 @@ def _finish(world: World) -> None:
     actor.go_on()
     if actor.is_done:
         world.stage.leave(actor)
-        if actor.failure is not None:
-            world.broken.append(f"{actor.name} broke: {actor.failure!r}")

@@ -21,13 +21,16 @@ from tests.sim.actors import Stage
 from tests.sim.clock import SeedClock, dice
 from tests.sim.database import Reader, Writes, forget_the_evening, reader_of
 from tests.sim.faults import NONE, PROFILES, Fault, Faults
+from tests.sim.fence import Fence
 from tests.sim.house import House, house
 from tests.sim.moves import Move
 from tests.sim.oracle import Oracle
 from tests.sim.providers import NAMES, SimProvider, drawn_facts
 
 # Where the product logs an exception and goes on: here that is a finding.
-SWALLOWING = ("payments.services.sweeps", "payments.views")
+SWALLOWING = ("payments.services.sweeps", "payments.views", "payments.gateways.guard", "payments.gateways.breaker")
+# How long a request may be on its way: longer than anybody waits for it, than a lease, and than the first look-ups.
+ON_ITS_WAY = (8.0, 35.0, 120.0)
 
 _ROWS = (
     "SELECT id, status, payment_state FROM orders_order ORDER BY id",
@@ -64,7 +67,10 @@ class World:
     def __post_init__(self) -> None:
         self.stage = Stage(dies_before_commit=lambda: self.fails(Fault.DEATH_BEFORE_COMMIT), watch=self.writes.watch)
         self.providers = {
-            name: SimProvider(drawn_facts(name, self.rng), clock=self.clock, cut=self.stage.cut) for name in NAMES
+            name: SimProvider(
+                drawn_facts(name, self.rng), clock=self.clock, cut=self.stage.cut, delay_seconds=self._delay_seconds
+            )
+            for name in NAMES
         }
         self.silent = {name for name in NAMES if self.fails(Fault.NO_MAIL)}
         self.oracle = Oracle(self.providers, self.reader)
@@ -73,16 +79,27 @@ class World:
         """From here on all chance is this move's."""
         self.rng = move.dice
         self.clock.reseed(move.draw)
+        self.let_arrive()
 
     def fails(self, fault: Fault) -> bool:
         """Whether this goes wrong now. The dice are asked in any case, so that stories stay comparable."""
         return self.rng.random() < self.faults[fault]
+
+    def _delay_seconds(self) -> float:
+        return self.rng.choice(ON_ITS_WAY) if self.fails(Fault.LATE_ARRIVAL) else 0.0
+
+    def let_arrive(self) -> None:
+        for provider in self.providers.values():
+            provider.let_arrive()
 
     def end_the_faults(self) -> None:
         self.faults = NONE
         for provider in self.providers.values():
             provider.steering.set_look_ups("refuse", times=0)
             provider.steering.set_mode(provider.steering.mode.OK)
+
+    def report(self, offence: str) -> None:
+        self.broken.append(offence)
 
     def say(self, line: str) -> None:
         self.story.append(f"{self.clock.now():%d %H:%M:%S} {line}")
@@ -95,10 +112,12 @@ class World:
                 self.mailbox += [Letter(account=account, webhook=each, not_before=now) for each in mail]
 
     def offences(self) -> list[str]:
-        """What must never be, after a step: only writes can bring it about."""
-        broken, self.broken = self.broken, []
+        """What must never be, after a step: only what is written or sent can bring it about."""
+        broken, self.broken, self.stage.failures = [*self.broken, *self.stage.failures], [], []
         if self.writes.take():
             broken += [*self.reader.offences(), *self.oracle.contradictions()]
+        elif self.oracle.has_arrivals:
+            broken += self.oracle.contradictions()
         return [*broken, *self._unkept_notices()]
 
     def _unkept_notices(self) -> list[str]:
@@ -152,6 +171,7 @@ def _replace_outside(world: World, stack: ExitStack) -> None:
     stack.callback(setattr, providers, "_board", providers._board)
     providers._board = lambda: board  # type: ignore[assignment]  # Of one seed only, where the product has a cached one.
     stack.callback(crashpoints.install, world.stage.install())
+    Fence(world.reader, world.report).install(stack)
     handler = _Swallowed(world)
     for name in SWALLOWING:
         logger = logging.getLogger(name)

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from events.actors import SYSTEM, Actor
 from kernel import clock
+from kernel.money import Money
 from payments.gateways import guard, reading, verdicts
 from payments.gateways.contract import (
     Answer,
@@ -23,8 +24,9 @@ from payments.gateways.contract import (
     Subject,
 )
 from payments.models import Attempt, AttemptStatus, Refund
-from payments.services import closings, evidence, lookups, notices, settlement, timing
+from payments.services import captures, closings, evidence, lookups, notices, refund_settlement, settlement, timing
 from payments.services.evidence import Finding
+from payments.services.refund_settlement import SettlingRefund
 from payments.services.settlement import Settled
 from payments.services.settling import Settling
 from tests.sim.mutants.registry import instead, mutant
@@ -159,14 +161,42 @@ def a_withdrawn_payment_fails_at_once(stack: ExitStack) -> None:
     real = lookups.close_attempt
     closed = evidence.from_cancel(CancelResult(answer=CancelAnswer.CANCELLED))
 
-    def close(*, attempt: Attempt, actor: Actor = SYSTEM) -> Settled:
+    def close(*, attempt: Attempt, lease_token: UUID | None = None, actor: Actor = SYSTEM) -> Settled:
         if not attempt.payment.close_wanted:
-            return real(attempt=attempt, actor=actor)
+            return real(attempt=attempt, lease_token=lease_token, actor=actor)
         settled = settlement.settle_attempt(attempt_id=attempt.pk, evidence=closed, actor=actor)
         Attempt.objects.filter(pk=attempt.pk).update(watch_at=None)
         return settled
 
     instead(stack, lookups, "close_attempt", close)
+
+
+@mutant("mail", breaks=["I7"])
+def what_waits_for_the_guest_is_taken_for_paid(stack: ExitStack) -> None:
+    handle(stack, settlement, {Finding.PENDING: lambda s: captures.capture(s, s.expected)})
+
+
+@mutant("refunds", breaks=["I7"])
+def a_refund_under_way_is_taken_for_made(stack: ExitStack) -> None:
+    made = refund_settlement._HANDLERS[Finding.SUCCEEDED]
+
+    def pending(s: SettlingRefund) -> None:
+        s.evidence = replace(s.evidence, money=Money(s.refund.total_minor, s.refund.currency))
+        made(s)
+
+    handle(stack, refund_settlement, {Finding.PENDING: pending})
+
+
+@mutant("refunds", breaks=["I7"])
+def a_look_that_found_nothing_is_the_last_one(stack: ExitStack) -> None:
+    """A provider's hiccup ends the question whether a refused refund was made there by hand."""
+    ask = lookups._ask
+
+    def watch(attempt: Attempt) -> bool:
+        settlement.settle_attempt(attempt_id=attempt.pk, evidence=ask(attempt))
+        return True
+
+    instead(stack, lookups, "_watch", watch)
 
 
 @mutant("mail", breaks=["I7", "I11"])

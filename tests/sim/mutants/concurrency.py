@@ -164,6 +164,12 @@ def a_worker_sends_after_its_lease(stack: ExitStack) -> None:
     instead(stack, transport.Call, "about_to_write", write)
 
 
+@mutant("crashes", breaks=["I12"])
+def a_lease_fences_nobody(stack: ExitStack) -> None:
+    """What somebody else has taken up meanwhile is settled by whoever woke late."""
+    instead(stack, Leased, "is_held_by", lambda self, token: True)
+
+
 @mutant("providers", breaks=["I10"])
 def the_wake_up_is_lost_with_its_queue(stack: ExitStack) -> None:
     """What was to happen later was in a broker's memory, and not on the row."""
