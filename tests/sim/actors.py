@@ -100,6 +100,7 @@ class Stage:
         self.current: Actor | None = None
         self.actors: list[Actor] = []
         self.sleepers: list[Actor] = []  # Stopped as a process is by a debugger, a full disk or a frozen machine.
+        self.failures: list[str] = []  # Of those who have left, however they ended.
         self.watch = watch
         self._dies_before_commit = dies_before_commit
 
@@ -117,10 +118,12 @@ class Stage:
 
     def leave(self, actor: Actor) -> None:
         self.actors.remove(actor)
+        if actor.failure is not None:
+            self.failures.append(f"{actor.name} broke: {actor.failure!r}")
 
     def pause(self, actor: Actor) -> None:
         """It goes on where it is, and believes what it knew, whenever somebody wakes it."""
-        self.leave(actor)
+        self.actors.remove(actor)
         self.sleepers.append(actor)
 
     def wake(self) -> None:

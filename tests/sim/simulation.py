@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tests.sim import guests, machines, staff
 from tests.sim.acting import ACTIONS, MOST_ACTORS, WEIGHTS
@@ -27,7 +27,7 @@ KINDS = (guests, staff, machines)
 class Outcome:
     seed: int
     profile: str
-    moves: Sequence[Move]
+    moves: list[Move] = field(default_factory=list)  # That were made, each as what it was.
     trace: str = ""
     violations: list[str] = field(default_factory=list)
     story: list[str] = field(default_factory=list)
@@ -40,14 +40,14 @@ class Outcome:
 def simulate(seed: int, *, steps: int = STEPS, profile: str = PROFILE, moves: Sequence[Move] | None = None) -> Outcome:
     """The seed's own moves, or those of a story that was cut short."""
     chosen = moves_of(seed, steps=steps, weights=WEIGHTS) if moves is None else moves
-    outcome = Outcome(seed=seed, profile=profile, moves=chosen)
+    outcome = Outcome(seed=seed, profile=profile)
     with world_of(seed, profile) as world:
-        outcome.story = world.story
+        outcome.story, outcome.moves = world.story, []
         world.rng = dice("orders", seed)
         for _ in range(ORDERS):
             guests.place(world)
         for move in chosen:
-            _make(world, move)
+            outcome.moves.append(_make(world, move))
             outcome.violations = world.offences()
             if outcome.violations:
                 break
@@ -58,16 +58,24 @@ def simulate(seed: int, *, steps: int = STEPS, profile: str = PROFILE, moves: Se
     return outcome
 
 
-def _make(world: World, move: Move) -> None:
-    world.begin(move)
+def _make(world: World, move: Move) -> Move:
+    """What came of it is the story's: a kind that is added later changes no story that was kept."""
+    made = replace(move, kind=_kind_of(world, move))
+    world.begin(made)
+    if made.kind == GO_ON:
+        _go_on(world)
+    else:
+        ACTIONS[made.kind](world)
+    return made
+
+
+def _kind_of(world: World, move: Move) -> str:
     crowded = len(world.stage.actors) >= MOST_ACTORS
     if world.stage.actors and (crowded or move.kind == GO_ON):
-        _go_on(world)
-    elif move.kind in ACTIONS:
-        ACTIONS[move.kind](world)
-    else:
-        kinds = list(WEIGHTS)
-        ACTIONS[world.rng.choices(kinds, weights=[WEIGHTS[kind] for kind in kinds])[0]](world)
+        return GO_ON
+    if move.kind in ACTIONS:
+        return move.kind
+    return dice("instead", move.draw).choices(list(WEIGHTS), weights=list(WEIGHTS.values()))[0]  # Nobody can go on.
 
 
 def _go_on(world: World) -> None:
@@ -86,6 +94,4 @@ def _go_on(world: World) -> None:
             world.say(f"  {actor.name}: {'ends ' + actor.refused if actor.is_done else actor.at}")
         if actor.is_done:
             world.stage.leave(actor)
-            break
-    if actor.failure is not None:
-        world.broken.append(f"{actor.name} broke: {actor.failure!r}")
+            return
