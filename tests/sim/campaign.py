@@ -10,13 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.queues import Queue
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import django
 from django.db import connection
-
-if TYPE_CHECKING:
-    from tests.sim.simulation import Outcome
 
 # An evening makes some hundred thousand objects and few cycles: to look for those twice an evening is enough.
 GARBAGE = 100_000
@@ -62,6 +59,7 @@ class Caught:
     seed: int = 0  # In which it was noticed.
     violation: str = ""
     strange: Sequence[str] = ()  # What was found on the way and does not follow from this sabotage.
+    real: Sequence[str] = ()  # What was found on the way and is there without it too: the product's own.
 
 
 def play_all(evenings: Sequence[Evening], *, jobs: int) -> Iterator[Report]:
@@ -144,36 +142,27 @@ def _play(evening: Evening) -> Report:
 
 
 def hunt(wanted: Hunt) -> Caught:
-    from tests.sim.mutants import sabotaged  # noqa: PLC0415  Models exist only now.
-    from tests.sim.shrinking import keep, shrunk  # noqa: PLC0415  As above.
+    """What breaks in another way than its sabotage says, or breaks without it too, shows nothing of it."""
+    from tests.sim.mutants import MUTANTS, sabotaged  # noqa: PLC0415  Models exist only now.
+    from tests.sim.shrinking import keep, kind_of, shrunk  # noqa: PLC0415  As above.
     from tests.sim.simulation import simulate  # noqa: PLC0415  As above.
 
     strange: list[str] = []
+    real: list[str] = []
     for seed in wanted.seeds:
         _end_with_the_parent()
         with sabotaged(wanted.mutant):
             outcome = simulate(seed, steps=wanted.steps, profile=wanted.profile)
         if not outcome.violations:
             continue
-        if something_else := _something_else(wanted, outcome):
-            strange.append(something_else)
-            continue
         violation = outcome.violations[0]
-        if wanted.keeps:
-            with sabotaged(wanted.mutant):
-                keep(shrunk(outcome), wanted.mutant, found=violation, fault=wanted.mutant)
-        return Caught(mutant=wanted.mutant, seed=seed, violation=violation, strange=strange)
-    return Caught(mutant=wanted.mutant, strange=strange)
-
-
-def _something_else(wanted: Hunt, outcome: Outcome) -> str:
-    """What breaks in a way that does not follow from the sabotage, or breaks without it too, shows nothing of it."""
-    from tests.sim.mutants import MUTANTS  # noqa: PLC0415  As above.
-    from tests.sim.shrinking import kind_of  # noqa: PLC0415  As above.
-    from tests.sim.simulation import simulate  # noqa: PLC0415  As above.
-
-    violation = outcome.violations[0]
-    if kind_of(violation) not in MUTANTS[wanted.mutant].breaks:
-        return f"seed {outcome.seed}: {violation}"
-    without = simulate(outcome.seed, steps=wanted.steps, profile=wanted.profile).violations
-    return f"seed {outcome.seed}, without it too: {without[0]}" if without else ""
+        if without := _play(Evening(seed=seed, steps=wanted.steps, profile=wanted.profile)).violations:
+            real.append(f"--seed {seed} --profile {wanted.profile}: {without[0]}")
+        elif kind_of(violation) not in MUTANTS[wanted.mutant].breaks:
+            strange.append(f"seed {seed}: {violation}")
+        else:
+            if wanted.keeps:
+                with sabotaged(wanted.mutant):
+                    keep(shrunk(outcome), wanted.mutant, found=violation, fault=wanted.mutant)
+            return Caught(mutant=wanted.mutant, seed=seed, violation=violation, strange=strange, real=real)
+    return Caught(mutant=wanted.mutant, strange=strange, real=real)

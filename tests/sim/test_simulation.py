@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from config.local.state import PROJECT
 from payments.services import captures
 from tests.proof.records import record
+from tests.sim.acting import ACTIONS
 from tests.sim.campaign import MOST_SEEDS, Hunt, hunt
-from tests.sim.moves import Move
+from tests.sim.moves import GO_ON, Move
 from tests.sim.mutants import MUTANTS, QUICK, sabotaged
 from tests.sim.mutants.registry import Mutant, instead
 from tests.sim.shrinking import REGRESSIONS, keep, kept_in, kind_of, shrunk
@@ -24,7 +29,8 @@ MUTANTS_A_DAY = 5
 
 
 def _today() -> int:
-    return datetime.now(UTC).date().toordinal()
+    """The same for all processes of a run, also of one that goes on past midnight."""
+    return int(os.environ.setdefault("STEWARD_TEST_DAY", str(datetime.now(UTC).date().toordinal())))
 
 
 def _todays_mutants() -> list[str]:
@@ -72,7 +78,18 @@ def test_a_sabotage_is_noticed(transactional_db: None, name: str) -> None:
 
     caught = hunt(Hunt(mutant=name, seeds=seeds, steps=STEPS, profile=MUTANTS[name].profile))
 
+    assert not caught.real
     assert caught.violation, caught.strange
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_sabotage_fits_what_it_is_put_into(transactional_db: None, name: str) -> None:
+    """The product moves on; all are hunted only in `make proof`, and a patch that breaks at once proves nothing."""
+    with sabotaged(name):
+        for seed in (1, 2):
+            violations = simulate(seed, profile=MUTANTS[name].profile).violations
+            assert not {kind_of(each) for each in violations} & {"TypeError", "AttributeError", "NameError"}
 
 
 def test_an_error_of_the_sabotage_itself_is_not_noticing(
@@ -91,14 +108,19 @@ def test_an_error_of_the_sabotage_itself_is_not_noticing(
     assert "TypeError" in caught.strange[0]
 
 
-def test_what_breaks_without_the_sabotage_too_is_not_noticing(transactional_db: None) -> None:
+def test_what_breaks_without_the_sabotage_too_is_not_noticing(
+    transactional_db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     wanted = Hunt(mutant="a_change_without_its_event", seeds=[1, 2], steps=STEPS, profile="calm")
 
+    monkeypatch.setattr("tests.sim.shrinking.REGRESSIONS", tmp_path)
+    monkeypatch.setattr("tests.sim.shrinking.MOST_TELLINGS", 1)
     with sabotaged(wanted.mutant):  # As if the product itself did so.
         caught = hunt(wanted)
 
     assert not caught.violation
-    assert "without it too" in caught.strange[0]
+    assert caught.real
+    assert list(tmp_path.iterdir())  # It is a finding like any other: its story is kept.
 
 
 @pytest.mark.parametrize(
@@ -124,6 +146,31 @@ def test_the_same_seed_is_the_same_story(transactional_db: None) -> None:
 
     assert first.story == second.story
     assert first.trace == second.trace
+
+
+@pytest.mark.slow
+def test_a_seed_is_the_same_story_in_every_process() -> None:
+    """What a process draws for itself, such as the order of a set of strings, belongs to no seed."""
+    command = [sys.executable, "manage.py", "simulate", "--seed", "7"]
+    told = {
+        subprocess.run(
+            command, env={**os.environ, "PYTHONHASHSEED": draw}, cwd=PROJECT, capture_output=True, text=True, check=True
+        ).stdout
+        for draw in ("1", "2")
+    }
+
+    assert len(told) == 1
+    assert "Trace" in told.pop()
+
+
+def test_a_kept_story_says_what_each_of_its_moves_was(transactional_db: None) -> None:
+    """A kind of move that is added later changes nothing in it."""
+    told = simulate(7)
+    again = simulate(7, moves=told.moves)
+
+    assert {move.kind for move in told.moves} <= {GO_ON, *ACTIONS}
+    assert again.story == told.story
+    assert again.moves == told.moves
 
 
 def test_another_seed_is_another_story(transactional_db: None) -> None:

@@ -103,21 +103,27 @@ class Command(BaseCommand):
             )
             for name in names
         ]
-        survivors = 0
+        survivors, real = 0, 0
         for caught in hunt_all(hunts, jobs=min(options["jobs"], len(hunts))):
             survivors += not caught.violation
+            real += len(caught.real)
             record(
                 "mutants",
                 mutant=caught.mutant,
                 seed=caught.seed,
                 violation=caught.violation,
                 strange=len(caught.strange),
+                real=len(caught.real),
             )
             outcome = f"seed {caught.seed:>3}: {caught.violation}" if caught.violation else "SURVIVED"
             self.stdout.write(f"{caught.mutant:<60} {outcome}")
             for each in caught.strange:
                 self.stdout.write(f"  not counted, {each}")
+            for each in caught.real:
+                self.stdout.write(f"  WITHOUT IT TOO, {each}")
             self.stdout.flush()
+        if real:
+            raise CommandError(f"{real} of the seeds on the way broke something without any sabotage: see above.")
         if survivors:
             raise CommandError(f"{survivors} of {len(names)} sabotages were not noticed in {MOST_SEEDS} seeds.")
 
