@@ -21,7 +21,7 @@ help:
 	@echo
 	@echo "STATE_DIR=folder    where data, logs and secrets lie (var/)"
 	@echo "DATABASE_URL=...    a PostgreSQL of your own instead of the bundled one"
-	@echo "REDIS_URL=...       a Redis of your own, or none to do without"
+	@echo "REDIS_URL=...       a Redis of your own for make run, or none to do without; tests empty theirs, and use no other"
 
 environment:
 	@sh config/local/environment.sh

@@ -1,4 +1,4 @@
-"""A pytest plugin: PostgreSQL and Redis for a test run that was not given any. Named in pyproject.toml."""
+"""A pytest plugin: a Redis for each test run, and a PostgreSQL where none is given. Named in pyproject.toml."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _stack = contextlib.ExitStack()
 
 def _start() -> None:
     """Before pytest-django reads the settings. Workers of a parallel run inherit the addresses."""
-    if not os.environ.get("DATABASE_URL") and "PYTEST_XDIST_WORKER" not in os.environ:
+    if "PYTEST_XDIST_WORKER" not in os.environ:
         _stack.enter_context(throw_away_servers())
 
 

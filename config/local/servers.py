@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import Enum, auto
 from pathlib import Path
 from typing import Final
 
@@ -19,8 +20,20 @@ from config.local.state import STATE_FOLDER, claim, make_folder
 # Said instead of an address: go without Redis, although it could be had.
 WITHOUT_REDIS: Final = "none"
 NO_REDIS: Final = "Redis is not here; Steward works without it. (Debian: apt-get install redis-server)"
+NO_REDIS_OF_OUR_OWN: Final = (
+    "REDIS_URL is passed over, for tests empty the Redis that they use; and to start one of their own,"
+    " redis-server is missing. (Debian: apt-get install redis-server)"
+)
 
 Say = Callable[[str], None]
+
+
+class WhichRedis(Enum):
+    """The one to use. Where REDIS_URL says `none` it is none in any case."""
+
+    GIVEN = auto()  # The one that REDIS_URL names, or our own.
+    OWN = auto()  # The one that REDIS_URL names is somebody's, and nobody here touches it.
+    NONE = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +54,15 @@ def say_on_stderr(line: str) -> None:
 
 
 @contextlib.contextmanager
-def local_servers(*, state_dir: Path, durable: bool = True, say: Say = say_on_stderr) -> Iterator[Servers]:
+def local_servers(
+    *, state_dir: Path, durable: bool = True, which_redis: WhichRedis = WhichRedis.GIVEN, say: Say = say_on_stderr
+) -> Iterator[Servers]:
     """DATABASE_URL and REDIS_URL win. What they do not name is started, and stopped however the body ends.
 
     The servers die with the thread that calls this: start them from a thread that lives as long as they should.
     """
     database_url = os.environ.get("DATABASE_URL") or None
-    redis_url = os.environ.get("REDIS_URL") or None
+    redis_url = _redis_url(which_redis)
     if database_url and redis_url:
         yield Servers(database_url, _known_redis(redis_url))
         return
@@ -66,6 +81,14 @@ def local_servers(*, state_dir: Path, durable: bool = True, say: Say = say_on_st
         )
 
 
+def _redis_url(which: WhichRedis) -> str | None:
+    """None: one has to be started."""
+    given = os.environ.get("REDIS_URL") or None
+    if which is WhichRedis.NONE or given == WITHOUT_REDIS:
+        return WITHOUT_REDIS
+    return given if which is WhichRedis.GIVEN else None
+
+
 def _known_redis(url: str | None) -> str | None:
     return None if url == WITHOUT_REDIS else url
 
@@ -73,6 +96,6 @@ def _known_redis(url: str | None) -> str | None:
 def _redis_server(*, state: Path, durable: bool, say: Say) -> RedisServer | None:
     redis = find_redis()
     if redis is None:
-        say(NO_REDIS)
+        say(NO_REDIS_OF_OUR_OWN if os.environ.get("REDIS_URL") else NO_REDIS)
         return None
     return RedisServer(redis=redis, state=state, durable=durable, say=say)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from config.local.programs import NEEDS, all_are_required, missing_programs
-from config.local.servers import Servers, local_servers
+from config.local.servers import WITHOUT_REDIS, Servers, WhichRedis, local_servers
 from config.local.signals import StopRequested, stop_requests
 from config.local.state import PROJECT, STATE_FOLDER, CannotStart, make_folder, state_folder
 
@@ -21,6 +21,7 @@ MOST_TEST_PROCESSES: Final = 4
 # What pytest may take to say what it has so far, after Ctrl-C reached it too.
 STOP_SECONDS: Final = 10.0
 INTERRUPTED: Final = 130
+_DO_WITHOUT: Final = ("REDIS_URL", WITHOUT_REDIS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def test(arguments: Sequence[str]) -> int:
     """Not zero when any step failed, or when something is missing that must be here."""
     try:
         state = make_folder(state_folder(), mode=STATE_FOLDER) / "test"
-        with stop_requests(), local_servers(state_dir=state, durable=False) as servers:
+        with stop_requests(), local_servers(state_dir=state, durable=False, which_redis=WhichRedis.NONE) as servers:
             return _test(arguments, environment=_environment(servers))
     except StopRequested:
         return INTERRUPTED
@@ -78,9 +79,9 @@ def _test(arguments: Sequence[str], *, environment: Mapping[str, str]) -> int:
 
 
 def _environment(servers: Servers) -> dict[str, str]:
-    values = {name: text for name, text in os.environ.items() if name != "REDIS_URL"}
-    values |= {"DATABASE_URL": servers.database_url, "DJANGO_SETTINGS_MODULE": "tests.settings"}
-    return values | ({"REDIS_URL": servers.redis_url} if servers.redis_url else {})
+    """The checks need no Redis, and the tests start their own (`tests.servers`) unless they are to do without."""
+    values = {name: text for name, text in os.environ.items() if (name, text) == _DO_WITHOUT or name != "REDIS_URL"}
+    return values | {"DATABASE_URL": servers.database_url, "DJANGO_SETTINGS_MODULE": "tests.settings"}
 
 
 def _run_steps(steps: Sequence[Step], *, environment: Mapping[str, str]) -> list[str]:

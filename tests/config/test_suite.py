@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from config.local import programs, suite
+from config.local import programs, servers, suite
 from config.local.programs import Need, Program
 from config.local.state import PROJECT
 from config.local.suite import Step
@@ -16,13 +16,20 @@ FAILS = Step("fails", ("-c", "print('line 7 is wrong'); raise SystemExit(1)"))
 
 
 @pytest.fixture
-def pytest_arguments(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def pytest_environment() -> dict[str, str]:
+    """What pytest would be given."""
+    return {}
+
+
+@pytest.fixture
+def pytest_arguments(monkeypatch: pytest.MonkeyPatch, pytest_environment: dict[str, str]) -> list[str]:
     """Servers are given and pytest is not started again: only what surrounds it is under test."""
     given: list[str] = []
 
     def run(arguments: Sequence[str], *, environment: Mapping[str, str]) -> int:
         assert environment["DJANGO_SETTINGS_MODULE"] == "tests.settings"
         given.extend(arguments)
+        pytest_environment.update(environment)
         return 0
 
     monkeypatch.setattr(suite, "_run_pytest", run)
@@ -82,6 +89,21 @@ def test_a_missing_program_is_a_failure_where_all_are_required(
     assert capsys.readouterr().err == "make test failed: redis-server is missing\n"
     assert not programs.may_be_skipped(Program.REDIS)
     assert pytest_arguments
+
+
+@pytest.mark.usefixtures("pytest_arguments")
+@pytest.mark.parametrize(("given", "handed_on"), [("redis://somewhere", None), (servers.WITHOUT_REDIS, "none")])
+def test_no_step_hears_of_somebody_s_redis(
+    monkeypatch: pytest.MonkeyPatch, pytest_environment: dict[str, str], given: str, handed_on: str | None
+) -> None:
+    _steps(
+        monkeypatch, Step("asks", ("-c", "import os; raise SystemExit('somewhere' in os.environ.get('REDIS_URL', ''))"))
+    )
+    monkeypatch.setenv("REDIS_URL", given)
+
+    assert suite.test([]) == 0
+    assert pytest_environment.get("REDIS_URL") == handed_on
+    assert pytest_environment["DATABASE_URL"] == "postgres://somewhere/else"
 
 
 def test_every_step_is_a_command_that_exists() -> None:
