@@ -14,7 +14,8 @@ from pathlib import Path
 from config.local.signals import StopRequested, stop_requests
 from tests.proof.parts import PARTS, Part, Wanted
 from tests.proof.records import FOLDER
-from tests.proof.sheet import Ended, Proof, as_markdown, commit_of, file_name, is_clean
+from tests.proof.sheet import Ended, Proof, as_markdown, commit_of, file_name, is_clean, smaller
+from tests.proof.size import LOAD_SECONDS, SEEDS
 from tests.throw_away import throw_away_servers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,8 +39,9 @@ def wanted_by(arguments: list[str]) -> Wanted:
     parser = argparse.ArgumentParser(prog="make proof", description=__doc__)
     fresh = fresh_seed(at=datetime.now(UTC))
     parser.add_argument("--seed", type=int, default=fresh, help="the first seed (default: one that nobody has played)")
-    parser.add_argument("--seeds", type=int, default=2_000, help="how many seeds of 40 steps (default: 2000)")
-    parser.add_argument("--minutes", type=int, default=15, help="how long the chaos lasts (default: 15)")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="how many seeds of 40 steps (default: %(default)s)")
+    minutes = LOAD_SECONDS // 60
+    parser.add_argument("--minutes", type=int, default=minutes, help="how long the chaos lasts (default: %(default)s)")
     parser.add_argument("--only", nargs="*", choices=[part.name for part in PARTS], help="some parts; writes no sheet")
     wanted = Wanted(**vars(parser.parse_args(arguments)))
     if wanted.seeds > SEEDS_A_MINUTE:
@@ -69,12 +71,18 @@ def _run(part: Part, wanted: Wanted) -> Ended:
 def _conclude(proof: Proof, wanted: Wanted) -> int:
     text = as_markdown(proof)
     sys.stdout.write(f"\n{text}")
-    if not wanted.only:
-        SHEETS.mkdir(parents=True, exist_ok=True)
-        path = SHEETS / file_name(proof)
-        path.write_text(text, encoding="utf-8")
-        sys.stdout.write(f"\nWritten to {path.relative_to(ROOT)}\n")
-    return 0 if is_clean(proof) else 1
+    clean = is_clean(proof)
+    if wanted.only or (clean and smaller(proof)):
+        sys.stdout.write("\nNot written to docs/proof: proofs are kept there, and what a whole run has found.\n")
+    else:
+        _keep(text, SHEETS / file_name(proof))
+    return 0 if clean else 1
+
+
+def _keep(text: str, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    sys.stdout.write(f"\nWritten to {path.relative_to(ROOT)}\n")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from pathlib import Path
 from tests.proof.parts import Part
 from tests.proof.records import records
 from tests.proof.rules import RULES, Figures
+from tests.proof.size import LEAST
 
 Line = tuple[str, object]
 
@@ -42,6 +43,15 @@ def is_clean(proof: Proof) -> bool:
     return not any(_wrong(each, proof) for each in proof.ended)
 
 
+def smaller(proof: Proof) -> list[str]:
+    """Why it is no proof, however clean. A part without figures proved nothing, which is worse."""
+    ran = [each.part.name for each in proof.ended]
+    left_out = [f"{name}: not run" for name in TOLD if name not in ran]
+    return left_out + [
+        f"{name}: {reason}" for name in TOLD if proof.figures.get(name) for reason in LEAST[name](proof.figures[name])
+    ]
+
+
 def _wrong(each: Ended, proof: Proof) -> list[str]:
     """The one rule for the verdict and for the titles. A part that wrote no figures has proved nothing."""
     wrong = [f"FAILED with exit code {each.code}"] if each.code else []
@@ -57,12 +67,13 @@ def file_name(proof: Proof) -> str:
 
 
 def as_markdown(proof: Proof) -> str:
-    verdict = "Clean: nothing was charged twice and nothing was lost." if is_clean(proof) else "NOT CLEAN."
+    reasons = smaller(proof)
     lines = [
-        f"# Proof of {proof.began:%Y-%m-%d, %H:%M} UTC",
+        f"# {'Part of a proof,' if reasons else 'Proof of'} {proof.began:%Y-%m-%d, %H:%M} UTC",
         "",
-        verdict,
+        _verdict(proof, reasons),
         "",
+        *([*(f"- {reason}" for reason in reasons), ""] if reasons else []),
         f"Commit {_tested(proof)}. Python {platform.python_version()} on {platform.machine()}.",
         "What each part does: [proof.md](../proof.md).",
     ]
@@ -71,6 +82,13 @@ def as_markdown(proof: Proof) -> str:
         lines += ["", f"## {each.part.name.capitalize()}: {outcome}, {each.seconds / 60:.0f} min", ""]
         lines += _table(TOLD[each.part.name](proof.figures[each.part.name]))
     return "\n".join(lines) + "\n"
+
+
+def _verdict(proof: Proof, reasons: Sequence[str]) -> str:
+    clean = is_clean(proof)
+    if reasons:
+        return f"{'Clean' if clean else 'NOT CLEAN'}, {'but' if clean else 'and'} smaller than a proof:"
+    return "Clean: nothing was charged twice and nothing was lost." if clean else "NOT CLEAN."
 
 
 def _tested(proof: Proof) -> str:

@@ -11,14 +11,20 @@ from typing import Any
 
 import pytest
 
+from kernel.crashpoints import CrashPoint
 from tests.chaos.books import Ours, Told
 from tests.chaos.comparison import Comparison
-from tests.chaos.sheet import Run, sheet_of
+from tests.chaos.sheet import LEAST_KILLS_A_MINUTE, SECONDS_A_MINUTE, Run, sheet_of
 from tests.proof import __main__ as command
+from tests.proof import size
 from tests.proof.parts import PARTS, Part, Wanted
 from tests.proof.records import FOLDER, record, records
-from tests.proof.rules import RULES
-from tests.proof.sheet import TOLD, Ended, Proof, as_markdown, commit_of, file_name, is_clean
+from tests.proof.rules import RECOVERY_SECONDS, RULES
+from tests.proof.sheet import TOLD, Ended, Proof, as_markdown, commit_of, file_name, is_clean, smaller
+from tests.races.acts import PAIRS, TRIPLES
+from tests.sim.mutants import MUTANTS
+from tests.sim.shrinking import REGRESSIONS
+from tests.sim.simulation import STEPS
 
 ROOT = Path(__file__).resolve().parents[2]
 BEGAN = datetime(2026, 11, 26, 4, 16, tzinfo=UTC)
@@ -34,10 +40,11 @@ FIGURES: dict[str, dict[str, Any]] = {
         "point": "accept.after_commit", "process": "web", "hit": 1, "lost": 0, "doubled": 0,
         "kills": [{"holds": True, "recovery_seconds": 31.2}, {"holds": True, "recovery_seconds": 0.4}],
     },
-    "races": {"what": "refunds", "trials": 500, "accepted": 900, "refused": 1_200, "violations": 0},
+    "races": {"what": "refunds", "trials": 10_000, "accepted": 900, "refused": 1_200, "violations": 0},
     "chaos": {
-        "payments_tried": 1_342, "kills": {"redis": 6, "beat": 5}, "charged_twice": 0, "lost": 0, "books_differ": 0,
-        "in_doubt_past_bound": 0, "refunds_above_captured": 0, "events_missing": 0, "invariants_broken": 0,
+        "payments_tried": 1_342, "load_seconds": 900, "kills": 108, "kills_by_process": {"beat": 50, "redis": 58},
+        "charged_twice": 0, "lost": 0, "books_differ": 0, "in_doubt_past_bound": 0,
+        "refunds_above_captured": 0, "events_missing": 0, "invariants_broken": 0,
         "never_hit": 0, "longest_recovery_seconds": 31.2, "is_clean": True,
     },
 }  # fmt: skip
@@ -49,9 +56,26 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def record_all() -> None:
+# With these they are as many as a proof has.
+MORE: dict[str, list[dict[str, Any]]] = {
+    "mutants": [FIGURES["mutants"] | {"mutant": f"sabotage_{number}"} for number in range(39)],
+    "regressions": [{"story": path.stem} for path in size.STORIES.glob("*.json")],
+    "crashes": [FIGURES["crashes"] | {"point": point} for point in CrashPoint],
+    "races": [
+        *(
+            {"what": "pair", "pair": "-".join(pair), "trials": 40, "blocked_hand_overs": 9, "violations": 0}
+            for pair in PAIRS
+        ),
+        {"what": "triples", "triples": len(TRIPLES), "trials": 700, "blocked_hand_overs": 9, "violations": 0},
+    ],
+}
+
+
+def record_all(**instead: Sequence[dict[str, Any]]) -> None:
+    """All that a proof records, but for the parts that are given."""
     for part, figures in FIGURES.items():
-        record(part, **figures)
+        for each in instead.get(part, [figures, *MORE.get(part, [])]):
+            record(part, **each)
 
 
 @pytest.fixture
@@ -70,7 +94,7 @@ def proof(folder: Path, *, code: int = 0) -> Proof:
 
 
 def test_every_part_has_its_table_and_its_rule() -> None:
-    assert {part.name for part in PARTS} == set(TOLD) == set(RULES)
+    assert {part.name for part in PARTS} == set(TOLD) == set(RULES) == set(size.LEAST)
     assert list(TOLD) == list(FIGURES)
 
 
@@ -87,7 +111,7 @@ def test_a_clean_sheet_tells_each_part_s_figures(folder: Path) -> None:
     text = as_markdown(proof(folder))
 
     assert "Clean: nothing was charged twice and nothing was lost." in text
-    for said in ("6.5", "a refund's time out is a failure | seed 18: I5: it was made", "beat 5, redis 6", "31.2 s"):
+    for said in ("6.5", "a refund's time out is a failure | seed 18: I5: it was made", "beat 50, redis 58", "31.2 s"):
         assert said in text
 
 
@@ -126,6 +150,127 @@ def test_figures_that_must_not_be_are_not_clean_whatever_the_exit_code(
     assert f"## {part.capitalize()}: {said}, 1 min" in as_markdown(proof(folder))
 
 
+@pytest.mark.parametrize(
+    ("part", "recorded", "reason"),
+    [
+        ("simulation", [FIGURES["simulation"] | {"last": 20}], "20 seeds of 40 steps, and a proof has 2000"),
+        ("simulation", [FIGURES["simulation"] | {"steps": 10}], "0 seeds of 40 steps, and a proof has 2000"),
+        (
+            "simulation",
+            [FIGURES["simulation"] | {"seeds_per_second": 5.9}],
+            "5.9 seeds a second, and a proof has 6",
+        ),
+        ("mutants", MORE["mutants"], "39 sabotages, and a proof has 40"),
+        (
+            "regressions",
+            [{"story": "another"}],
+            f"left out {', '.join(sorted(p.stem for p in size.STORIES.glob('*')))}",
+        ),
+        ("crashes", MORE["crashes"][:-2], "left out cash.after_commit, cash.before_commit"),
+        ("races", [FIGURES["races"], *MORE["races"][1:]], "44 pairs of kinds, and a proof has 45"),
+        ("races", [FIGURES["races"], *MORE["races"][:-1]], "0 triples of kinds, and a proof has 165"),
+        (
+            "races",
+            [FIGURES["races"] | {"trials": 9_999}, *MORE["races"]],
+            "9999 groups of racing refunds, and a proof has 10000",
+        ),
+        ("chaos", [FIGURES["chaos"] | {"load_seconds": 60}], "60 seconds of load, and a proof has 900"),
+        ("chaos", [FIGURES["chaos"] | {"kills": 99}], "99 kills, and a proof has 100"),
+    ],
+)
+def test_what_tried_less_is_clean_and_no_proof(
+    folder: Path, part: str, recorded: Sequence[dict[str, Any]], reason: str
+) -> None:
+    record_all(**{part: recorded})
+
+    text = as_markdown(proof(folder))
+
+    assert is_clean(proof(folder))
+    assert smaller(proof(folder)) == [f"{part}: {reason}"]
+    assert text.startswith("# Part of a proof, 2026-11-26, 04:16 UTC\n\nClean, but smaller than a proof:\n")
+    assert f"\n- {part}: {reason}\n" in text
+    assert "NOT CLEAN, and smaller than a proof:" in as_markdown(proof(folder, code=1))
+
+
+def test_parts_that_did_not_run_are_missing(folder: Path) -> None:
+    record_all()
+    whole = proof(folder)
+
+    assert smaller(whole) == []
+    assert smaller(replace(whole, ended=whole.ended[2:])) == ["crashes: not run", "chaos: not run"]
+
+
+def test_as_much_is_asked_of_a_proof_as_of_its_parts() -> None:
+    """What imports models is not imported there."""
+    assert (len(PAIRS), len(TRIPLES), STEPS) == (size.PAIRS, size.TRIPLES, size.STEPS)
+    assert size.STORIES == REGRESSIONS
+    assert len(MUTANTS) >= size.SABOTAGES
+    assert round(LEAST_KILLS_A_MINUTE * size.LOAD_SECONDS / SECONDS_A_MINUTE) == size.KILLS
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        f"{size.SEEDS:,} seeds of {size.STEPS} steps, six a second",
+        f"{size.SABOTAGES} sabotages",
+        f"{size.PAIRS} pairs and {size.TRIPLES} triples of actors",
+        f"{size.GROUPS:,} groups of racing refunds",
+        f"{size.LOAD_SECONDS} seconds of chaos with {size.KILLS} kills",
+    ],
+)
+def test_the_page_says_how_much_a_proof_is(said: str) -> None:
+    page = (ROOT / "docs" / "proof.md").read_text(encoding="utf-8")
+
+    assert said in " ".join(page.split())
+
+
+def play_few_seeds(monkeypatch: pytest.MonkeyPatch, *, code: int) -> None:
+    few = FIGURES["simulation"] | {"last": 20}
+    program = f"from tests.proof.records import record; record('simulation', **{few}); raise SystemExit({code})"
+    part = Part(name="simulation", sentence="a few", command=lambda wanted: ("-c", program))
+    monkeypatch.setattr(command, "PARTS", [part])
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
+
+def test_a_clean_run_that_is_smaller_than_a_proof_is_not_kept_as_one(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    play_few_seeds(monkeypatch, code=0)
+
+    assert command.main(["--seeds", "20"]) == 0
+
+    said = capsys.readouterr().out
+    assert "\nClean, but smaller than a proof:\n" in said
+    assert "\n- simulation: 20 seeds of 40 steps, and a proof has 2000\n" in said
+    assert "\nNot written to docs/proof: " in said
+    assert not (root / "sheets").exists()
+
+
+@pytest.mark.parametrize(("words", "is_kept"), [([], True), (["--only", "simulation"], False)])
+def test_what_a_smaller_run_has_found_is_kept_unless_it_is_one_part_alone(
+    root: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], is_kept: bool
+) -> None:
+    play_few_seeds(monkeypatch, code=1)
+
+    assert command.main(words) == 1
+    assert (root / "sheets").exists() is is_kept
+
+
+def test_a_whole_proof_is_kept(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def records_all(_: Wanted) -> Sequence[str]:
+        record_all()
+        return ("-c", "")
+
+    first, *others = [replace(part, command=lambda wanted: ("-c", "")) for part in PARTS]
+    monkeypatch.setattr(command, "PARTS", [replace(first, command=records_all), *others])
+
+    assert command.main([]) == 0
+
+    (sheet,) = (root / "sheets").iterdir()
+    assert sheet.read_text(encoding="utf-8").startswith("# Proof of ")
+    assert f"Written to sheets/{sheet.name}" in capsys.readouterr().out
+
+
 def test_whatever_the_chaos_finds_is_judged() -> None:
     run = Run(
         seed=1,
@@ -142,6 +287,9 @@ def test_whatever_the_chaos_finds_is_judged() -> None:
     figures = {**sheet.figures, "is_clean": True}
 
     assert list(RULES["chaos"]([figures])) == []
+    for seconds, is_too_late in ((RECOVERY_SECONDS, False), (RECOVERY_SECONDS + 0.1, True)):
+        late = replace(sheet, figures=figures | {"longest_recovery_seconds": seconds})
+        assert any("longest_recovery" in said for said in late.wrong) is is_too_late  # Both mean the same minute.
     for name in sheet.findings:
         assert list(RULES["chaos"]([figures | {name: 1}])) == [f"{name.replace('_', ' ')}: 1"]
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.proof.records import record
+from tests.proof.size import GROUPS
 from tests.races.refund_groups import MOST_THREADS, Group, Groups, groups
 from tests.races.sabotages import sabotaged
 
-TRIALS = 10_000
 # So many of them in one test: enough to make the building of captures cheap, few enough for two processes to share.
 BATCH = 500
 FEW = 200
@@ -39,7 +39,7 @@ def test_a_sabotage_is_found_by_racing_refunds(storm: Groups, name: str) -> None
 
 
 @pytest.mark.proof
-@pytest.mark.parametrize("first", range(0, TRIALS, BATCH))
+@pytest.mark.parametrize("first", range(0, GROUPS, BATCH))
 def test_ten_thousand_racing_refunds(storm: Groups, first: int) -> None:
     ran = [storm.run(seed) for seed in range(first, first + BATCH)]
     record("races", what="refunds", **_figures(ran))

@@ -1,0 +1,76 @@
+"""How much each part must have tried. Less may be clean as well, but it is no proof."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from kernel.crashpoints import CrashPoint
+from tests.proof.rules import Figures
+
+# Issue: two thousand seeds of forty steps, six a second. Who is slower loses no money, but plays too little in a day.
+SEEDS, STEPS, SEEDS_A_SECOND = 2_000, 40, 6.0
+# Issue: a quarter of an hour under fire, and a hundred kills.
+LOAD_SECONDS, KILLS = 15 * 60, 100
+# Issue: ten thousand groups of refunds that race. Nine kinds of actors, each with each and itself, and in threes.
+GROUPS, PAIRS, TRIPLES = 10_000, 45, 165
+# Fewer would be no sample of the mistakes that real systems make.
+SABOTAGES = 40
+STORIES = Path(__file__).resolve().parents[1] / "sim" / "regressions"
+
+
+def _simulation(figures: Figures) -> Iterator[str]:
+    long_enough = [run for run in figures if run["steps"] >= STEPS]
+    seeds = sum(run["last"] - run["first"] + 1 for run in long_enough)
+    yield from _fewer(f"seeds of {STEPS} steps", seeds, SEEDS)
+    for run in figures:
+        yield from _fewer("seeds a second", run["seeds_per_second"], SEEDS_A_SECOND)
+
+
+def _mutants(figures: Figures) -> Iterator[str]:
+    yield from _fewer("sabotages", len({each["mutant"] for each in figures}), SABOTAGES)
+
+
+def _regressions(figures: Figures) -> Iterator[str]:
+    yield from _left_out({path.stem for path in STORIES.glob("*.json")} - {each["story"] for each in figures})
+
+
+def _crashes(figures: Figures) -> Iterator[str]:
+    yield from _left_out({str(point) for point in CrashPoint} - {each["point"] for each in figures})
+
+
+def _races(figures: Figures) -> Iterator[str]:
+    of = {what: [each for each in figures if each["what"] == what] for what in ("pair", "triples", "refunds")}
+    yield from _fewer("pairs of kinds", len({each["pair"] for each in of["pair"]}), PAIRS)
+    yield from _fewer("triples of kinds", _sum(of["triples"], "triples"), TRIPLES)
+    yield from _fewer("groups of racing refunds", _sum(of["refunds"], "trials"), GROUPS)
+
+
+def _chaos(figures: Figures) -> Iterator[str]:
+    yield from _fewer("seconds of load", _sum(figures, "load_seconds"), LOAD_SECONDS)
+    yield from _fewer("kills", _sum(figures, "kills"), KILLS)
+
+
+def _fewer(what: str, tried: float, least: float) -> Iterator[str]:
+    if tried < least:
+        yield f"{tried:g} {what}, and a proof has {least:g}"
+
+
+def _left_out(names: set[str]) -> Iterator[str]:
+    if names:
+        yield f"left out {', '.join(sorted(names))}"
+
+
+def _sum(figures: Figures, name: str) -> Any:
+    return sum(each[name] for each in figures)
+
+
+LEAST: Mapping[str, Callable[[Figures], Iterator[str]]] = {
+    "simulation": _simulation,
+    "mutants": _mutants,
+    "regressions": _regressions,
+    "crashes": _crashes,
+    "races": _races,
+    "chaos": _chaos,
+}
