@@ -11,8 +11,8 @@ PYTHON_HERE := .venv/bin/python
 
 help:
 	@echo "make run            the whole of Steward with demo data, at http://127.0.0.1:$(PORT) (make run PORT=8001)"
-	@echo "make test           every check and every test (make test ARGS='-k refund' for some of them)"
-	@echo "make proof          an hour of trying to lose money, and a sheet that says what came of it (docs/proof.md)"
+	@echo "make test           every check, and every test but the proof's own (make test ARGS='-k refund' for some of them)"
+	@echo "make proof          over an hour of trying to lose money, and a sheet that says what came of it (docs/proof.md)"
 	@echo "make chaos          processes are killed and networks broken, and the books are compared (MINUTES=5, SEED=n)"
 	@echo "make lint           the style checks and the rules for imports"
 	@echo "make types          the type checker"
