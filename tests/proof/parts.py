@@ -8,6 +8,15 @@ from dataclasses import dataclass
 # As in `make test`: each process has a database of its own.
 PROCESSES = "2"
 
+# By their whole names: one that is called otherwise fails the part, where a piece of a name would find less in silence.
+TELLINGS = (
+    "test_what_was_found_once_is_never_found_again",
+    "test_what_was_found_once_would_be_found_again",
+    "test_the_same_seed_is_the_same_story",
+)
+# What the sweep and the chaos found are no stories of the simulation's.
+FOUND_ELSEWHERE = "tests/payments/test_found_by_the_proof.py"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
@@ -46,7 +55,7 @@ PARTS: Sequence[Part] = (
     Part(
         name="regressions",
         sentence="every story that was ever a violation",
-        command=_pytest("tests/sim/test_simulation.py", "-k", "found_once or same_seed"),
+        command=_pytest(*(f"tests/sim/test_simulation.py::{test}" for test in TELLINGS), FOUND_ELSEWHERE),
     ),
     Part(
         name="mutants",

@@ -347,21 +347,6 @@ def test_a_second_proof_of_a_day_leaves_the_first_one_s_sheet_alone(folder: Path
     assert "# Proof of 2026-11-26, 04:16 UTC" in as_markdown(first)
 
 
-def test_two_proofs_that_begin_in_different_minutes_share_no_seed() -> None:
-    first, second = (command.fresh_seed(at=BEGAN + timedelta(minutes=number)) for number in (0, 1))
-
-    assert first + command.SEEDS_A_MINUTE <= second
-    assert second + command.SEEDS_A_MINUTE < 2**63
-
-
-def test_more_seeds_than_a_minute_has_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.wanted_by(["--seeds", str(command.SEEDS_A_MINUTE)]).seeds == command.SEEDS_A_MINUTE
-    with pytest.raises(SystemExit):
-        command.wanted_by(["--seeds", str(command.SEEDS_A_MINUTE + 1)])
-
-    assert "--seeds is at most 100000" in capsys.readouterr().err
-
-
 def test_a_machine_without_git_can_prove_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
 
@@ -374,13 +359,3 @@ def test_nothing_is_recorded_where_nobody_collects(tmp_path: Path, monkeypatch: 
     record("simulation", first=1)
 
     assert list(records("simulation", tmp_path)) == []
-
-
-def test_each_part_says_how_it_is_run() -> None:
-    wanted = Wanted(seed=7, seeds=20, minutes=3)
-
-    commands = {part.name: " ".join(part.command(wanted)) for part in PARTS}
-
-    assert "--seed 7 --seeds 20" in commands["simulation"]
-    assert "--minutes 3" in commands["chaos"]
-    assert all((ROOT / "tests" / name).exists() for name in ("crashes", "chaos", "sim"))
