@@ -7,7 +7,7 @@ from enum import StrEnum
 from functools import partial
 from itertools import combinations_with_replacement
 
-from events.actors import GUEST
+from events.actors import GUEST, Actor
 from orders.services import cancel_order
 from payments.services.attempts import send_charge
 from payments.services.cash import CashTaken, confirm_cash, hand_over_refund, record_cash_refund
@@ -177,7 +177,7 @@ def gives_back_all(s: Scene) -> None:
 
 
 def tries_again(s: Scene) -> None:
-    retry_payment(payment_id=s.payment.pk, actor=GUEST, instrument="sim_ok")
+    retry_payment(payment_id=s.payment.pk, actor=Actor.user(s.ground.finance), instrument="sim_ok")
 
 
 # --- sweep: a worker with the next row ----------------------------------------------------------------------------

@@ -7,6 +7,8 @@ from itertools import chain
 
 import pytest
 
+from events.actors import ActorKind
+from events.models import Transition
 from tests.proof.records import record
 from tests.races.acts import ACTS, BY_NAME, PAIRS, Kind, is_told_no, scenes_of
 from tests.races.pairs import Tally, castings, every_interleaving, some_interleavings
@@ -62,6 +64,17 @@ def test_each_act_commits_something_in_its_scene_or_the_table_says_that_it_is_re
             assert outcome.violations == [], outcome.told()
             assert outcome.idle == frozenset(), outcome.told()
             assert bool(outcome.committed) is not is_told_no(scene, act.__name__), outcome.told()
+
+
+def test_an_operator_is_a_person_of_the_house(ring: Races) -> None:
+    for scene, kinds in ACTS.items():
+        for act in kinds.get(Kind.OPERATOR, ()):
+            ring.run(Race(scene, (act.__name__,), AFTER, 1))
+
+            by_finance = Transition.objects.filter(
+                actor_kind=ActorKind.USER, actor_id=str(ring.ground.finance.pk)
+            ).exists()
+            assert by_finance is not is_told_no(scene, act.__name__), f"{scene}: {act.__name__}"
 
 
 def _casting(scene: str, acts: tuple[str, str]) -> str:
