@@ -51,7 +51,11 @@ PARTS: Sequence[Part] = (
     Part(
         name="crashes", sentence="real servers, killed at each crash point", command=_pytest("--proof", "tests/crashes")
     ),
-    Part(name="races", sentence="forced interleavings and racing refunds", command=_pytest("--proof", "tests/races")),
+    Part(
+        name="races",
+        sentence="actors held at their cuts, and racing refunds",
+        command=_pytest("--proof", "tests/races"),
+    ),
     Part(
         name="regressions",
         sentence="every story that was ever a violation",

@@ -140,7 +140,7 @@ def _crashes(figures: Figures) -> Iterable[Line]:
 def _races(figures: Figures) -> Iterable[Line]:
     """Summed over the processes and the pieces that ran them."""
     of = {what: [each for each in figures if each["what"] == what] for what in ("pair", "triples", "refunds")}
-    yield "pairs of kinds, raced at every cut", len(of["pair"])
+    yield "pairs of kinds, one interrupted once, at every cut", len(of["pair"])
     yield "races of pairs", _sum(of["pair"], "trials")
     yield "triples of kinds", _sum(of["triples"], "triples")
     yield "races of triples", _sum(of["triples"], "trials")

@@ -47,8 +47,8 @@ def castings(first: Kind, second: Kind) -> Iterator[tuple[str, tuple[str, str]]]
             yield scene, (one.__name__, other.__name__)
 
 
-def every_interleaving(ring: Races, scene: str, acts: tuple[str, str]) -> Iterator[Outcome]:
-    """The first is interrupted at each of its cuts in turn, until it ends before the next one."""
+def at_every_cut(ring: Races, scene: str, acts: tuple[str, str]) -> Iterator[Outcome]:
+    """The first is interrupted once a trial, at each of its cuts in turn, until it ends before the next one."""
     cuts = 0
     while True:
         cuts += 1
@@ -58,6 +58,6 @@ def every_interleaving(ring: Races, scene: str, acts: tuple[str, str]) -> Iterat
         yield outcome
 
 
-def some_interleavings(ring: Races, scene: str, acts: tuple[str, str], cuts: Iterable[int]) -> Iterator[Outcome]:
+def at_some_cuts(ring: Races, scene: str, acts: tuple[str, str], cuts: Iterable[int]) -> Iterator[Outcome]:
     for cut in cuts:
         yield ring.run(Race(scene, acts, AFTER, cut))

@@ -1,4 +1,4 @@
-"""Every pair of the nine kinds: one is interrupted at each of its cuts, and the other goes as far as it can."""
+"""Every pair of the nine kinds: one is interrupted once, at each of its cuts, and the other goes as far as it can."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from events.actors import ActorKind
 from events.models import Transition
 from tests.proof.records import record
 from tests.races.acts import ACTS, BY_NAME, PAIRS, Kind, is_told_no, scenes_of
-from tests.races.pairs import Tally, castings, every_interleaving, some_interleavings
+from tests.races.pairs import Tally, at_every_cut, at_some_cuts, castings
 from tests.races.scenes import SCENES
 from tests.races.trials import AFTER, Race, Races
 
-# Of the 45 pairs each has this many interleavings in a plain test run, and all of them in the proof.
+# Of the 45 pairs each has this many castings and cuts in a plain test run, and all of them in the proof.
 CASTINGS, CUTS = 2, 1
 LATEST_CUT = 12  # Most actors have not many more.
 
@@ -23,11 +23,11 @@ pairs = pytest.mark.parametrize("pair", PAIRS, ids="-".join)
 
 
 @pairs
-def test_a_few_interleavings_of_each_pair(ring: Races, pair: tuple[Kind, Kind]) -> None:
+def test_each_pair_at_a_few_cuts(ring: Races, pair: tuple[Kind, Kind]) -> None:
     tally, rng = Tally(), random.Random(str(pair))  # noqa: S311  The same few in every run.
     all_of_it = list(castings(*pair))
     for scene, acts in rng.sample(all_of_it, min(CASTINGS, len(all_of_it))):
-        for outcome in some_interleavings(ring, scene, acts, rng.sample(range(2, LATEST_CUT), CUTS)):
+        for outcome in at_some_cuts(ring, scene, acts, rng.sample(range(2, LATEST_CUT), CUTS)):
             tally.add(outcome, casting=_casting(scene, acts))
 
     assert tally.violations == [], "\n\n".join(tally.violations)
@@ -35,10 +35,10 @@ def test_a_few_interleavings_of_each_pair(ring: Races, pair: tuple[Kind, Kind]) 
 
 @pytest.mark.proof
 @pairs
-def test_every_interleaving_of_each_pair(ring: Races, pair: tuple[Kind, Kind]) -> None:
+def test_each_pair_at_every_cut(ring: Races, pair: tuple[Kind, Kind]) -> None:
     tally = Tally()
     for scene, acts in castings(*pair):
-        for outcome in every_interleaving(ring, scene, acts):
+        for outcome in at_every_cut(ring, scene, acts):
             tally.add(outcome, casting=_casting(scene, acts))
     record("races", what="pair", pair="-".join(pair), **tally.figures())
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.races.pairs import every_interleaving
+from tests.races.pairs import at_every_cut
 from tests.races.sabotages import SABOTAGES, sabotaged
 from tests.races.trials import Outcome, Races
 
@@ -24,4 +24,4 @@ def test_a_sabotage_is_found_at_some_cut(ring: Races, name: str) -> None:
 def _all(ring: Races, name: str) -> Iterator[Outcome]:
     _, scene, acts = SABOTAGES[name]
     for one in {acts: None, acts[::-1]: None}:
-        yield from every_interleaving(ring, scene, one)
+        yield from at_every_cut(ring, scene, one)
