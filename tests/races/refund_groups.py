@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from unittest import mock
@@ -39,6 +39,9 @@ SENT_EVERY = 5
 JOIN_SECONDS = 60.0  # A group takes a tenth of a second; whoever takes so long waits for a lock that nobody frees.
 # Whoever works on a refund that was under way before, one in so many.
 OTHERS = 0.3
+# The others are a few statements behind; whoever takes so long does not come.
+MEET_SECONDS = 30.0
+_here = threading.local()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +49,7 @@ class Part:
     """What one of the threads does."""
 
     act: Callable[[], int | None]  # Says how much was accepted; nothing where nothing was asked for.
+    asks: int | None = None  # For how much. None: it does something else, or asks under a lock that it has already.
     is_hopeless: bool = False  # It would be refused alone, too: that says nothing about a race.
 
 
@@ -59,6 +63,13 @@ class Group:
     accepted: list[int] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)  # Because others came first.
     violations: list[str] = field(default_factory=list)
+    # Where all only ask, and together for more than there is, if each is told the same of what is left.
+    meeting: threading.Barrier | None = None
+    has_met: bool = False
+
+    @property
+    def is_contested(self) -> bool:
+        return self.meeting is not None
 
     def told(self) -> str:
         again = f"RACE='refunds {self.seed}' .venv/bin/python -m pytest tests/races/test_again.py"
@@ -67,6 +78,7 @@ class Group:
 
     def play(self, gate: threading.Barrier, part: Part) -> None:
         """In a thread of its own."""
+        _here.group = self
         try:
             gate.wait()
             self._accept(part, part.act())
@@ -74,6 +86,13 @@ class Group:
             self.refused += [] if part.is_hopeless else [refusal.code]
         except Exception as error:  # noqa: BLE001  The group reports it as what it is: a finding.
             self.violations.append(f"broke: {error!r}")
+
+    def meet(self) -> None:
+        """All whom nobody refused are there, or do not come: that is seen by `has_met`, and is no violation."""
+        if self.meeting:
+            with suppress(threading.BrokenBarrierError):
+                self.meeting.wait(MEET_SECONDS)
+                self.has_met = True
 
     def _accept(self, part: Part, amount: int | None) -> None:
         if part.is_hopeless:
@@ -88,15 +107,26 @@ class Groups:
         self._moments: dict[str, tuple[Moment, Scene]] = {}
 
     def run(self, seed: int) -> Group:
-        rng = random.Random(f"refunds {seed}")  # noqa: S311  It has to be guessable.
-        group = Group(seed, capture=rng.choice(sorted(CAPTURES)), size=rng.choice(SIZES))
-        scene = self._set(group.capture)
+        group, scene, parts = self._drawn(seed)
         before = _given_back()
-        self._all_at_once(group, [_part(rng, scene, group.capture) for _ in range(group.size)])
+        self._all_at_once(group, parts)
         self._compare(group, before)
         if not group.violations and seed % SENT_EVERY == 0:
             self._send(group, scene)
         return group
+
+    def is_contested(self, seed: int) -> bool:
+        return self._drawn(seed)[0].is_contested
+
+    def _drawn(self, seed: int) -> tuple[Group, Scene, list[Part]]:
+        rng = random.Random(f"refunds {seed}")  # noqa: S311  It has to be guessable.
+        group = Group(seed, capture=rng.choice(sorted(CAPTURES)), size=rng.choice(SIZES))
+        scene, left = self._set(group.capture), Attempt.objects.get().refundable_minor
+        parts = [_part(rng, scene, group.capture, left) for _ in range(group.size)]
+        asked = [part.asks for part in parts if part.asks is not None and not part.is_hopeless]
+        if sum(asked) > left and all(part.asks is not None for part in parts):
+            group.meeting = threading.Barrier(len(asked))
+        return group, scene, parts
 
     def _set(self, name: str) -> Scene:
         if name not in self._moments:
@@ -144,7 +174,13 @@ class Groups:
         group.violations += [*self._judge.after_the_race(), *self._judge.differences()]
 
 
-def _part(rng: random.Random, scene: Scene, capture: str) -> Part:
+def meet() -> None:
+    """For a sabotage, between what it reads and what it writes: all have read by then. Out of a group nobody waits."""
+    if group := getattr(_here, "group", None):
+        group.meet()
+
+
+def _part(rng: random.Random, scene: Scene, capture: str, left: int) -> Part:
     """One more who asks; where a refund is under way already, also whoever sends or settles it."""
     amount, tip, other = rng.choice(AMOUNTS), rng.choice(TIPS), rng.random() < OTHERS
     if scene.refund and other:
@@ -153,7 +189,11 @@ def _part(rng: random.Random, scene: Scene, capture: str) -> Part:
         amount = amount or TOTAL
         return Part(act=partial(_hand_back, scene, amount), is_hopeless=amount > TOTAL)
     tip = tip if capture == "tipped" and amount is not None else 0
-    return Part(act=partial(_request, scene, amount, tip), is_hopeless=_is_hopeless(scene, capture, amount, tip))
+    return Part(
+        act=partial(_request, scene, amount, tip),
+        asks=left if amount is None else amount + tip,
+        is_hopeless=_is_hopeless(scene, capture, amount, tip),
+    )
 
 
 def _is_hopeless(scene: Scene, capture: str, amount: int | None, tip: int) -> bool:

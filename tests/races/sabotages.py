@@ -47,7 +47,14 @@ def _execute_without_a_lock(cursor: CursorWrapper, sql: Any, params: Any = None)
 
 @sabotage("completed", "wants_all_back", "wants_all_back")
 def nobody_locks_rows(stack: ExitStack) -> None:
+    check = refund_requests._check
+
+    def check_and_meet(*words: Any) -> None:
+        check(*words)
+        refund_groups.meet()
+
     instead(stack, CursorWrapper, "execute", _execute_without_a_lock)
+    instead(stack, refund_requests, "_check", check_and_meet)
 
 
 @sabotage("completed", "wants_all_back", "wants_all_back")
@@ -61,6 +68,7 @@ def what_is_left_is_checked_before_the_lock(stack: ExitStack) -> None:
         if amount_minor is None:
             amount_minor, tip_minor = seen.refundable_minor - tip_left, tip_left
         check(seen, amount_minor, tip_minor, tip_left)
+        refund_groups.meet()
         return real(payment_id=payment_id, amount_minor=amount_minor, tip_minor=tip_minor, **words)
 
     instead(stack, refund_requests, "_check", lambda *words: None)
