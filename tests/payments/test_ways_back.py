@@ -13,15 +13,7 @@ from failures.models import Case, CaseKind
 from kernel import crashpoints
 from kernel.crashpoints import CrashPoint
 from kernel.money import Money
-from payments.gateways.contract import (
-    Answer,
-    CancelAnswer,
-    CancelResult,
-    ErrorCode,
-    LookUpResult,
-    Outcome,
-    RefundFact,
-)
+from payments.gateways.contract import Answer, ErrorCode, LookUpResult, Outcome, RefundFact
 from payments.models import Attempt, Capture, NextAction, Payment, ProviderAccount, Refund, RefundOrigin, RefundStatus
 from payments.services import timing
 from payments.services.evidence import Evidence, Finding, Source
@@ -362,65 +354,3 @@ def test_a_provider_that_limits_look_ups_is_left_alone_for_as_long_as_it_asks(
     due = Payment.objects.get().next_action_at
     assert due is not None
     assert timedelta(seconds=195) < due - time.now() <= timedelta(seconds=200)
-
-
-def test_a_refund_that_goes_on_is_a_human_s_at_its_bound_whenever_the_doubt_began(
-    restaurant: Restaurant, provider_a: ScriptedGateway, time: ShiftedClock
-) -> None:
-    """The bank took its time, and then nobody answered: the guest has waited since she asked."""
-    refund = asked_back(restaurant)
-    bound = refund.created_at + timing.DOUBT_BOUND
-    provider_a.refunds.append(outcome(Outcome.PENDING))
-    provider_a.look_ups.extend([LookUpResult(answer=Answer.PENDING)] * 3)
-    for _ in range(20):
-        refund = swept(time)
-        if time.now() >= bound:
-            break
-        assert waiting() == []
-        assert refund.next_action_at is not None
-        assert refund.next_action_at <= bound
-
-    assert waiting() == [CaseKind.REFUND_IN_DOUBT]
-
-
-def test_a_provider_that_wants_to_be_left_alone_postpones_no_bound(
-    restaurant: Restaurant, provider_a: ScriptedGateway, time: ShiftedClock
-) -> None:
-    asked_back(restaurant)
-    provider_a.refunds.append(TIMED_OUT)
-    sweep_refunds(width=1)
-    time.advance(minutes=13)
-    provider_a.look_ups.extend([LookUpResult(answer=Answer.NO_ANSWER, retry_after_seconds=300)] * 2)
-
-    sweep_refunds(width=1)  # Nobody asks again before the bound is over.
-
-    assert waiting() == [CaseKind.REFUND_IN_DOUBT]
-
-
-def test_nor_does_it_for_a_charge(restaurant: Restaurant, provider_a: ScriptedGateway, time: ShiftedClock) -> None:
-    provider_a.charges.append(TIMED_OUT)
-    paid(order_of(restaurant))
-    time.advance(minutes=13)
-    provider_a.look_ups.extend([LookUpResult(answer=Answer.NO_ANSWER, retry_after_seconds=300)] * 2)
-
-    sweep_payments(width=1)
-
-    assert waiting() == [CaseKind.IN_DOUBT]
-
-
-def test_a_guest_s_time_that_is_over_is_a_human_s_at_its_bound(
-    restaurant: Restaurant, provider_a: ScriptedGateway, time: ShiftedClock
-) -> None:
-    """It can neither be closed nor be seen: an hour between two looks would be an hour in which nobody knows."""
-    provider_a.charges.append(outcome(Outcome.PENDING))
-    paid(order_of(restaurant))
-    Attempt.objects.update(look_ups=20)
-    expires = Attempt.objects.get().expires_at
-    time.jump_to(expires)
-    provider_a.cancels.append(CancelResult(answer=CancelAnswer.NO_ANSWER))
-
-    sweep_payments(width=1)
-
-    next_action_at = Payment.objects.get().next_action_at
-    assert next_action_at is not None
-    assert next_action_at <= expires + timing.DOUBT_BOUND

@@ -15,8 +15,9 @@ def _simulation(figures: Figures) -> Iterable[str]:
     return _not_zero(figures, "violations")
 
 
-def _mutants(figures: Figures) -> Iterable[str]:
-    return [f"{each['mutant']} was not noticed" for each in figures if not each["violation"]]
+def _mutants(figures: Figures) -> Iterator[str]:
+    yield from (f"{each['mutant']} was not noticed" for each in figures if not each["violation"])
+    yield from _not_zero(figures, "violations_without")
 
 
 def _regressions(_: Figures) -> Iterable[str]:

@@ -112,7 +112,8 @@ def _simulation(figures: Figures) -> Iterable[Line]:
 def _mutants(figures: Figures) -> Iterable[Line]:
     yield "sabotages", len(figures)
     yield "noticed", sum(bool(each["violation"]) for each in figures)
-    yield "violations on the way that are none of theirs", _sum(figures, "strange")
+    yield "violations on the way that are another's", _sum(figures, "strange")
+    yield "violations on the way without any sabotage", _sum(figures, "violations_without")
     for each in sorted(figures, key=lambda one: str(one["mutant"])):
         name = str(each["mutant"]).replace("_s_", "'s ").replace("_", " ")
         yield name, f"seed {each['seed']}: {each['violation']}" if each["violation"] else "SURVIVED"

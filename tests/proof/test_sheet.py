@@ -34,6 +34,7 @@ FIGURES: dict[str, dict[str, Any]] = {
     },
     "mutants": {
         "mutant": "a_refund_s_time_out_is_a_failure", "seed": 18, "violation": "I5: it was made", "strange": 0,
+        "violations_without": 0,
     },
     "regressions": {"story": "example"},
     "crashes": {
@@ -129,6 +130,7 @@ def test_a_part_that_failed_or_proved_nothing_is_not_clean(folder: Path) -> None
     [
         ("simulation", {"violations": 3}, "violations: 3"),
         ("mutants", {"violation": ""}, "a_refund_s_time_out_is_a_failure was not noticed"),
+        ("mutants", {"violations_without": 1}, "violations without: 1"),
         ("crashes", {"lost": 1}, "lost: 1"),
         ("crashes", {"doubled": 1}, "doubled: 1"),
         ("crashes", {"kills": [{"holds": True, "recovery_seconds": 60.1}]}, "recovered after more than 60 s: 1"),

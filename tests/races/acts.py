@@ -293,6 +293,13 @@ ACTS: dict[str, dict[Kind, tuple[Act, ...]]] = {
         Kind.OPERATOR: (tries_again,),
         Kind.SWEEP: (sweeps_watches,),
     },
+    "late_money_while_cash_waits": {
+        Kind.NOTICE: (is_told,),
+        Kind.LOOK_UP: (watches,),
+        Kind.CASH: (takes_cash,),
+        Kind.CANCEL: (withdraws, cancels_order),
+        Kind.SWEEP: (sweeps_watches,),
+    },
     "other_amount": {
         Kind.NOTICE: (is_told,),
         Kind.CANCEL: (cancels_order,),

@@ -11,13 +11,13 @@ from uuid import UUID
 from events.actors import GUEST
 from orders.models import Order
 from payments.gateways.contract import Outcome
-from payments.models import Attempt, NextAction, Payment
+from payments.models import Attempt, Method, NextAction, Payment
 from payments.services import attempts, refunds, timing
 from payments.services.attempts import Sending, begin_attempt, resend_attempt, send_charge
 from payments.services.cash import CashTaken, confirm_cash
-from payments.services.evidence import Evidence
+from payments.services.evidence import Evidence, Finding, Source
 from payments.services.notices import receive_notice
-from payments.services.payments import reserve_share
+from payments.services.payments import reserve_share, retry_payment
 from payments.services.refund_requests import request_refund
 from payments.services.refunds import send_refund
 from payments.services.settlement import settle_attempt
@@ -31,6 +31,7 @@ TOTAL = 84_000
 TIP = 1_000
 SHARE = 50_000  # Of an order that two guests pay.
 PART = 40_000  # Of a capture that is refunded in parts.
+WAITER_IS_CALLED = Evidence(source=Source.CHARGE, finding=Finding.PENDING)
 
 
 @dataclass
@@ -193,6 +194,21 @@ def late_money(ground: Ground) -> Scene:
     assert watch_at is not None
     ground.clock.jump_to(watch_at)
     found.news = _latest_news(ground)
+    return found
+
+
+@scene
+def late_money_while_cash_waits(ground: Ground) -> Scene:
+    """A share was declined, and its guest pays in cash; then the card was charged all the same. The bill has room."""
+    order = order_of(ground.restaurant, TOTAL)
+    found = _of(ground, order, paid(order, instrument="sim_late_success", amount_minor=SHARE))
+    watch_at = Attempt.objects.get(pk=found.attempt_id).watch_at
+    assert watch_at is not None
+    ground.clock.jump_to(watch_at)
+    found.news = _latest_news(ground)
+    retry_payment(payment_id=found.payment.pk, actor=GUEST, method=Method.CASH)
+    begin_attempt(payment_id=found.payment.pk)
+    settle_attempt(attempt_id=Attempt.objects.get(number=2).pk, evidence=WAITER_IS_CALLED)
     return found
 
 

@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 from events.services import Journal
-from failures import services as failures_services
 from kernel import clock
 from payments import views
 from payments.models import InboundNotice, NextAction
@@ -38,12 +37,6 @@ def _silence(stack: ExitStack, *silenced: StrEnum) -> None:
 @mutant("providers", breaks=["I10"])
 def nobody_is_told_of_a_doubt_that_goes_on(stack: ExitStack) -> None:
     instead(stack, closings, "tell_prolonged_doubt", lambda s: None)
-
-
-@mutant("refunds", breaks=["I1", "I3"])
-def what_is_owed_to_a_guest_is_put_away(stack: ExitStack) -> None:
-    """The case of a refund that came back from the bank ends like any other."""
-    instead(stack, failures_services, "what_is_left", lambda case: "")
 
 
 @mutant("storm", breaks=["I10"])

@@ -113,7 +113,7 @@ class Command(BaseCommand):
                 seed=caught.seed,
                 violation=caught.violation,
                 strange=len(caught.strange),
-                real=len(caught.real),
+                violations_without=len(caught.real),
             )
             outcome = f"seed {caught.seed:>3}: {caught.violation}" if caught.violation else "SURVIVED"
             self.stdout.write(f"{caught.mutant:<60} {outcome}")
