@@ -187,18 +187,6 @@ def a_refund_under_way_is_taken_for_made(stack: ExitStack) -> None:
     handle(stack, refund_settlement, {Finding.PENDING: pending})
 
 
-@mutant("refunds", breaks=["I7"])
-def a_look_that_found_nothing_is_the_last_one(stack: ExitStack) -> None:
-    """A provider's hiccup ends the question whether a refused refund was made there by hand."""
-    ask = lookups._ask
-
-    def watch(attempt: Attempt) -> bool:
-        settlement.settle_attempt(attempt_id=attempt.pk, evidence=ask(attempt))
-        return True
-
-    instead(stack, lookups, "_watch", watch)
-
-
 @mutant("mail", breaks=["I7", "I11"])
 def a_notice_settles_what_belongs_to_another_account(stack: ExitStack) -> None:
     def find(account: Any, notice: Notice) -> UUID | None:
