@@ -21,7 +21,7 @@ from payments.services.lookups import look_up_payment, watch_attempt
 from payments.services.payments import cancel_payment
 from payments.services.refund_requests import request_refund
 from payments.services.refunds import look_up_refund
-from payments.services.sweeps import sweep_payments, sweep_refunds
+from payments.services.sweeps import act_on_payment, sweep_payments, sweep_refunds
 from tests.factories import order_of, paid
 from tests.payments.words import DECLINED, DUE, TIMED_OUT
 from tests.scripted import ScriptedGateway, outcome, provider_of
@@ -34,13 +34,15 @@ CANNOT_BE_CLOSED = CancelResult(answer=CancelAnswer.NOT_POSSIBLE)
 
 
 @contextmanager
-def stopped(meanwhile: Callable[[], object]) -> Iterator[None]:
-    """Once, between the answer to a look-up and its settlement."""
+def stopped(meanwhile: Callable[[], object], *, at: CrashPoint = CrashPoint.LOOK_UP_AFTER_ANSWER) -> Iterator[None]:
+    """Once, mostly between the answer to a look-up and its settlement."""
     left = [meanwhile]
 
     def stop(point: CrashPoint) -> None:
-        if point == CrashPoint.LOOK_UP_AFTER_ANSWER and left:
+        if point == at and left:
             left.pop()()
+        elif before is not None:
+            before(point)
 
     before = crashpoints.install(stop)
     yield
@@ -68,6 +70,21 @@ def test_an_unpaid_of_ten_minutes_ago_fails_nothing(
     assert Payment.objects.get().status == PaymentStatus.COMPLETED
 
 
+def test_an_unpaid_is_no_news_after_it_was_settled_and_slept_over(
+    restaurant: Restaurant, provider_a: ScriptedGateway, time: ShiftedClock
+) -> None:
+    provider_a.charges.append(outcome(Outcome.PENDING))
+    payment = paid(order_of(restaurant))
+    cancel_payment(payment_id=payment.pk, actor=GUEST)
+    provider_a.cancels.append(CANNOT_BE_CLOSED)
+    provider_a.look_ups.append(UNPAID)
+
+    with stopped(lambda: time.advance(minutes=10), at=CrashPoint.SETTLE_AFTER_COMMIT):
+        act_on_payment(claim_payments(limit=1)[0])
+
+    assert Attempt.objects.get().status == AttemptStatus.PENDING
+
+
 def test_an_unpaid_of_somebody_who_lost_the_lease_takes_it_from_nobody(
     restaurant: Restaurant, provider_a: ScriptedGateway, time: ShiftedClock
 ) -> None:
@@ -79,10 +96,12 @@ def test_an_unpaid_of_somebody_who_lost_the_lease_takes_it_from_nobody(
     claims = []
 
     def somebody_else_takes_it_up() -> None:
-        time.advance(seconds=31)
+        """The answer is not old, but most of the lease went by before anybody asked."""
+        time.advance(seconds=21)
         claims.extend(claim_payments(limit=1))
 
-    with stopped(somebody_else_takes_it_up):
+    slow = stopped(lambda: time.advance(seconds=10), at=CrashPoint.CANCEL_AFTER_ANSWER)
+    with slow, stopped(somebody_else_takes_it_up):
         sweep_payments(width=1)
 
     assert Payment.objects.get().is_held_by(claims[0].token)
