@@ -134,7 +134,7 @@ class Oracle:
 
     def contradictions(self) -> list[str]:
         """After every step."""
-        return [*self._wrong_conclusions(), *self._wrong_sends(), *self._shares_taken_twice()]
+        return [*self._wrong_sends(), *self._wrong_conclusions(), *self._shares_taken_twice()]
 
     def unrest(self) -> list[str]:
         """When nothing has gone wrong for days: what is still open, and no human knows, or no human is needed."""

@@ -8,8 +8,9 @@ from tests.sim.desk import work_off
 from tests.sim.machines import SWEEPS, receive
 from tests.sim.world import World
 
-# Five days of watching for late money, and some: what still asks after that needs a human who knows.
-REST = timedelta(days=8)
+# A message may come after five days, what it starts is watched for five more, and whoever looks next comes after three:
+# what still asks after that needs a human who knows.
+REST = timedelta(days=14)
 # One decision may lead to the next: a doubt that ends in a surplus whose refund is refused.
 MOST_DESK_ROUNDS = 5
 # A schedule has a few hundred entries at most; more is a row that is asked about without one.
