@@ -30,7 +30,7 @@ def every_capture_is_kept(stack: ExitStack) -> None:
     instead(stack, captures, "_is_due", lambda s: True)
 
 
-@mutant("mail", breaks=["I1", ONE_KEPT])
+@mutant("providers", breaks=["I1", ONE_KEPT])
 def a_share_is_kept_twice_while_its_bill_has_room(stack: ExitStack) -> None:
     """Late money of one attempt, beside what the guest paid by another since."""
     real = captures._is_due
