@@ -45,20 +45,24 @@ def stopped(meanwhile: Callable[[], object], *, at: CrashPoint = CrashPoint.LOOK
             before(point)
 
     before = crashpoints.install(stop)
-    yield
-    crashpoints.install(before)
+    try:
+        yield
+    finally:
+        crashpoints.install(before)
 
 
-def test_an_unpaid_of_ten_minutes_ago_fails_nothing(
-    restaurant: Restaurant, provider_a: ScriptedGateway, time: ShiftedClock
-) -> None:
-    """The guest paid on the provider's page meanwhile: told "failed", she would pay once more."""
+@pytest.fixture
+def _withdrawn(restaurant: Restaurant, provider_a: ScriptedGateway) -> None:
+    """A payment that waits for its guest, is to be closed, cannot be, and is not paid yet."""
     provider_a.charges.append(outcome(Outcome.PENDING))
-    payment = paid(order_of(restaurant))
-    cancel_payment(payment_id=payment.pk, actor=GUEST)
+    cancel_payment(payment_id=paid(order_of(restaurant)).pk, actor=GUEST)
     provider_a.cancels.append(CANNOT_BE_CLOSED)
     provider_a.look_ups.append(UNPAID)
 
+
+@pytest.mark.usefixtures("_withdrawn")
+def test_an_unpaid_of_ten_minutes_ago_fails_nothing(provider_a: ScriptedGateway, time: ShiftedClock) -> None:
+    """The guest paid on the provider's page meanwhile: told "failed", she would pay once more."""
     with stopped(lambda: time.advance(minutes=10)):
         sweep_payments(width=1)
 
@@ -70,29 +74,16 @@ def test_an_unpaid_of_ten_minutes_ago_fails_nothing(
     assert Payment.objects.get().status == PaymentStatus.COMPLETED
 
 
-def test_an_unpaid_is_no_news_after_it_was_settled_and_slept_over(
-    restaurant: Restaurant, provider_a: ScriptedGateway, time: ShiftedClock
-) -> None:
-    provider_a.charges.append(outcome(Outcome.PENDING))
-    payment = paid(order_of(restaurant))
-    cancel_payment(payment_id=payment.pk, actor=GUEST)
-    provider_a.cancels.append(CANNOT_BE_CLOSED)
-    provider_a.look_ups.append(UNPAID)
-
+@pytest.mark.usefixtures("_withdrawn")
+def test_an_unpaid_is_no_news_after_it_was_settled_and_slept_over(time: ShiftedClock) -> None:
     with stopped(lambda: time.advance(minutes=10), at=CrashPoint.SETTLE_AFTER_COMMIT):
         act_on_payment(claim_payments(limit=1)[0])
 
     assert Attempt.objects.get().status == AttemptStatus.PENDING
 
 
-def test_an_unpaid_of_somebody_who_lost_the_lease_takes_it_from_nobody(
-    restaurant: Restaurant, provider_a: ScriptedGateway, time: ShiftedClock
-) -> None:
-    provider_a.charges.append(outcome(Outcome.PENDING))
-    payment = paid(order_of(restaurant))
-    cancel_payment(payment_id=payment.pk, actor=GUEST)
-    provider_a.cancels.append(CANNOT_BE_CLOSED)
-    provider_a.look_ups.append(UNPAID)
+@pytest.mark.usefixtures("_withdrawn")
+def test_an_unpaid_of_somebody_who_lost_the_lease_takes_it_from_nobody(time: ShiftedClock) -> None:
     claims = []
 
     def somebody_else_takes_it_up() -> None:

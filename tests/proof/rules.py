@@ -42,10 +42,15 @@ def _chaos(figures: Figures) -> Iterator[str]:
         yield "its own sheet is not clean"
 
 
+def total(figures: Figures, name: str) -> Any:
+    """Over all processes and pieces that ran the part."""
+    return sum(each[name] for each in figures)
+
+
 def _not_zero(figures: Figures, *names: str) -> Iterator[str]:
     for name in names:
-        if total := sum(each[name] for each in figures):
-            yield f"{name.replace('_', ' ')}: {total}"
+        if count := total(figures, name):
+            yield f"{name.replace('_', ' ')}: {count}"
 
 
 def _too_late(recoveries: Iterable[float | None]) -> Iterator[str]:

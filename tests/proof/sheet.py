@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.proof.parts import Part
 from tests.proof.records import records
-from tests.proof.rules import RULES, Figures
+from tests.proof.rules import RULES, Figures, total
 from tests.proof.size import LEAST
 
 Line = tuple[str, object]
@@ -112,8 +112,8 @@ def _simulation(figures: Figures) -> Iterable[Line]:
 def _mutants(figures: Figures) -> Iterable[Line]:
     yield "sabotages", len(figures)
     yield "noticed", sum(bool(each["violation"]) for each in figures)
-    yield "violations on the way that are another's", _sum(figures, "strange")
-    yield "violations on the way without any sabotage", _sum(figures, "violations_without")
+    yield "violations on the way that are another's", total(figures, "strange")
+    yield "violations on the way without any sabotage", total(figures, "violations_without")
     for each in sorted(figures, key=lambda one: str(one["mutant"])):
         name = str(each["mutant"]).replace("_s_", "'s ").replace("_", " ")
         yield name, f"seed {each['seed']}: {each['violation']}" if each["violation"] else "SURVIVED"
@@ -142,14 +142,14 @@ def _races(figures: Figures) -> Iterable[Line]:
     """Summed over the processes and the pieces that ran them."""
     of = {what: [each for each in figures if each["what"] == what] for what in ("pair", "triples", "refunds")}
     yield "pairs of kinds, one interrupted once, at every cut", len(of["pair"])
-    yield "races of pairs", _sum(of["pair"], "trials")
-    yield "triples of kinds", _sum(of["triples"], "triples")
-    yield "races of triples", _sum(of["triples"], "trials")
-    yield "hand-overs because of a lock", _sum(of["pair"] + of["triples"], "blocked_hand_overs")
-    yield "groups of racing refunds", _sum(of["refunds"], "trials")
-    yield "refunds asked for, accepted", _sum(of["refunds"], "accepted")
-    yield "refunds asked for, refused", _sum(of["refunds"], "refused")
-    yield "violations", _sum(figures, "violations")
+    yield "races of pairs", total(of["pair"], "trials")
+    yield "triples of kinds", total(of["triples"], "triples")
+    yield "races of triples", total(of["triples"], "trials")
+    yield "hand-overs because of a lock", total(of["pair"] + of["triples"], "blocked_hand_overs")
+    yield "groups of racing refunds", total(of["refunds"], "trials")
+    yield "refunds asked for, accepted", total(of["refunds"], "accepted")
+    yield "refunds asked for, refused", total(of["refunds"], "refused")
+    yield "violations", total(figures, "violations")
 
 
 def _chaos(figures: Figures) -> Iterable[Line]:
@@ -158,10 +158,6 @@ def _chaos(figures: Figures) -> Iterable[Line]:
             many = isinstance(figure, Mapping)
             said = ", ".join(f"{what} {count}" for what, count in figure.items()) if many else figure
             yield name.replace("_", " "), said
-
-
-def _sum(figures: Figures, name: str) -> int:
-    return sum(each[name] for each in figures)
 
 
 # In the order of docs/proof.md, whichever was run first.

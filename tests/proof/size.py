@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from kernel.crashpoints import CrashPoint
-from tests.proof.rules import Figures
+from tests.proof.rules import Figures, total
 
 # Issue: two thousand seeds of forty steps, six a second. Who is slower loses no money, but plays too little in a day.
 SEEDS, STEPS, SEEDS_A_SECOND = 2_000, 40, 6.0
@@ -43,13 +42,13 @@ def _crashes(figures: Figures) -> Iterator[str]:
 def _races(figures: Figures) -> Iterator[str]:
     of = {what: [each for each in figures if each["what"] == what] for what in ("pair", "triples", "refunds")}
     yield from _fewer("pairs of kinds", len({each["pair"] for each in of["pair"]}), PAIRS)
-    yield from _fewer("triples of kinds", _sum(of["triples"], "triples"), TRIPLES)
-    yield from _fewer("groups of racing refunds", _sum(of["refunds"], "trials"), GROUPS)
+    yield from _fewer("triples of kinds", total(of["triples"], "triples"), TRIPLES)
+    yield from _fewer("groups of racing refunds", total(of["refunds"], "trials"), GROUPS)
 
 
 def _chaos(figures: Figures) -> Iterator[str]:
-    yield from _fewer("seconds of load", _sum(figures, "load_seconds"), LOAD_SECONDS)
-    yield from _fewer("kills", _sum(figures, "kills"), KILLS)
+    yield from _fewer("seconds of load", total(figures, "load_seconds"), LOAD_SECONDS)
+    yield from _fewer("kills", total(figures, "kills"), KILLS)
 
 
 def _fewer(what: str, tried: float, least: float) -> Iterator[str]:
@@ -60,10 +59,6 @@ def _fewer(what: str, tried: float, least: float) -> Iterator[str]:
 def _left_out(names: set[str]) -> Iterator[str]:
     if names:
         yield f"left out {', '.join(sorted(names))}"
-
-
-def _sum(figures: Figures, name: str) -> Any:
-    return sum(each[name] for each in figures)
 
 
 LEAST: Mapping[str, Callable[[Figures], Iterator[str]]] = {

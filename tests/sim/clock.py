@@ -54,8 +54,10 @@ class SeedClock:
     def as_of(self, moment: datetime) -> Iterator[None]:
         """What happened meanwhile, and nobody was looking, happened then."""
         before, self._now = self._now, min(self._now, moment)
-        yield
-        self._now = before
+        try:
+            yield
+        finally:
+            self._now = before
 
 
 def dice(purpose: str, seed: int) -> random.Random:

@@ -42,7 +42,7 @@ def simulate(seed: int, *, steps: int = STEPS, profile: str = PROFILE, moves: Se
     chosen = moves_of(seed, steps=steps, weights=WEIGHTS) if moves is None else moves
     outcome = Outcome(seed=seed, profile=profile)
     with world_of(seed, profile) as world:
-        outcome.story, outcome.moves = world.story, []
+        outcome.story = world.story
         world.rng = dice("orders", seed)
         for _ in range(ORDERS):
             guests.place(world)

@@ -140,7 +140,7 @@ class _Swallowed(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
-        self._world.broken.append(f"{record.getMessage()}: {error!r}")
+        self._world.report(f"{record.getMessage()}: {error!r}")
 
 
 @contextmanager
