@@ -124,7 +124,7 @@ def _live_at_a_simulator(w: World) -> str:
 
 
 def _claimed_for_ever(row: models.Model, claims: str = "claims") -> str:
-    return update(row, f"{claims} = {MAX_CLAIMS + 2}")
+    return update(row, f"{claims} = {2 * MAX_CLAIMS + 1}")
 
 
 def _began_too_early(w: World) -> str:
@@ -266,7 +266,7 @@ BREAKS: list[tuple[str, str, Callable[[World], str]]] = [
     ("I10", "What broke its workers", lambda w: _claimed_for_ever(w.doubtful.payment)),
     ("I10", "What broke its workers", lambda w: _claimed_for_ever(w.refund)),
     ("I10", "What broke its workers", lambda w: _claimed_for_ever(w.failed, "watch_claims")),
-    ("I10", "What broke its workers", lambda w: _notice(w, f"claims = {MAX_CLAIMS + 2}, next_action_at = now()")),
+    ("I10", "What broke its workers", lambda w: _notice(w, f"claims = {2 * MAX_CLAIMS + 1}, next_action_at = now()")),
     ("I11", "A failed payment has evidence", _failed_in_doubt),
     ("I11", "Silence is no evidence", lambda w: _closed_by_silence(w, finding="no_answer")),
     ("I11", "Silence is no evidence", lambda w: _closed_by_silence(w, finding="unknown")),
@@ -385,5 +385,11 @@ def test_a_payment_that_somebody_holds_is_not_overdue(world: World) -> None:
 def test_a_payment_with_an_open_case_may_stand_still(world: World) -> None:
     assert Case.objects.filter(payment=world.mismatched.payment_id).count() == 1
     assert Payment.objects.get(pk=world.mismatched.payment_id).next_action_at is None
+
+    assert checked()[0] == 0
+
+
+def test_a_row_may_be_claimed_once_more_where_its_last_worker_was_killed_before_it_set_it_aside(world: World) -> None:
+    Payment.objects.filter(pk=world.doubtful.payment_id).update(claims=2 * MAX_CLAIMS)
 
     assert checked()[0] == 0
