@@ -16,6 +16,8 @@ from psycopg.sql import SQL, Composed, Identifier
 from failures.invariants import INVARIANTS, words_at
 
 APPS = ("accounts", "events", "failures", "orders", "payments")
+# Who stands still keeps its connection, as a process of its own would: more than an evening has moves.
+MOST_CONNECTIONS = 64
 # What reads cannot break: every other statement may have.
 READS = ("SELECT", "SAVEPOINT", "RELEASE", "SET")
 STAYING = ("payments_provideraccount", "payments_route")
@@ -92,6 +94,12 @@ class Writes:
     def take(self) -> bool:
         seen, self._seen = self._seen, False
         return seen
+
+
+def make_room_for_all() -> None:
+    """Actors are processes with connections of their own: that here they share a pool must make none of them wait."""
+    pool = connection.pool  # type: ignore[attr-defined]  # PostgreSQL's has one; the stubs know what all have.
+    pool.resize(min_size=1, max_size=MOST_CONNECTIONS)
 
 
 def empty_everything() -> None:

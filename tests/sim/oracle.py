@@ -95,10 +95,16 @@ _UNFINISHED = """
     SELECT 'refund ' || r.id || ' is ' || r.status, r.id::text, pa.provider
       FROM payments_refund r JOIN payments_provideraccount pa ON pa.id = r.account_id
      WHERE r.status IN ('requested', 'waiting_approval', 'processing')"""
-# What may be held of an order, and whether people know of money that could not be given back.
+# What may be held of an order: what it may keep, and what is on its way back for ever, as people know. And whether they
+# know of money that could not be given back.
 _BILLS = """
     SELECT o.reference,
-           CASE WHEN o.status = 'cancelled' THEN 0 ELSE o.total_minor + COALESCE(sum(a.tip_minor), 0) END::bigint,
+           (CASE WHEN o.status = 'cancelled' THEN 0 ELSE o.total_minor + COALESCE(sum(a.tip_minor), 0) END
+            + (SELECT COALESCE(sum(r.amount_minor + r.tip_minor), 0)
+                 FROM payments_refund r
+                 JOIN payments_payment q ON q.id = r.payment_id AND q.order_id = o.id
+                WHERE r.status = 'processing'
+                  AND r.id IN (SELECT subject_id FROM failures_case WHERE closed_at IS NULL)))::bigint,
            EXISTS (SELECT 1 FROM failures_case c JOIN payments_payment p ON p.id = c.payment_id
                     WHERE p.order_id = o.id AND c.kind IN ('refund_failed', 'surplus') AND c.closed_at IS NULL)
       FROM orders_order o

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from django.conf import settings
+from django.db import connection
 
 from config.local.state import PROJECT
 from payments.services import captures
@@ -21,6 +23,7 @@ from tests.sim.mutants import MUTANTS, QUICK, sabotaged
 from tests.sim.mutants.registry import Mutant, instead
 from tests.sim.shrinking import REGRESSIONS, keep, kept_in, kind_of, shrunk
 from tests.sim.simulation import STEPS, simulate
+from tests.sim.world import World, world_of
 
 # `make test` plays so many other seeds every day, in pieces that parallel processes share.
 FRESH_SEEDS, PIECES = 500, 20
@@ -199,3 +202,34 @@ def test_a_story_may_lose_any_of_its_moves(transactional_db: None) -> None:
     moves = [Move("go_on", 1), Move("withdraw", 2), Move("go_on", 3), Move("let_time_pass", 4)]
 
     assert simulate(1, moves=moves).violations == []
+
+
+def test_money_that_the_provider_never_ends_giving_back_is_not_kept(transactional_db: None) -> None:
+    """The order is cancelled, and one of its refunds is pending for ever: people know of it, and have to end it."""
+    moves = [
+        Move("begin_to_pay", 880273492206429613),
+        Move("go_on", 5355825302752629404),
+        Move("ask_back", 727875786189295314),
+        Move("cancel_whole_order", 5829456438234127436),
+    ]
+
+    outcome = simulate(2992816709746, moves=moves)
+
+    assert any("the next refund is pending_for_ever" in line for line in outcome.story)
+    assert outcome.violations == []
+
+
+def test_whoever_stands_still_keeps_nobody_else_waiting(transactional_db: None) -> None:
+    """Each as a process of its own, with its own connections: more of them than one process has."""
+    with world_of(1, "calm") as world:
+        for number in range(settings.DATABASES["default"]["OPTIONS"]["pool"]["max_size"] + 2):
+            world.stage.enter(f"sleeper {number}", lambda: _read_and_stand(world))
+            (actor,) = world.stage.actors
+            actor.go_on()
+            assert actor.at == "a cut"
+            world.stage.pause(actor)
+
+
+def _read_and_stand(world: World) -> None:
+    connection.ensure_connection()
+    world.stage.cut("a cut")

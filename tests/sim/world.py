@@ -19,7 +19,7 @@ from payments.services import providers
 from sandbox.notices import Webhook
 from tests.sim.actors import Stage
 from tests.sim.clock import SeedClock, dice
-from tests.sim.database import Reader, Writes, forget_the_evening, reader_of
+from tests.sim.database import Reader, Writes, forget_the_evening, make_room_for_all, reader_of
 from tests.sim.faults import NONE, PROFILES, Fault, Faults
 from tests.sim.fence import Fence
 from tests.sim.house import House, house
@@ -149,6 +149,7 @@ def world_of(seed: int, profile: str) -> Iterator[World]:
     with ExitStack() as stack:
         own_clock = SeedClock(seed)
         stack.callback(clock.install, clock.install(own_clock))
+        make_room_for_all()
         reader, writes = reader_of(connection.settings_dict["NAME"]), Writes()
         forget_the_evening()
         rng = dice("world", seed)
