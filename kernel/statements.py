@@ -11,7 +11,8 @@ from functools import cached_property
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.transaction import TransactionManagementError
 
 
@@ -81,9 +82,10 @@ class Insertion:
         return written
 
     def _values(self, rows: Sequence[models.Model]) -> Iterator[Any]:
+        own = _own_connection()
         for row in rows:
             for field in self._fields:
-                yield field.get_db_prep_save(field.pre_save(row, add=True), connection)
+                yield field.get_db_prep_save(field.pre_save(row, add=True), own)
 
     @cached_property
     def _fields(self) -> list[models.Field[Any, Any]]:
@@ -104,8 +106,9 @@ class Rewriting:
         self._model = model
 
     def write(self, row: models.Model) -> None:
-        values = [each.get_db_prep_save(each.pre_save(row, add=False), connection) for each in self._fields]
-        with connection.cursor() as cursor:
+        own = _own_connection()
+        values = [each.get_db_prep_save(each.pre_save(row, add=False), own) for each in self._fields]
+        with own.cursor() as cursor:
             cursor.execute(self._sql, [*values, row.pk])
             if cursor.rowcount != 1:
                 raise ObjectDoesNotExist(f"Nothing was written: {self._model.__name__} {row.pk} is not there.")
@@ -118,6 +121,11 @@ class Rewriting:
     def _sql(self) -> str:
         columns = ", ".join(f'"{field.column}" = %s' for field in self._fields)
         return _UPDATE.format(self._model._meta.db_table, columns, self._model._meta.pk.column)
+
+
+def _own_connection() -> BaseDatabaseWrapper:
+    """This thread's: `connection` looks it up anew at each use, which for each field takes longer than the field."""
+    return connections[DEFAULT_DB_ALIAS]
 
 
 class _Shape:

@@ -109,11 +109,12 @@ def _begin(free: Queue[str]) -> None:
     connection.settings_dict["NAME"] = free.get()
     # Each actor takes a connection and gives it back, again and again: nobody else can have broken it.
     connection.settings_dict["CONN_HEALTH_CHECKS"] = False
-    # The same few hundred statements in each seed are planned once, and no seed outlives a server that falls.
+    # The same few hundred statements in each seed are planned once, whatever their values; and no seed outlives a
+    # server that falls.
     options = connection.settings_dict["OPTIONS"]
     options |= {"server_side_binding": True, "prepare_threshold": 2}
     # Behind what the product says of its sessions, so that all else of it holds here as well.
-    options["options"] += " -c synchronous_commit=off -c jit=off"
+    options["options"] += " -c plan_cache_mode=force_generic_plan -c synchronous_commit=off -c jit=off"
     # What was imported stays: to look through it again and again finds no garbage.
     gc.collect()
     gc.freeze()
