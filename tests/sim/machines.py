@@ -66,7 +66,7 @@ def deliver(world: World) -> None:
         return
     world.mailbox.remove(letter)
     name = f"{letter.webhook.type} {letter.webhook.key}"
-    if world.fails(Fault.LOST_MAIL) and letter.webhook.key:
+    if world.fails(Fault.LOST_MAIL) and not letter.is_sent_until_taken:
         world.say(f"lost {name}")
         return
     if world.fails(Fault.LATE_MAIL):
@@ -74,16 +74,16 @@ def deliver(world: World) -> None:
         world.mailbox.append(replace(letter, not_before=world.clock.now() + late))
         world.say(f"held back {name}")
         return
-    if world.fails(Fault.REPEATED_MAIL):
-        world.mailbox.append(letter)
+    if world.fails(Fault.REPEATED_MAIL) or letter.is_sent_until_taken:
+        world.mailbox.append(letter)  # Also where whoever has it in hand dies before reading it.
     enter(world, f"notice {name}", lambda: receive(world, letter))
 
 
 def receive(world: World, letter: Letter) -> None:
     """Through the view that providers call. What was not answered, the provider sends again."""
     sent = letter.webhook
-    if not sent.key:
-        sent = replace(sent, secret=world.providers[letter.account.provider].secret)  # Sent until it is taken in.
+    if letter.is_sent_until_taken:
+        sent = replace(sent, secret=world.providers[letter.account.provider].secret)
     request = RequestFactory().post(
         f"/webhooks/{letter.account.provider}/{letter.account.pk}",
         data=sent.body,
@@ -93,10 +93,13 @@ def receive(world: World, letter: Letter) -> None:
     try:
         status = receive_webhook(request, letter.account.provider, letter.account.pk).status_code
     except BaseException:
-        world.mailbox.append(letter)  # Nobody answered.
+        if letter not in world.mailbox:
+            world.mailbox.append(letter)  # Nobody answered.
         raise
     if status == HTTPStatus.OK:
         world.acknowledged.append(sent.id)
+        if letter.is_sent_until_taken and letter in world.mailbox:
+            world.mailbox.remove(letter)
 
 
 @move(4)

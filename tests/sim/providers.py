@@ -152,6 +152,8 @@ class SimProvider:
             self.on_their_way.remove(held)
             with self.clock.as_of(held.due), self.noting(send_before=held.send_before, sent_at=held.sent_at):
                 self.sandbox.deliver(held.request)
+            # Whoever asks may come hours later: no provider hides a thing for longer than it declares.
+            self.steering.reveal(held.request.headers["idempotency-key"])
 
     @contextmanager
     def noting(self, *, send_before: datetime | None, sent_at: datetime | None = None) -> Iterator[None]:

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,13 +14,18 @@ from django.conf import settings
 from django.db import connection
 
 from config.local.state import PROJECT
+from kernel import clock
+from kernel.money import Money
+from payments.gateways.contract import Answer, ChargeRequest, LookUpRequest, Outcome, Subject
 from payments.services import captures
 from tests.proof.records import record
 from tests.sim.acting import ACTIONS
 from tests.sim.campaign import MOST_SEEDS, Hunt, hunt
+from tests.sim.clock import SeedClock
 from tests.sim.moves import GO_ON, Move
 from tests.sim.mutants import MUTANTS, QUICK, sabotaged
 from tests.sim.mutants.registry import Mutant, instead
+from tests.sim.providers import SimProvider, usual_facts
 from tests.sim.shrinking import REGRESSIONS, keep, kept_in, kind_of, shrunk
 from tests.sim.simulation import STEPS, simulate
 from tests.sim.world import World, world_of
@@ -29,6 +34,7 @@ from tests.sim.world import World, world_of
 FRESH_SEEDS, PIECES = 500, 20
 # As many sabotages as `make test` has time for, by rotation; all of them are hunted in `make proof`.
 MUTANTS_A_DAY = 5
+KEY = "00000000-0000-7000-8000-000000000001"
 
 
 def _today() -> int:
@@ -219,6 +225,52 @@ def test_money_that_the_provider_never_ends_giving_back_is_not_kept(transactiona
     assert outcome.violations == []
 
 
+def test_what_a_provider_started_is_told_again_where_its_reader_dies(transactional_db: None) -> None:
+    """The process ends before it has read a byte: nobody answered, so that the chargeback is sent once more."""
+    moves = [
+        Move("begin_to_pay", 7966160957583898817),
+        Move("go_on", 2555041738860139707),
+        Move("refund_at_the_provider", 7390286414732125030),
+        Move("deliver", 2109492348189349732),
+        Move("go_on", 2492076506983718760),
+    ]
+
+    outcome = simulate(2992833110197, moves=moves)
+
+    assert any(line.endswith("notice refund.succeeded  dies at start") for line in outcome.story)
+    assert outcome.violations == []
+
+
+def test_what_arrived_long_ago_is_hidden_from_nobody(transactional_db: None) -> None:
+    """A provider shows within its own delay what it has: a request that came late is there for whoever asks later."""
+    own_clock = SeedClock(1)
+    provider = SimProvider(usual_facts("sandbox_a"), clock=own_clock, cut=_nobody, delay_seconds=lambda: 120.0)
+    gateway = provider.registered().build(provider.facts, provider.credentials())
+    before = clock.install(own_clock)
+    try:
+        sent = gateway.charge(
+            ChargeRequest(
+                key=KEY,
+                money=Money(5_000, "INR"),
+                order_reference="O-1",
+                method="card",
+                send_before=own_clock.now() + timedelta(seconds=15),
+                instrument="sim_not_found_then_found",
+            )
+        )
+        looks = []
+        for seconds in (60, 120):
+            own_clock.advance(seconds)
+            looks.append(
+                gateway.look_up(LookUpRequest(key="00000000-0000-7000-8000-000000000001", subject=Subject.CHARGE))
+            )
+    finally:
+        clock.install(before)
+
+    assert sent.outcome == Outcome.UNKNOWN
+    assert [look.answer for look in looks] == [Answer.NOT_FOUND, Answer.SUCCEEDED]
+
+
 def test_whoever_stands_still_keeps_nobody_else_waiting(transactional_db: None) -> None:
     """Each as a process of its own, with its own connections: more of them than one process has."""
     with world_of(1, "calm") as world:
@@ -228,6 +280,10 @@ def test_whoever_stands_still_keeps_nobody_else_waiting(transactional_db: None) 
             actor.go_on()
             assert actor.at == "a cut"
             world.stage.pause(actor)
+
+
+def _nobody(place: str) -> None:
+    """Nobody is killed here, and nobody stands still."""
 
 
 def _read_and_stand(world: World) -> None:

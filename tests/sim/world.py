@@ -49,6 +49,11 @@ class Letter:
     webhook: Webhook
     not_before: datetime
 
+    @property
+    def is_sent_until_taken(self) -> bool:
+        """About something that the provider started itself: nobody asks about that."""
+        return not self.webhook.key
+
 
 @dataclass
 class World:
