@@ -12,6 +12,7 @@ PROCESSES = "2"
 TELLINGS = (
     "test_what_was_found_once_is_never_found_again",
     "test_what_was_found_once_would_be_found_again",
+    "test_what_was_told_wrongly_blames_nobody_any_more",
     "test_the_same_seed_is_the_same_story",
 )
 # What the sweep and the chaos found are no stories of the simulation's.
