@@ -52,10 +52,6 @@ class Steering:
     def hide(self, key: str, *, look_ups: int) -> None:
         self._hidden[key] = look_ups
 
-    def reveal(self, key: str) -> None:
-        """It was there for longer than its provider takes to show it."""
-        del self._hidden[key]
-
     def is_hidden(self, key: str) -> bool:
         """Whether this look-up is one of those that do not see it yet."""
         self._hidden[key] -= 1

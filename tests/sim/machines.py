@@ -74,7 +74,9 @@ def deliver(world: World) -> None:
         world.mailbox.append(replace(letter, not_before=world.clock.now() + late))
         world.say(f"held back {name}")
         return
-    if world.fails(Fault.REPEATED_MAIL) or letter.is_sent_until_taken:
+    if world.fails(Fault.REPEATED_MAIL):
+        world.mailbox.append(letter)
+    if letter.is_sent_until_taken:
         world.mailbox.append(letter)  # Also where whoever has it in hand dies before reading it.
     enter(world, f"notice {name}", lambda: receive(world, letter))
 

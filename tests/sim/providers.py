@@ -153,7 +153,7 @@ class SimProvider:
             with self.clock.as_of(held.due), self.noting(send_before=held.send_before, sent_at=held.sent_at):
                 self.sandbox.deliver(held.request)
             # Whoever asks may come hours later: no provider hides a thing for longer than it declares.
-            self.steering.reveal(held.request.headers["idempotency-key"])
+            self.steering.hide(held.request.headers["idempotency-key"], look_ups=0)
 
     @contextmanager
     def noting(self, *, send_before: datetime | None, sent_at: datetime | None = None) -> Iterator[None]:
