@@ -25,7 +25,8 @@ class MembershipAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Not subscr
 @admin.register(ApiKey)
 class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Not subscriptable at run time.
     list_display = ["name", "prefix", "restaurant", "mode", "expires_at", "revoked_at"]
-    readonly_fields = ["prefix", "scopes", "created_at"]
+    # What a key is was said when it was issued: another restaurant or mode is another key.
+    readonly_fields = ["restaurant", "mode", "prefix", "scopes", "created_at", "last_used_at", "replaced_at"]
     exclude = ["key_hash"]
     list_select_related = ["restaurant"]
 

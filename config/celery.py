@@ -44,12 +44,16 @@ SWEEPS = (
     "payments.tasks.sweep_watches",
     "payments.tasks.sweep_notices",
 )
+# What nobody waits for, and once an hour is often enough.
+HOURLY = ("accounts.tasks.purge_old_calls",)
+HOUR_SECONDS = 3600.0
 
 
 def beat_table(sweep_seconds: int) -> dict[str, dict[str, Any]]:
-    """One entry per sweep. No tick expires: beat would say when by its own clock, and a worker read it by another."""
+    """One entry a task. No tick expires: beat would say when by its own clock, and a worker read it by another."""
     options = {"headers": {TICK_HEADER: True}}
-    return {name: {"task": name, "schedule": float(sweep_seconds), "options": options} for name in SWEEPS}
+    ticks = {name: {"task": name, "schedule": float(sweep_seconds), "options": options} for name in SWEEPS}
+    return {**ticks, **{name: {"task": name, "schedule": HOUR_SECONDS} for name in HOURLY}}
 
 
 def celery_broker_url(url: str) -> str:

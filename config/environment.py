@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, NoReturn
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 from zoneinfo import ZoneInfo
 
 from cryptography.fernet import Fernet
@@ -178,6 +178,19 @@ def positive_whole_number(text: str) -> int:
     return int(text)
 
 
+def whole_number(text: str) -> int:
+    return 0 if text == "0" else positive_whole_number(text)
+
+
+def origins(text: str) -> tuple[str, ...]:
+    """Scheme and host, as a browser names a page's origin."""
+    found = comma_separated(text)
+    for origin in found:
+        if base_url(origin).path:
+            raise ValueError(origin)
+    return found
+
+
 def time_zone(text: str) -> str:
     return ZoneInfo(text).key
 
@@ -188,6 +201,10 @@ def base_url(text: str) -> SplitResult:
     if not is_base or url.port == 0:
         raise ValueError(text)
     return url._replace(path=url.path.rstrip("/"))
+
+
+def base_address(text: str) -> str:
+    return urlunsplit(base_url(text))
 
 
 def redis_url(text: str) -> str:

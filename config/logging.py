@@ -16,6 +16,7 @@ from payments.gateways.redaction import redact, redact_text
 LONGEST_TRACEBACK: Final = 16_000
 # Statements carry personal data as parameters, httpx writes whole URLs, and Celery writes three lines for each tick.
 _QUIET: Final = (
+    "axes",
     "django.db.backends",
     "httpx",
     "httpcore",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlunsplit
 
+from api.words import API_IN_WORDS
 from config import environment as read
 from config.celery import beat_table, broker_transport_options, celery_broker_url
 from config.environment import Environment, LogFormat, Secrecy
@@ -38,6 +40,33 @@ _public_url = environment.read(
 )
 _allowed_hosts: tuple[str, ...] = environment.read(
     "STEWARD_ALLOWED_HOSTS", read.comma_separated, expected="host names, comma-separated", default=()
+)
+STEWARD_WAITING_URL: str = environment.read(
+    "STEWARD_WAITING_URL",
+    read.base_address,
+    expected="an http or https address, such as https://wait.example.com",
+    default="",
+)
+STEWARD_PROXIES: int = environment.read(
+    "STEWARD_PROXIES", read.whole_number, expected="how many proxies of yours stand in front, 0 or more", default=0
+)
+STEWARD_REQUESTS_PER_MINUTE: int = environment.read(
+    "STEWARD_REQUESTS_PER_MINUTE",
+    read.positive_whole_number,
+    expected="whole number above 0, at most 999999",
+    default=1200,
+)
+STEWARD_REFUNDS_PER_HOUR: int = environment.read(
+    "STEWARD_REFUNDS_PER_HOUR",
+    read.positive_whole_number,
+    expected="whole number above 0, at most 999999",
+    default=200,
+)
+CORS_ALLOWED_ORIGINS: tuple[str, ...] = environment.read(
+    "STEWARD_CORS_ORIGINS",
+    read.origins,
+    expected="origins of pages that call the API, such as https://app.example.com, comma-separated",
+    default=(),
 )
 _database: dict[str, Any] | None = environment.read(
     "DATABASE_URL",
@@ -112,7 +141,13 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "axes",
+    "corsheaders",
     "pgtrigger",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "api",
     "accounts",
     "events",
     "orders",
@@ -130,12 +165,20 @@ MIDDLEWARE = [
     "config.middleware.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    # Last, so that it sees who was refused for good.
+    "axes.middleware.AxesMiddleware",
+]
+AUTHENTICATION_BACKENDS = [
+    # First: whoever typed too many wrong passwords is not asked for another one.
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
 ]
 TEMPLATES = [
     {
@@ -217,9 +260,56 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 
+# Wrong passwords are counted in the database: an outage of Redis locks nobody out and lets nobody guess. By name and
+# address together, so that nobody locks out a colleague from elsewhere.
+AXES_FAILURE_LIMIT = 6
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_CLIENT_IP_CALLABLE = "api.addresses.address_of"
+AXES_LOCKOUT_CALLABLE = "accounts.lockout.locked_out"
+AXES_VERBOSE = False  # Names and addresses belong in no log line.
+
 LANGUAGE_CODE = "en"
 USE_I18N = True
 USE_TZ = True
+
+# --- API --------------------------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.CallerAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["accounts.permissions.MayCall"],
+    "DEFAULT_PARSER_CLASSES": ["api.parsing.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "api.refusing.handle",
+    "UNAUTHENTICATED_USER": None,
+    "UNAUTHENTICATED_TOKEN": None,
+    "COERCE_DECIMAL_TO_STRING": True,
+}
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "TITLE": "Steward",
+    "DESCRIPTION": API_IN_WORDS,
+    "VERSION": "1.0.0",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "COMPONENT_SPLIT_REQUEST": False,
+    "POSTPROCESSING_HOOKS": ["api.describing.tidied"],
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SERVERS": [{"url": "/"}],
+}
+CORS_URLS_REGEX = r"^/api/"
+CORS_ALLOW_HEADERS = [
+    *("accept", "accept-language", "authorization", "content-type", "idempotency-key", "if-none-match"),
+    *("last-event-id", "prefer", "steward-mode", "steward-restaurant", "x-csrftoken", "x-request-id"),
+]
+CORS_EXPOSE_HEADERS = [
+    *("etag", "idempotent-replayed", "link", "location", "ratelimit", "ratelimit-policy", "retry-after"),
+    *("preference-applied", "x-request-id"),
+]
+CORS_PREFLIGHT_MAX_AGE = 600
 
 # --- Logs -------------------------------------------------------------------------------------------------------
 

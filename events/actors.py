@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+import structlog
+
 
 class ActorKind(StrEnum):
     SYSTEM = "system"
@@ -23,7 +25,13 @@ class Actor:
 
     @classmethod
     def user(cls, user: Any, *, request_id: str = "") -> Actor:
-        return cls(kind=ActorKind.USER, id=str(user.pk), request_id=request_id)
+        """Where nothing is said, of the request that is being served, if any."""
+        return cls(kind=ActorKind.USER, id=str(user.pk), request_id=request_id or _request_being_served())
+
+
+def _request_being_served() -> str:
+    """As it stands in every log line of the request, too."""
+    return str(structlog.contextvars.get_contextvars().get("request_id", ""))
 
 
 SYSTEM = Actor(kind=ActorKind.SYSTEM)

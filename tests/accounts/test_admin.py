@@ -7,7 +7,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import ApiKey, User
-from accounts.services import issue_api_key
+from accounts.services.keys import issue_api_key
 from kernel.modes import Mode
 from tests.factories import RestaurantFactory, UserFactory
 

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 ROOT = Path(__file__).resolve().parents[2]
 APPS = frozenset({"accounts", "events", "orders", "payments", "failures"})
-PRODUCT = APPS | {"config", "kernel", "sandbox"}
+PRODUCT = APPS | {"api", "config", "kernel", "sandbox"}
 WRITERS = frozenset({"models", "services"})
 # The thin outside of an app: it parses, authorises, calls one service and answers.
 EDGES = frozenset({"urls", "views", "checkout", "admin", "tasks", "serializers", "consumers", "management"})

@@ -22,7 +22,7 @@ from kombu.utils.imports import symbol_by_name
 from pytest_django.fixtures import Settings
 
 from config import celery as config_celery
-from config.celery import NUDGE_PAUSE_SECONDS, SWEEPS, NudgeTask, Request, app, beat_is_alive, beat_table
+from config.celery import HOURLY, NUDGE_PAUSE_SECONDS, SWEEPS, NudgeTask, Request, app, beat_is_alive, beat_table
 from config.celery import broker_transport_options as options
 from kernel import clock
 from tests.chaos.proxy import Network, Toxic
@@ -172,7 +172,8 @@ class Worker:
 
     def beat(self) -> None:
         """As beat publishes."""
-        for entry in beat_table(settings.STEWARD_SWEEP_SECONDS).values():
+        table = beat_table(settings.STEWARD_SWEEP_SECONDS)
+        for entry in (table[name] for name in SWEEPS):
             self.nudge(entry["task"], **entry["options"])
 
     def work(self) -> list[str]:
@@ -218,8 +219,9 @@ ALL = sorted(_last(name) for name in SWEEPS)
 def test_beat_ticks_for_every_sweep() -> None:
     table = beat_table(3)
 
-    assert set(table) == set(SWEEPS)
-    assert {entry["schedule"] for entry in table.values()} == {3.0}
+    assert set(table) == {*SWEEPS, *HOURLY}
+    assert {table[name]["schedule"] for name in SWEEPS} == {3.0}
+    assert {table[name]["schedule"] for name in HOURLY} == {3600.0}
 
 
 def test_piled_up_ticks_are_one(worker: Worker) -> None:

@@ -8,7 +8,8 @@ import pytest
 from django.db import IntegrityError, connection
 
 from accounts.models import ApiKey, Restaurant
-from accounts.services import KEY_BYTES, PREFIX_LENGTH, hash_api_key, issue_api_key
+from accounts.services.keys import PREFIX_LENGTH, issue_api_key
+from accounts.services.secrets import SECRET_BYTES, hash_secret
 from kernel.modes import Mode
 from tests.factories import RestaurantFactory
 
@@ -43,21 +44,21 @@ def test_only_the_hash_and_a_short_beginning_are_stored(restaurant: Restaurant) 
     assert key[PREFIX_LENGTH:] not in everything
     stored = ApiKey.objects.get()
     assert stored.prefix == key[:PREFIX_LENGTH]
-    assert stored.key_hash == hashlib.sha256(key.encode()).hexdigest() == hash_api_key(key)
+    assert stored.key_hash == hashlib.sha256(key.encode()).hexdigest() == hash_secret(key)
 
 
 def test_a_key_is_found_by_its_hash_and_nothing_near_it_is(restaurant: Restaurant) -> None:
     key = issued(restaurant)
 
-    assert ApiKey.objects.get(key_hash=hash_api_key(key)).name == "till"
-    assert not ApiKey.objects.filter(key_hash__in=[hash_api_key(key.upper()), hash_api_key(key + " ")]).exists()
+    assert ApiKey.objects.get(key_hash=hash_secret(key)).name == "till"
+    assert not ApiKey.objects.filter(key_hash__in=[hash_secret(key.upper()), hash_secret(key + " ")]).exists()
 
 
 def test_keys_cannot_be_guessed(restaurant: Restaurant) -> None:
     keys = {issued(restaurant, name=f"till {number}") for number in range(50)}
 
     assert len(keys) == 50
-    assert {len(key) for key in keys} == {len("test_") + -(-KEY_BYTES * 4 // 3)}
+    assert {len(key) for key in keys} == {len("test_") + -(-SECRET_BYTES * 4 // 3)}
 
 
 def test_a_given_key_makes_one_row_however_often_it_is_asked_for(restaurant: Restaurant) -> None:
@@ -65,7 +66,7 @@ def test_a_given_key_makes_one_row_however_often_it_is_asked_for(restaurant: Res
         assert issued(restaurant, key="test_demo_key_of_the_documentation") == "test_demo_key_of_the_documentation"
 
     stored = ApiKey.objects.get()
-    assert stored.key_hash == hash_api_key("test_demo_key_of_the_documentation")
+    assert stored.key_hash == hash_secret("test_demo_key_of_the_documentation")
 
 
 def test_a_name_may_be_used_again_in_another_mode_and_restaurant(restaurant: Restaurant) -> None:

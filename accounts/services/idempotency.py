@@ -1,0 +1,98 @@
+"""What was done under a caller's idempotency key: claimed in the transaction that does it, answered alike for ever."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from django.db import connection
+
+from accounts.models import IdempotentCall
+from kernel import clock
+from kernel.errors import ServiceError
+from kernel.statements import Insertion
+
+# A client that was switched off over a holiday may still send its last request again.
+KEPT_FOR = timedelta(days=30)
+PURGED_AT_ONCE = 1_000
+PURGE_SECONDS = 20.0  # Then the next hour goes on.
+_CALLS = Insertion(IdempotentCall)
+
+
+class KeyTaken(ServiceError):
+    """Somebody with the same key was faster: nothing of this request was written."""
+
+    code = "idempotency_key_in_use"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request that makes something, as its caller named it."""
+
+    principal: str
+    key: str
+    operation: str
+    body_hash: str
+    restaurant_id: UUID
+    mode: str
+    runs_for: timedelta  # The longest that it may be at work.
+    subject_id: UUID | None = None  # What it is about, where that is there already.
+
+
+def claim(call: Call) -> UUID:
+    """The id of what this call makes or changes.
+
+    The first statement of its transaction: whoever is second waits here, and then finds what the first one did
+    instead of being told that, say, the order is being paid.
+    """
+    if not connection.in_atomic_block:
+        raise RuntimeError("A key is claimed in the transaction that does what it stands for.")
+    now = clock.now()
+    row = IdempotentCall(
+        restaurant_id=call.restaurant_id,
+        mode=call.mode,
+        principal=call.principal,
+        key=call.key,
+        operation=call.operation,
+        body_hash=call.body_hash,
+        subject_id=call.subject_id or clock.new_id(),
+        runs_until=now + call.runs_for,
+        created_at=now,
+    )
+    if not _CALLS.write_unless_there(row, "principal", "key"):
+        raise KeyTaken("The first request with this key still runs.")
+    return row.subject_id
+
+
+def earlier_call(call: Call) -> IdempotentCall | None:
+    return IdempotentCall.objects.filter(principal=call.principal, key=call.key).first()
+
+
+def is_same(call: Call, earlier: IdempotentCall) -> bool:
+    return (earlier.operation, earlier.body_hash) == (call.operation, call.body_hash)
+
+
+def end_call(*, call: Call) -> None:
+    """Its first request is done: from now on it is answered and not told to wait."""
+    IdempotentCall.objects.filter(principal=call.principal, key=call.key).update(runs_until=clock.now())
+
+
+def keep_final(*, call: Call, status: int, body: str) -> tuple[int, str]:
+    """The answer that is given from now on: this one, unless somebody kept another one just before."""
+    mine = IdempotentCall.objects.filter(principal=call.principal, key=call.key)
+    mine.filter(answer_status=None).update(answer_status=status, answer=body, runs_until=clock.now())
+    kept = mine.get()
+    return kept.answer_status or status, kept.answer
+
+
+def purge_old_calls() -> int:
+    """Keys are promised for their time and no longer; what they made stays."""
+    old = IdempotentCall.objects.filter(created_at__lt=clock.now() - KEPT_FOR).order_by("created_at")
+    purged, until = 0, clock.monotonic() + PURGE_SECONDS
+    while clock.monotonic() < until:
+        ids = list(old.values_list("pk", flat=True)[:PURGED_AT_ONCE])
+        if not ids:
+            break
+        purged += IdempotentCall.objects.filter(pk__in=ids).delete()[0]
+    return purged

@@ -1,0 +1,117 @@
+"""API keys are issued, rotated and revoked here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+
+from accounts.models import ApiKey, Restaurant
+from accounts.scopes import KEY_SCOPES
+from accounts.services.secrets import LAST_USED_STEP, hash_secret, new_secret
+from kernel import clock
+from kernel.errors import ServiceError
+from kernel.modes import Mode
+
+
+class KeyRefused(ServiceError):
+    code = "name_taken"
+
+
+PREFIX_LENGTH = 12
+# Long enough to bring the new key to every server, short enough not to be forgotten.
+OVERLAP = timedelta(days=7)
+
+
+def issue_api_key(
+    *,
+    restaurant: Restaurant,
+    mode: Mode,
+    name: str,
+    scopes: Sequence[str],
+    key: str = "",
+    also_for: Sequence[Restaurant] = (),
+    lasts: timedelta | None = None,
+) -> str:
+    """Returns the key, which cannot be read again. A given key serves the demo, which repeats itself."""
+    _check_scopes(scopes)
+    key = key or new_secret(mode.value)
+    mine = ApiKey.objects.filter(restaurant=restaurant, mode=mode, name=name)
+    given = mine.filter(key_hash=hash_secret(key)).first()
+    if given is not None:
+        if given.scopes != list(scopes):  # A demo of a newer version may do more with the same key.
+            given.scopes = list(scopes)
+            given.save(update_fields=["scopes"])
+        return key
+    row = ApiKey(
+        restaurant=restaurant,
+        mode=mode,
+        name=name,
+        prefix=key[:PREFIX_LENGTH],
+        key_hash=hash_secret(key),
+        scopes=list(scopes),
+        expires_at=clock.now() + lasts if lasts else None,
+    )
+    _insert(row, also_for)
+    return key
+
+
+def rotate_api_key(*, key_id: UUID, overlap: timedelta = OVERLAP) -> str:
+    """A new key for the same caller. The old one works until the overlap is over."""
+    with transaction.atomic():
+        old = ApiKey.objects.select_for_update().get(pk=key_id)
+        if old.revoked_at or old.replaced_at:
+            raise KeyRefused("This key was revoked or rotated already.", code="key_ended")
+        now = clock.now()
+        lasts = old.expires_at - old.created_at if old.expires_at else None
+        old.replaced_at = now
+        old.expires_at = min(now + overlap, old.expires_at or now + overlap)
+        old.save(update_fields=["replaced_at", "expires_at"])
+        key = new_secret(old.mode)
+        row = ApiKey(
+            lineage=old.lineage,
+            restaurant_id=old.restaurant_id,
+            mode=old.mode,
+            name=old.name,
+            prefix=key[:PREFIX_LENGTH],
+            key_hash=hash_secret(key),
+            scopes=old.scopes,
+            # As long as the old one was meant to last.
+            expires_at=now + lasts if lasts else None,
+        )
+        _insert(row, list(old.also_for.all()))
+    return key
+
+
+def revoke_api_key(*, key_id: UUID) -> None:
+    """At once: the next request with it is refused."""
+    ApiKey.objects.filter(pk=key_id, revoked_at=None).update(revoked_at=clock.now())
+
+
+def note_use(key: ApiKey) -> None:
+    now = clock.now()
+    if key.last_used_at is None or now - key.last_used_at >= LAST_USED_STEP:
+        old_enough = Q(last_used_at=None) | Q(last_used_at__lte=now - LAST_USED_STEP)
+        ApiKey.objects.filter(old_enough, pk=key.pk).update(last_used_at=now)
+
+
+def _insert(row: ApiKey, also_for: Sequence[Restaurant]) -> None:
+    try:
+        with transaction.atomic():
+            row.save(force_insert=True)
+            row.also_for.set(also_for)
+    except IntegrityError as error:
+        if "one_api_key_per_name" not in str(error):
+            raise
+        taken = f"There is a key named {row.name} already. Revoke it, or choose another name."
+        raise KeyRefused(taken, field="name") from error
+
+
+def _check_scopes(scopes: Sequence[str]) -> None:
+    unknown = sorted(set(scopes) - {scope.value for scope in KEY_SCOPES})
+    if unknown:
+        known = ", ".join(sorted(scope.value for scope in KEY_SCOPES))
+        raise KeyRefused(f"{unknown[0]!r} is no scope of a key. Known are: {known}.", field="scopes", code="bad_scope")

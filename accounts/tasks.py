@@ -1,0 +1,12 @@
+"""What the clock does for accounts: old idempotency keys are let go."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from accounts.services import idempotency
+
+
+@shared_task
+def purge_old_calls() -> int:
+    return idempotency.purge_old_calls()

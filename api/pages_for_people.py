@@ -1,0 +1,46 @@
+"""Pages that explain: each kind of problem at its `type`, and the description of the API."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from pathlib import Path
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from api.problems import CATALOGUE
+
+# Made by `manage.py describe_api` and committed: whoever reads the repository reads what is served.
+DESCRIPTION = Path(__file__).with_name("openapi.json")
+
+
+@require_safe
+def problem_index(request: HttpRequest) -> HttpResponse:
+    kinds = sorted(CATALOGUE.kinds.values(), key=lambda kind: (kind.status, kind.code))
+    return render(request, "api/problems.html", {"kinds": kinds})
+
+
+@require_safe
+def problem_page(request: HttpRequest, code: str) -> HttpResponse:
+    kind = CATALOGUE.kinds.get(code)
+    if kind is None:
+        raise Http404
+    return render(request, "api/problem.html", {"kind": kind, "phrase": HTTPStatus(kind.status).phrase})
+
+
+@require_safe
+def description(_: HttpRequest) -> HttpResponse:
+    answer = HttpResponse(DESCRIPTION.read_bytes(), content_type="application/vnd.oai.openapi+json;version=3.1")
+    answer.headers["Access-Control-Allow-Origin"] = "*"
+    return answer
+
+
+@require_safe
+def swagger(request: HttpRequest) -> HttpResponse:
+    return render(request, "api/swagger.html")
+
+
+@require_safe
+def redoc(request: HttpRequest) -> HttpResponse:
+    return render(request, "api/redoc.html")

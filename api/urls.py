@@ -1,0 +1,15 @@
+"""Where the API explains itself."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from api import pages_for_people as pages
+
+urlpatterns = [
+    path("problems/", pages.problem_index, name="problem_index"),
+    path("problems/<slug:code>", pages.problem_page, name="problem"),
+    path("api/openapi.json", pages.description, name="openapi"),
+    path("api/docs/", pages.swagger, name="swagger"),
+    path("api/redoc/", pages.redoc, name="redoc"),
+]
