@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django_fsm import FSMField, transition
 
-from accounts.models import Restaurant
+from accounts.models import Restaurant, User
 from events.machines import legal_status, machine_triggers
 from kernel import clock
 from kernel.fields import EncryptedField, SearchHashField
@@ -38,6 +38,9 @@ class Order(models.Model):
     mode = models.CharField(max_length=4, choices=Mode.choices)
     reference = models.CharField(max_length=16, help_text="Short, to read aloud.")
     client_reference = models.CharField(max_length=64, blank=True, help_text="The platform's own number.")
+    owner = models.ForeignKey(
+        User, on_delete=models.PROTECT, null=True, blank=True, related_name="+", help_text="The guest, where known."
+    )
     channel = models.CharField(max_length=10, choices=Channel.choices, default=Channel.DINE_IN)
     table = models.CharField(max_length=20, blank=True)
     currency = models.CharField(max_length=3)
@@ -69,7 +72,13 @@ class Order(models.Model):
             # The target of the composite foreign keys that keep restaurants and modes apart (I20).
             models.UniqueConstraint(fields=["id", "restaurant", "mode"], name="order_with_its_tenant"),
         ]
-        indexes = [models.Index(fields=["restaurant", "mode", "-placed_at"], name="orders_of_a_restaurant")]
+        indexes = [
+            # With the id, so that a page goes on exactly where the one before ended.
+            models.Index(fields=["restaurant", "mode", "placed_at", "id"], name="orders_of_a_restaurant"),
+            models.Index(
+                fields=["owner", "placed_at"], condition=models.Q(owner__isnull=False), name="orders_of_a_guest"
+            ),
+        ]
         triggers = machine_triggers()
 
     def __str__(self) -> str:

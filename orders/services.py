@@ -1,4 +1,4 @@
-"""The only writers of orders: place, confirm, fulfil, cancel, and the derived payment state."""
+"""The only writers of orders: place, amend, confirm, fulfil, cancel, and the derived payment state."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from django.db import IntegrityError, transaction
 from django_fsm import can_proceed
 
 from accounts.models import Restaurant
+from accounts.services.idempotency import Call, claim
+from accounts.services.people import is_guest_of
 from events.actors import Actor
 from events.services import Journal
 from kernel import clock
@@ -22,6 +24,7 @@ from orders.models import Channel, Order, OrderLine, OrderStatus, PaymentState
 
 MAX_LINES = 200  # A banquet. More is a mistake in a client.
 MAX_QUANTITY = 10_000
+MAX_LINE_NAME, MAX_TABLE = 120, 20  # The columns' sizes.
 MAX_CLIENT_REFERENCE = 64  # The column's size. Reference fields are not read for card numbers.
 MAX_CUSTOMER_TEXT = 200
 CUSTOMER_FIELDS = ("name", "phone", "email")
@@ -31,6 +34,7 @@ _ORDERS, _LINES = Insertion(Order), Insertion(OrderLine)
 
 class OrderEvent(StrEnum):
     PLACED = "order.placed"
+    AMENDED = "order.amended"
     CONFIRMED = "order.confirmed"
     FULFILLED = "order.fulfilled"
     CANCELLED = "order.cancelled"
@@ -47,6 +51,7 @@ class LineDraft:
     name: str
     quantity: int
     unit_minor: int
+    currency: str = ""  # Empty: the order's.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +64,19 @@ class OrderDraft:
     table: str = ""
     client_reference: str = ""
     customer: dict[str, str] = field(default_factory=dict)  # name, phone, email
+    owner_id: UUID | None = None  # A guest who is known here, and sees the order.
 
 
-def place_order(*, draft: OrderDraft, actor: Actor) -> Order:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amendment:
+    """New lines instead of all old ones, for somebody who has seen this version."""
+
+    lines: tuple[LineDraft, ...]
+    version: int
+    refund_surplus: bool = False  # What is paid already above the new total goes back.
+
+
+def place_order(*, draft: OrderDraft, actor: Actor, call: Call | None = None) -> Order:
     _check_draft(draft)
     order = Order(
         restaurant=draft.restaurant,
@@ -70,16 +85,47 @@ def place_order(*, draft: OrderDraft, actor: Actor) -> Order:
         client_reference=draft.client_reference,
         channel=draft.channel,
         table=draft.table,
+        owner_id=draft.owner_id,
         currency=draft.currency,
-        total_minor=sum(line.unit_minor * line.quantity for line in draft.lines),
+        total_minor=_total(draft.lines),
         **{f"customer_{name}": value for name, value in draft.customer.items()},
     )
     try:
         with transaction.atomic():
+            if call is not None:
+                order.pk = claim(call)
             _insert(order, draft, actor)
     except IntegrityError as error:
         raise _already_placed(draft, error) from error
     return order
+
+
+def amend_order(*, order_id: UUID, amendment: Amendment, actor: Actor) -> Order:
+    """Payments hear of it in the same transaction: they refuse a total below their money, or give it back."""
+    clock.keep_true()
+    with transaction.atomic():
+        order = lock_order(order_id)
+        _check_amendable(order, amendment)
+        _check_lines(amendment.lines, order.currency)
+        before, order.total_minor = order.total_minor, _total(amendment.lines)
+        journal = Journal(actor)
+        old = order.lines.order_by("position").values("name", "quantity", "unit_minor")
+        reason = f"The total was {before} and is {order.total_minor}."
+        journal.note(order, step="amend", reason=reason, evidence={"lines_before": list(old)})
+        journal.happened(
+            OrderEvent.AMENDED,
+            order,
+            total_minor=order.total_minor,
+            before_minor=before,
+            currency=order.currency,
+            refund_surplus=amendment.refund_surplus,
+        )
+        order.save(update_fields=["total_minor", "version"])
+        OrderLine.objects.filter(order=order).delete()
+        _LINES.write(_lines_of(order, amendment.lines))
+        journal.write()
+        # Whoever knows its money may have changed it meanwhile.
+        return Order.objects.get(pk=order_id)
 
 
 def confirm_order(*, order_id: UUID, actor: Actor) -> Order:
@@ -134,20 +180,40 @@ def _insert(order: Order, draft: OrderDraft, actor: Actor) -> None:
     journal.created(order, reason="placed")
     journal.happened(OrderEvent.PLACED, order, total_minor=order.total_minor, currency=order.currency)
     _ORDERS.write([order])
-    _LINES.write(
-        [
-            OrderLine(
-                order=order,
-                position=position,
-                name=line.name,
-                quantity=line.quantity,
-                unit_minor=line.unit_minor,
-                total_minor=line.unit_minor * line.quantity,
-            )
-            for position, line in enumerate(draft.lines, start=1)
-        ]
-    )
+    _LINES.write(_lines_of(order, draft.lines))
     journal.write()
+
+
+def _lines_of(order: Order, lines: tuple[LineDraft, ...]) -> list[OrderLine]:
+    return [
+        OrderLine(
+            order=order,
+            position=position,
+            name=line.name,
+            quantity=line.quantity,
+            unit_minor=line.unit_minor,
+            total_minor=line.unit_minor * line.quantity,
+        )
+        for position, line in enumerate(lines, start=1)
+    ]
+
+
+def _total(lines: tuple[LineDraft, ...]) -> int:
+    return sum(line.unit_minor * line.quantity for line in lines)
+
+
+def _check_amendable(order: Order, amendment: Amendment) -> None:
+    if order.version != amendment.version:
+        raise OrderRefused(
+            f"Order {order.reference} is at version {order.version}, not {amendment.version}. Read it again.",
+            field="version",
+            code="stale_version",
+        )
+    if order.status not in {OrderStatus.PLACED, OrderStatus.CONFIRMED}:
+        raise OrderRefused(
+            f"Order {order.reference} is {OrderStatus(order.status).label}: its lines stay as they are.",
+            code="cannot_amend",
+        )
 
 
 def _check_draft(draft: OrderDraft) -> None:
@@ -157,14 +223,23 @@ def _check_draft(draft: OrderDraft) -> None:
             field="currency",
             code="wrong_currency",
         )
-    if not 1 <= len(draft.lines) <= MAX_LINES:
-        raise OrderRefused(f"An order has 1 to {MAX_LINES} lines.", field="lines", code="line_count")
-    for place, line in enumerate(draft.lines):
-        _check_line(place, line)
-    total = sum(line.unit_minor * line.quantity for line in draft.lines)
-    if not 0 < total <= MAX_MINOR:
-        raise OrderRefused("The total must be above zero and below the limit.", field="lines", code="total_range")
+    _check_lines(draft.lines, draft.currency)
     _check_texts(draft)
+    if draft.owner_id is not None and not is_guest_of(draft.owner_id, restaurant_id=draft.restaurant.pk):
+        raise OrderRefused(f"No guest of {draft.restaurant.name} has this id.", field="owner", code="unknown_guest")
+
+
+def _check_lines(lines: tuple[LineDraft, ...], currency: str) -> None:
+    if not 1 <= len(lines) <= MAX_LINES:
+        raise OrderRefused(f"An order has 1 to {MAX_LINES} lines.", field="lines", code="line_count")
+    for place, line in enumerate(lines):
+        _check_line(place, line)
+        if line.currency not in {"", currency}:
+            where = f"lines[{place}].unit_price.currency"
+            raise OrderRefused(f"This order is in {currency}, not {line.currency}.", field=where, code="wrong_currency")
+        check_text(line.name, field=f"lines[{place}].name", longest=MAX_LINE_NAME, refusal=OrderRefused)
+    if not 0 < _total(lines) <= MAX_MINOR:
+        raise OrderRefused("The total must be above zero and below the limit.", field="lines", code="total_range")
 
 
 def _check_line(place: int, line: LineDraft) -> None:
@@ -179,9 +254,7 @@ def _check_line(place: int, line: LineDraft) -> None:
 
 
 def _check_texts(draft: OrderDraft) -> None:
-    check_text(draft.table, field="table", longest=20, refusal=OrderRefused)
-    for place, line in enumerate(draft.lines):
-        check_text(line.name, field=f"lines[{place}]", longest=120, refusal=OrderRefused)
+    check_text(draft.table, field="table", longest=MAX_TABLE, refusal=OrderRefused)
     for name, text in draft.customer.items():
         if name not in CUSTOMER_FIELDS:
             known = ", ".join(CUSTOMER_FIELDS)

@@ -46,9 +46,10 @@ class Payment(Leased):
     amount_minor = models.BigIntegerField(help_text="This share of the bill, without the tip.")
     tip_minor = models.BigIntegerField(default=0, help_text="Charged together, never counted as revenue.")
     currency = models.CharField(max_length=3)
-    method = models.CharField(max_length=10, choices=Method.choices)
+    method = models.CharField(max_length=10, choices=Method.choices, blank=True, help_text="Empty: not chosen yet.")
     wanted_provider = models.CharField(max_length=32, blank=True, help_text="Asked for by the client; else routed.")
     instrument = EncryptedField(blank=True, default="", help_text="The provider's token for what the guest pays with.")
+    customer = EncryptedField(blank=True, default="", help_text="Name, phone and e-mail of whoever pays, as JSON.")
     return_url = models.CharField(max_length=500, blank=True)
     metadata = models.JSONField(default=dict, blank=True)
     status = FSMField(default=PaymentStatus.PENDING, choices=PaymentStatus.choices, protected=True)
@@ -72,7 +73,11 @@ class Payment(Leased):
                 condition=models.Q(in_doubt=False) | models.Q(status=PaymentStatus.PROCESSING),
                 name="payment_in_doubt_is_processing",
             ),
-            models.CheckConstraint(condition=models.Q(method__in=Method.values), name="payment_method_is_legal"),
+            models.CheckConstraint(
+                condition=models.Q(method__in=Method.values)
+                | models.Q(method="", status__in=[PaymentStatus.PENDING, PaymentStatus.FAILED]),
+                name="payment_method_is_legal",
+            ),
             models.CheckConstraint(
                 condition=~models.Q(status=PaymentStatus.FAILED) | ~models.Q(failure_code=""),
                 name="payment_failed_says_why",
@@ -94,7 +99,8 @@ class Payment(Leased):
                 name="payments_due",
             ),
             models.Index(fields=["order"], name="payments_of_an_order"),
-            models.Index(fields=["restaurant", "mode", "-created_at"], name="payments_of_a_restaurant"),
+            # With the id, so that a page goes on exactly where the one before ended.
+            models.Index(fields=["restaurant", "mode", "created_at", "id"], name="payments_of_a_restaurant"),
         ]
         triggers = [
             *machine_triggers(),

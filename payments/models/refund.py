@@ -98,6 +98,11 @@ class Refund(Leased, Telling):
             models.Index(
                 fields=["next_action_at"], condition=models.Q(next_action_at__isnull=False), name="refunds_due"
             ),
+            models.Index(fields=["restaurant", "mode", "created_at", "id"], name="refunds_of_a_restaurant"),
+            # How many somebody asked for lately is counted at each.
+            models.Index(
+                fields=["requested_by", "created_at"], condition=~models.Q(requested_by=""), name="refunds_by_caller"
+            ),
         ]
         triggers = [
             *machine_triggers(),

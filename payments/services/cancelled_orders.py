@@ -8,6 +8,7 @@ from events.services import Journal
 from orders.services import lock_order
 from payments.models import Capture, RefundOrigin
 from payments.services.bill import lock_bill
+from payments.services.refund_limits import check_how_often
 from payments.services.refund_requests import reserve_refund, tip_left_of
 from payments.services.withdrawals import withdraw_locked
 
@@ -20,6 +21,7 @@ def on_order_cancelled(event: Event, actor: Actor) -> None:
         withdraw_locked(bill=bill, payment=payment, journal=journal)
     for attempt in bill.attempts:
         if attempt.capture == Capture.KEPT and attempt.refundable_minor > 0:
+            check_how_often(actor)
             reserve_refund(
                 attempt=attempt,
                 amount_minor=attempt.refundable_minor - (tip := tip_left_of(attempt)),

@@ -116,7 +116,7 @@ REFUSALS: list[tuple[dict[str, Any], str, str]] = [
     ({"customer": {"name": f"Asha {CARD}"}}, "card_number", "name"),
     ({"customer": {"phone": CARD}}, "card_number", "phone"),
     ({"customer": {"email": "4111111111111111@example.com"}}, "card_number", "email"),
-    ({"lines": (LineDraft(name=f"Card {CARD}", quantity=1, unit_minor=100),)}, "card_number", "lines[0]"),
+    ({"lines": (LineDraft(name=f"Card {CARD}", quantity=1, unit_minor=100),)}, "card_number", "lines[0].name"),
 ]
 
 

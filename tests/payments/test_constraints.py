@@ -261,6 +261,15 @@ def test_two_payments_of_one_order_keep_no_more_than_it_together(rows: Rows) -> 
         spoil(lambda: _keep_by_a_second_payment(rows, 10_001), now=now)
 
 
+def test_no_total_falls_below_what_is_kept(rows: Rows) -> None:
+    """Of 90 000 there are 4 000 on their way back, and 6 000 are a tip."""
+    order = rows.kept.payment.order
+
+    spoil(lambda: put(order, total_minor=80_000), now="kept_within_total")
+    with pytest.raises(IntegrityError, match="would keep more than its total and tips"):
+        spoil(lambda: put(order, total_minor=79_999), now="kept_within_total")
+
+
 def test_what_is_on_its_way_back_makes_room(rows: Rows) -> None:
     now = _trigger_of(Attempt, "kept_within_order")
 
