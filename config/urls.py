@@ -10,7 +10,9 @@ from django.urls import include, path
 from django.views import defaults
 from django.views.generic import RedirectView
 
+from api.refusing import outside_views
 from config.health import healthz, readyz
+from payments.urls import webhooks
 
 admin.site.site_header = admin.site.site_title = "Steward"
 admin.site.index_title = "Console"
@@ -22,14 +24,31 @@ WEBHOOKS = "/webhooks/"
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     if request.path.startswith(WEBHOOKS):
         return JsonResponse({"detail": "There is nothing at this address."}, status=HTTPStatus.NOT_FOUND)
-    return defaults.page_not_found(request, exception)
+    return outside_views(request, HTTPStatus.NOT_FOUND) or defaults.page_not_found(request, exception)
 
 
-handler404 = not_found
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return outside_views(request, HTTPStatus.BAD_REQUEST) or defaults.bad_request(request, exception)
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return outside_views(request, HTTPStatus.FORBIDDEN) or defaults.permission_denied(request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    return outside_views(request, HTTPStatus.INTERNAL_SERVER_ERROR) or defaults.server_error(request)
+
+
+handler400, handler403, handler404, handler500 = bad_request, forbidden, not_found, server_error
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="front_door"),
     path("admin/", admin.site.urls),
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),
-    path("", include("payments.urls")),
+    path("", include("api.urls")),
+    path("api/v1/", include("accounts.urls")),
+    path("api/v1/", include("orders.urls")),
+    path("api/v1/", include("payments.urls")),
+    path("api/v1/", include("failures.urls")),
+    *webhooks,
 ]

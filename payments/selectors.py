@@ -1,7 +1,8 @@
-"""Reads for edges: accounts, payments due, and how providers did lately."""
+"""Reads for edges: accounts, payments and refunds of somebody, and how providers did lately."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -10,7 +11,7 @@ from django.db.models import Aggregate, Count, FloatField, Q, QuerySet
 
 from kernel import clock
 from kernel.modes import Mode
-from payments.models import Attempt, AttemptStatus, Payment, ProviderAccount
+from payments.models import Attempt, AttemptStatus, Payment, ProviderAccount, Refund
 
 METRICS_WINDOW = timedelta(minutes=15)  # What the desk and routing mean by "lately".
 TOP_CODES = 5
@@ -46,6 +47,29 @@ class ProviderMetrics:
 def account_at(*, provider: str, account_id: UUID) -> ProviderAccount | None:
     """Disabled or not: what was charged while it was enabled is still spoken of."""
     return ProviderAccount.objects.filter(pk=account_id, provider=provider).first()
+
+
+def payments_of(
+    *, restaurant_id: UUID, mode: Mode, owner_id: UUID | None = None, payment_id: UUID | None = None
+) -> QuerySet[Payment]:
+    """Of a restaurant; with an owner this guest's only, with a payment this one only."""
+    rows = Payment.objects.filter(restaurant_id=restaurant_id, mode=mode).select_related("order", "account")
+    if owner_id is not None:
+        rows = rows.filter(order__owner_id=owner_id)
+    return rows if payment_id is None else rows.filter(pk=payment_id)
+
+
+def refunds_of(*, restaurant_id: UUID, mode: Mode, owner_id: UUID | None = None) -> QuerySet[Refund]:
+    rows = Refund.objects.filter(restaurant_id=restaurant_id, mode=mode)
+    return rows if owner_id is None else rows.filter(payment__order__owner_id=owner_id)
+
+
+def attempts_by_payment(payments: Sequence[Payment]) -> dict[UUID, list[Attempt]]:
+    found: dict[UUID, list[Attempt]] = {payment.pk: [] for payment in payments}
+    attempts = Attempt.objects.filter(payment__in=list(found)).select_related("account").order_by("number")
+    for attempt in attempts:
+        found[attempt.payment_id].append(attempt)
+    return found
 
 
 def payments_due() -> QuerySet[Payment]:

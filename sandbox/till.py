@@ -107,6 +107,11 @@ class Till:
         page_url = f"{self.settings.public_url}/pay/{entry.id}" if is_open else ""
         return charge_json(entry, self.books.refunds_of(entry), page_url=page_url, fee_bps=self.settings.fee_bps)
 
+    def news_for_browser(self, charge: Charge) -> Webhook:
+        """What a webhook would say now, for the guest's browser to carry."""
+        kind = f"charge.{_TOLD_AS[charge.status]}"
+        return self._webhook(kind, charge, self.show(charge), secret=self.settings.webhook_secret, wait=0.0)
+
     def _record_charge(self, charge: Charge) -> Charge:
         if charge.status is ChargeStatus.SUCCEEDED:
             charge = _captured(charge)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote
 
 from payments.gateways import contract, reading
 from payments.gateways.contract import Answer, CancelAnswer, ErrorCode, InvalidNotice, LookUpResult, Subject
 from payments.gateways.transport import Dial, Exchange, HttpTransport, SocketTransport, json_object
 
+MAX_FIELDS = 20  # The return address may have some of its own.
 TOTAL_SECONDS = 10.0  # Less than the request budget, far less than the lease.
 _CODES = {
     "insufficient_funds": ErrorCode.INSUFFICIENT_FUNDS,
@@ -93,6 +95,7 @@ class SimulatedGateway:
         return LookUpResult(answer=Answer.NOT_FOUND, raw=said.raw) if not_found else said
 
     def read_notice(self, headers: Mapping[str, str], body: bytes) -> contract.Notice:
+        headers, body = _unwrapped(headers, body)
         if (match := _SIGNATURE.fullmatch(reading.one_header(headers, "X-Sandbox-Signature"))) is None:
             raise InvalidNotice("The signature is malformed.")
         reading.check_signed(match[1].encode() + b"." + body, match[2], self.credentials.webhook_secrets)
@@ -121,6 +124,19 @@ class SimulatedGateway:
             return reading.failed_move(exchange, _CODES)
         said = _understand(exchange, subject, request.key)
         return reading.as_result(said, next_step=reading.redirect(said.raw.get("pay_url")))
+
+
+def _unwrapped(headers: Mapping[str, str], body: bytes) -> tuple[Mapping[str, str], bytes]:
+    """Through the guest's browser the same event and signature come as the query of the return address."""
+    kinds = [value for name, value in headers.items() if name.lower() == "content-type"]
+    if not any(kind.startswith("application/x-www-form-urlencoded") for kind in kinds):
+        return headers, body
+    said = parse_qs(body.decode("ascii", "replace"), max_num_fields=MAX_FIELDS)
+    event, signature = said.get("sandbox_event", [""])[0], said.get("sandbox_signature", [""])[0]
+    try:
+        return {"X-Sandbox-Signature": signature}, urlsafe_b64decode(event.encode())
+    except ValueError as error:
+        raise InvalidNotice("The event in this query cannot be read.") from error
 
 
 def _understand(exchange: Exchange, subject: Subject, key: str) -> LookUpResult:

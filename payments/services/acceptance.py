@@ -11,6 +11,7 @@ from uuid import UUID
 from kernel.money import MAX_MINOR
 from kernel.texts import check_text
 from orders.models import Order
+from orders.services import MAX_CUSTOMER_TEXT
 from payments.models import Method
 from payments.services import routing
 from payments.services.bill import Bill
@@ -33,11 +34,15 @@ class PaymentDraft:
     provider: str = ""
     return_url: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    customer: Mapping[str, str] = field(default_factory=dict, repr=False)  # name, phone, email
+    is_to_be_chosen: bool = False  # A share is held, and the guest chooses the method later.
 
 
 def check_texts(draft: PaymentDraft) -> None:
     """A token is a provider's word for a card; whoever sends the card itself is stopped here (I18)."""
     check_instrument(draft.instrument)
+    for name, text in draft.customer.items():
+        check_text(text, field=f"customer.{name}", longest=MAX_CUSTOMER_TEXT, refusal=PaymentRefused)
     check_text(json.dumps(dict(draft.metadata)), field="metadata", longest=MAX_METADATA, refusal=PaymentRefused)
     if len(draft.return_url) > MAX_RETURN_URL:
         raise PaymentRefused("This address is too long.", field="return_url", code="bad_text")
@@ -91,6 +96,14 @@ def wish_for(order: Order, method: str, charge_minor: int, provider: str) -> rou
 
 
 def check_method(wish: routing.Wish, candidates: list[routing.Candidate]) -> None:
+    if not wish.method:
+        raise PaymentRefused("Say how it is paid.", field="method", code="unknown_method")
+    if wish.provider and all(candidate.account.provider != wish.provider for candidate in candidates):
+        raise PaymentRefused(
+            f"This restaurant has no provider {wish.provider!r}. Leave it out, and one is chosen.",
+            field="provider",
+            code="unknown_provider",
+        )
     if wish.method not in Method.values:
         known = ", ".join(Method.values)
         raise PaymentRefused(f"{wish.method!r} is not one of: {known}.", field="method", code="unknown_method")

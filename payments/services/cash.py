@@ -8,7 +8,8 @@ from uuid import UUID
 from django.db import transaction
 
 from accounts.models import Role, User
-from accounts.services import works_as
+from accounts.services.idempotency import Call, claim
+from accounts.services.people import works_as
 from events.actors import Actor
 from events.services import Journal
 from kernel import clock
@@ -17,6 +18,7 @@ from kernel.money import MAX_MINOR, Money
 from kernel.texts import check_reason
 from payments.models import Attempt, AttemptStatus, Method, Payment, PaymentStatus, Refund, RefundStatus
 from payments.services import routing, timing
+from payments.services.acceptance import MAX_TIP_TO_TOTAL
 from payments.services.attempts import begin_locked
 from payments.services.bill import Bill, lock_bill_of_payment
 from payments.services.evidence import Evidence, Finding, Source
@@ -40,8 +42,10 @@ class CashTaken:
     given_minor: int | None = None
 
 
-def confirm_cash(*, payment_id: UUID, waiter: User, taken: CashTaken) -> Payment:
+def confirm_cash(*, payment_id: UUID, waiter: User, taken: CashTaken, call: Call | None = None) -> Payment:
     with transaction.atomic():
+        if call is not None:
+            claim(call)
         bill = lock_bill_of_payment(payment_id)
         payment = bill.payment(payment_id)
         _check_waiter(payment, waiter)
@@ -59,10 +63,14 @@ def confirm_cash(*, payment_id: UUID, waiter: User, taken: CashTaken) -> Payment
     return payment
 
 
-def take_cash_against_doubt(*, payment_id: UUID, person: User, reason: str, taken: CashTaken) -> Payment:
+def take_cash_against_doubt(
+    *, payment_id: UUID, person: User, reason: str, taken: CashTaken, call: Call | None = None
+) -> Payment:
     """The provider does not answer and the guest wants to leave. A named person decides; late money is surplus."""
     candidates = candidates_for_payment(payment_id)
     with transaction.atomic():
+        if call is not None:
+            claim(call)
         bill = lock_bill_of_payment(payment_id)
         payment = bill.payment(payment_id)
         _check_waiter(payment, person)
@@ -85,20 +93,36 @@ def take_cash_against_doubt(*, payment_id: UUID, person: User, reason: str, take
     return payment
 
 
-def record_cash_refund(*, payment_id: UUID, person: User, reason: str, amount_minor: int | None = None) -> Payment:
+def record_cash_refund(
+    *,
+    payment_id: UUID,
+    person: User,
+    reason: str,
+    amount_minor: int | None = None,
+    tip_minor: int = 0,
+    reopens_order: bool = False,
+    call: Call | None = None,
+) -> Refund:
     """Money that a named person hands back across the table: asked for and done in one step."""
     with transaction.atomic():
+        refund_id = clock.new_id() if call is None else claim(call)
         bill = lock_bill_of_payment(payment_id)
         payment = bill.payment(payment_id)
         _check_waiter(payment, person)
         if not facts_of(refundable_attempt(bill, payment).account).is_manual:
             raise CashRefused(f"Payment {payment.reference} was not paid in cash.", code="not_cash")
         actor = Actor.user(person)
-        refund = request_refund(
-            payment_id=payment_id, amount_minor=amount_minor, reason=reason, actor=actor, is_handed_over=True
+        request_refund(
+            refund_id=refund_id,
+            payment_id=payment_id,
+            amount_minor=amount_minor,
+            tip_minor=tip_minor,
+            reopens_order=reopens_order,
+            reason=reason,
+            actor=actor,
+            is_handed_over=True,
         )
-        complete_cash_refund(refund_id=refund.pk, actor=actor)
-    return payment
+        return complete_cash_refund(refund_id=refund_id, actor=actor)
 
 
 def hand_over_refund(*, refund_id: UUID, person: User) -> Refund:
@@ -130,6 +154,8 @@ def _check_taken(bill: Bill, attempt: Attempt, taken: CashTaken) -> None:
         )
     if taken.given_minor is not None and taken.given_minor < taken.amount_minor + taken.added_tip_minor:
         raise CashRefused("The guest gave less than what is due.", field="given", code="given_too_little")
+    if taken.added_tip_minor > MAX_TIP_TO_TOTAL * bill.order.total_minor:
+        raise CashRefused("This tip must be a slip of the finger.", field="added_tip", code="tip_too_high")
     if not bill.is_payable:
         raise CashRefused(f"Order {bill.order.reference} is cancelled: take no cash.", code="order_cancelled")
     if attempt.amount_minor - attempt.tip_minor > bill.due_minor:

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from accounts.models import Role, User
-from accounts.services import works_as
+from accounts.services.people import works_as
 from events.actors import Actor
 from events.services import Journal
 from kernel import clock

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
 from uuid import UUID
 
 from django.db import transaction
 
+from accounts.services.idempotency import Call, claim
 from events.actors import SYSTEM, Actor
 from events.services import Journal
 from kernel import clock
@@ -39,20 +41,24 @@ class Start(StrEnum):
     NOT_YET = "not_yet"
 
 
-def create_payment(*, draft: PaymentDraft, actor: Actor) -> Payment:
+def create_payment(*, draft: PaymentDraft, actor: Actor, call: Call | None = None) -> Payment:
     """Accept and let the clock do the rest."""
-    return _accept(draft, actor, Start.BY_THE_CLOCK)[0]
+    return _accept(draft, actor, Start.BY_THE_CLOCK, call)[0]
 
 
-def reserve_share(*, draft: PaymentDraft, actor: Actor) -> Payment:
+def reserve_share(*, draft: PaymentDraft, actor: Actor, call: Call | None = None) -> Payment:
     """Hold a share for a guest who is still choosing. Nothing is charged; it is freed when the hold ends."""
-    return _accept(draft, actor, Start.NOT_YET)[0]
+    return _accept(draft, actor, Start.NOT_YET, call)[0]
 
 
-def start_payment(*, payment_id: UUID, actor: Actor, method: str = "", instrument: str = "") -> Payment:
+def start_payment(
+    *, payment_id: UUID, actor: Actor, method: str = "", instrument: str = "", call: Call | None = None
+) -> Payment:
     """The guest of a held share has chosen."""
     candidates = candidates_for_payment(payment_id)
     with transaction.atomic():
+        if call is not None:
+            claim(call)
         bill = lock_bill_of_payment(payment_id)
         payment = bill.payment(payment_id)
         if payment.status != PaymentStatus.PENDING or payment.next_action != NextAction.EXPIRE:
@@ -67,16 +73,20 @@ def start_payment(*, payment_id: UUID, actor: Actor, method: str = "", instrumen
     return payment
 
 
-def pay(*, draft: PaymentDraft, actor: Actor) -> Payment:
+def pay(*, draft: PaymentDraft, actor: Actor, call: Call | None = None) -> Payment:
     """Accept and make the first attempt now: one commit before the provider is called, one after."""
-    payment, sending = _accept(draft, actor, Start.NOW)
+    payment, sending = _accept(draft, actor, Start.NOW, call)
     return drive(sending) if sending else payment
 
 
-def retry_payment(*, payment_id: UUID, actor: Actor, method: str = "", instrument: str = "") -> Payment:
+def retry_payment(
+    *, payment_id: UUID, actor: Actor, method: str = "", instrument: str = "", call: Call | None = None
+) -> Payment:
     """A failed payment, by the payer while its amount is still free, or by an operator: a new round."""
     candidates = candidates_for_payment(payment_id)
     with transaction.atomic():
+        if call is not None:
+            claim(call)
         bill = lock_bill_of_payment(payment_id)
         payment = bill.payment(payment_id)
         _check_retry(bill, payment)
@@ -137,11 +147,14 @@ _PAYMENTS, _ATTEMPTS = Insertion(Payment), Insertion(Attempt)
 _PLAN = ("next_action", "next_action_at", "lease_token", "lease_until")
 
 
-def _accept(draft: PaymentDraft, actor: Actor, start: Start) -> tuple[Payment, Sending | None]:
+def _accept(
+    draft: PaymentDraft, actor: Actor, start: Start, call: Call | None = None
+) -> tuple[Payment, Sending | None]:
     candidates = candidates_for_order(draft.order_id)
     with transaction.atomic():
+        payment_id = clock.new_id() if call is None else claim(call)
         bill = lock_bill_of_order(draft.order_id)
-        payment = _new_payment(bill, draft, candidates)
+        payment = _new_payment(payment_id, bill, draft, candidates)
         journal = Journal(actor)
         journal.created(payment, reason="Accepted.")
         journal.happened(
@@ -169,14 +182,16 @@ def _accept(draft: PaymentDraft, actor: Actor, start: Start) -> tuple[Payment, S
     return payment, sending
 
 
-def _new_payment(bill: Bill, draft: PaymentDraft, candidates: list[routing.Candidate]) -> Payment:
+def _new_payment(payment_id: UUID, bill: Bill, draft: PaymentDraft, candidates: list[routing.Candidate]) -> Payment:
     order = bill.order
     check_texts(draft)
     amount = bill.free_minor if draft.amount_minor is None else draft.amount_minor
     check_amounts(bill, draft, amount)
-    check_method(wish_for(order, draft.method, amount + draft.tip_minor, draft.provider), candidates)
+    if not draft.is_to_be_chosen:
+        check_method(wish_for(order, draft.method, amount + draft.tip_minor, draft.provider), candidates)
     now = clock.now()
     payment = Payment(
+        id=payment_id,
         restaurant_id=order.restaurant_id,
         mode=order.mode,
         order=order,
@@ -187,6 +202,7 @@ def _new_payment(bill: Bill, draft: PaymentDraft, candidates: list[routing.Candi
         method=draft.method,
         wanted_provider=draft.provider,
         instrument=draft.instrument,
+        customer=json.dumps(dict(draft.customer)) if draft.customer else "",
         return_url=draft.return_url,
         metadata=dict(draft.metadata),
         hold_until=now + timing.HOLD,

@@ -7,6 +7,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Sum
 
+from accounts.services.idempotency import Call, claim
 from events.actors import Actor
 from events.services import Journal
 from kernel import clock
@@ -17,12 +18,14 @@ from payments.models.refund import RESERVING
 from payments.services.bill import Bill, lock_bill_of_payment
 from payments.services.facts import RefundEvent
 from payments.services.providers import facts_of
+from payments.services.refund_limits import check_how_often
 from payments.services.refusals import RefundRefused
 
 
 def request_refund(
     *,
     payment_id: UUID,
+    refund_id: UUID | None = None,
     attempt_id: UUID | None = None,
     amount_minor: int | None = None,
     tip_minor: int = 0,
@@ -30,10 +33,14 @@ def request_refund(
     actor: Actor,
     reopens_order: bool = False,
     is_handed_over: bool = False,
+    call: Call | None = None,
 ) -> Refund:
     """Full when no amount is given. The sweep or the caller sends it; the reservation stands at once."""
     with transaction.atomic():
+        if call is not None:
+            refund_id = claim(call)
         bill = lock_bill_of_payment(payment_id)
+        check_how_often(actor)
         attempt = refundable_attempt(bill, bill.payment(payment_id), attempt_id)
         is_surplus = attempt.capture == Capture.SURPLUS
         tip_left = 0 if is_surplus else tip_left_of(attempt)
@@ -43,6 +50,7 @@ def request_refund(
         _check(attempt, amount_minor, tip_minor, tip_left)
         journal = Journal(actor)
         refund = reserve_refund(
+            refund_id=refund_id,
             attempt=attempt,
             amount_minor=amount_minor,
             tip_minor=tip_minor,
@@ -68,12 +76,14 @@ def reserve_refund(
     origin: RefundOrigin,
     reason: str,
     journal: Journal,
+    refund_id: UUID | None = None,
     reopens_order: bool = False,
     is_handed_over: bool = False,
 ) -> Refund:
     """For a locked attempt; the caller saves attempt and payment and writes the journal."""
     payment = attempt.payment
     refund = Refund(
+        id=refund_id or clock.new_id(),
         restaurant_id=attempt.restaurant_id,
         mode=attempt.mode,
         payment=payment,

@@ -23,3 +23,7 @@ class CircuitRefused(ServiceError):
 
 class NoticeRefused(ServiceError):
     code = "notice_refused"
+
+
+class HandshakeRefused(ServiceError):
+    code = "bad_handshake"

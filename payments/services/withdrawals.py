@@ -20,8 +20,9 @@ def withdraw_locked(
     if live is None:
         fail_payment(payment=payment, code=code, reason="Withdrawn before a charge.", journal=journal)
         return
+    is_being_closed = payment.close_wanted and payment.next_action == NextAction.CANCEL
     payment.close_wanted = True
-    if live.status == AttemptStatus.PENDING:
+    if live.status == AttemptStatus.PENDING and not is_being_closed:
         payment.plan(NextAction.CANCEL, clock.now())
     elif live.status == AttemptStatus.UNKNOWN and not live.mismatch and not payment.is_leased:
         payment.plan(NextAction.LOOK_UP, clock.now())

@@ -53,7 +53,7 @@ REFUSALS: list[tuple[dict[str, Any], str, str]] = [
     ({"currency": "USD"}, "wrong_currency", "currency"),
     ({"method": "cheque"}, "unknown_method", "method"),
     ({"method": "wallet"}, "no_provider", "method"),
-    ({"provider": "nobody"}, "no_provider", "method"),
+    ({"provider": "nobody"}, "unknown_provider", "provider"),
 ]
 
 

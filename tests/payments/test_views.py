@@ -17,7 +17,7 @@ from payments.gateways.contract import Gateway
 from payments.models import InboundNotice, NoticeState, Payment, PaymentStatus, ProviderAccount
 from payments.services import providers, timing
 from payments.services.sweeps import sweep_notices
-from payments.views import MAX_NOTICE_BYTES, receive_webhook
+from payments.views.webhooks import MAX_NOTICE_BYTES, receive_webhook
 from sandbox.inprocess import InProcess
 from sandbox.notices import Webhook
 from tests.factories import RestaurantFactory, order_of, paid, routed

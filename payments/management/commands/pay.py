@@ -25,7 +25,7 @@ MOST_READ = 50
 
 
 class Command(BaseCommand):
-    help = "Pay an order: manage.py pay O-GMKFCKAB --token sim_ok"
+    help = "Pay an order: manage.py pay O-011BXBSF --token sim_ok"
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("order", metavar="ORDER_REFERENCE")

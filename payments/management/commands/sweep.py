@@ -9,13 +9,17 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import OperationalError, connection
 
+from accounts.services.idempotency import purge_old_calls
 from kernel import clock
 from payments.services.sweeps import SWEEPS
+
+PURGE_SECONDS = 3600.0  # As often as beat does it.
 
 
 class Command(BaseCommand):
     help = "Do what is due now; with --loop go on until told to stop."
     _stopping = False
+    _purged_at = -PURGE_SECONDS
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--loop", action="store_true", help="Go on until SIGTERM or Ctrl-C.")
@@ -37,6 +41,9 @@ class Command(BaseCommand):
             for sweep in SWEEPS:
                 if not self._stopping:
                     sweep()
+            if clock.monotonic() >= self._purged_at + PURGE_SECONDS:
+                self._purged_at = clock.monotonic()
+                purge_old_calls()
         except OperationalError as error:
             self.stderr.write(f"The database does not answer ({type(error).__name__}); trying again.")
             connection.close()

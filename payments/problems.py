@@ -1,0 +1,218 @@
+"""What goes wrong with payments, refunds and cash: every code that a service may refuse with."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from api.problems import CATALOGUE, NextAction
+from orders.problems import CARD_NUMBER, WRONG_CURRENCY
+
+_add = CATALOGUE.add
+_READ = NextAction.READ_AGAIN
+
+for _code, _title, _remedy, _next in (
+    (
+        "order_cancelled",
+        "The order is cancelled",
+        "Nothing can be paid for it. Place a new order.",
+        NextAction.CALL_STAFF,
+    ),
+    ("already_covered", "The order is paid", "Read the order: nothing is due.", NextAction.NONE),
+    (
+        "being_paid",
+        "Somebody is paying this right now",
+        (
+            "What is left of the order is held by another payment. Read the order's payments; wait for that one "
+            "or cancel it."
+        ),
+        NextAction.WAIT,
+    ),
+    (
+        "more_than_due",
+        "More than what is left to pay",
+        "Read the order: `free` is what may be paid now. Leave `amount` out to pay just that.",
+        _READ,
+    ),
+    ("not_waiting", "It does not wait for this any more", "Read it: somebody else was faster, or it has ended.", _READ),
+    ("not_failed", "The payment has not failed", "Only a failed payment is tried again. Read it.", _READ),
+    (
+        "attempt_live",
+        "An earlier attempt is not closed yet",
+        "Money may still move through it. Wait until the payment says `safe_to_retry: true`.",
+        NextAction.WAIT,
+    ),
+    (
+        "not_in_doubt",
+        "The payment is not in doubt",
+        "Cash against a doubt is taken only while nobody knows. Read the payment.",
+        _READ,
+    ),
+    (
+        "being_sent",
+        "The provider is being asked right now",
+        "Wait half a minute and try again.",
+        NextAction.WAIT,
+    ),
+    (
+        "nothing_to_refund",
+        "There is no money to give back",
+        "Only what a payment holds can be refunded. Read the payment.",
+        _READ,
+    ),
+    (
+        "more_than_left",
+        "More than what is left to refund",
+        "Read the payment's refunds: `detail` says what is left.",
+        _READ,
+    ),
+    (
+        "surplus_is_whole",
+        "All of this money goes back",
+        "It was never due: leave `amount` out.",
+        NextAction.FIX_REQUEST,
+    ),
+    (
+        "being_asked",
+        "An earlier refund may have been made after all",
+        "The provider is being asked. Try again in a minute.",
+        NextAction.WAIT,
+    ),
+    (
+        "not_cash",
+        "It was not paid in cash",
+        "Refund it through its provider: leave `handed_over` out.",
+        NextAction.FIX_REQUEST,
+    ),
+    (
+        "not_exact",
+        "Not the exact amount",
+        "Cash is taken for exactly what is due; a tip is said beside it.",
+        NextAction.FIX_REQUEST,
+    ),
+    ("given_too_little", "The guest gave too little", "`given` covers the amount and the tip.", NextAction.FIX_REQUEST),
+    ("no_mismatch", "No amount waits for a decision", "Read the payment: somebody has decided already.", _READ),
+    ("captured", "Money was captured here", "Decide about its amount instead.", _READ),
+    ("not_open", "It has ended already", "Read it: nothing is open any more.", _READ),
+    ("not_set_aside", "It is not set aside", "Read it: it goes on by itself.", _READ),
+    (
+        "known_already",
+        "The provider's books brought this refund already",
+        "If it is the same one, record this one as not made.",
+        _READ,
+    ),
+    ("not_due", "That much is not due any more", "Give all of it back.", _READ),
+    ("currency", "Another currency was captured", "Only giving all of it back is possible.", NextAction.FIX_REQUEST),
+    ("too_little", "Less than asked was captured", "There is no difference to give back.", NextAction.FIX_REQUEST),
+):
+    _add(_code, HTTPStatus.CONFLICT, _title, remedy=_remedy, next_action=_next)
+
+for _code, _title, _remedy in (
+    ("bad_amount", "An amount is wrong", "Amounts are whole numbers of minor units: 84000 is ₹840.00."),
+    ("tip_too_high", "The tip is far above the bill", "Was an amount typed into the wrong field?"),
+    ("unknown_method", "There is no such method", "`detail` lists the known ones."),
+    (
+        "no_provider",
+        "Nobody here takes that",
+        "Ask for what is available now: `GET /api/v1/orders/{id}/payment-methods`.",
+    ),
+    ("no_reason", "A reason is missing", "Say in a few words why: a colleague will read it."),
+    ("unknown_provider", "There is no such provider", "Leave `provider` out, and one is chosen."),
+    ("too_long", "That lasts too long", "`detail` says how long it may last."),
+):
+    _add(_code, HTTPStatus.UNPROCESSABLE_ENTITY, _title, remedy=_remedy)
+
+for _code, _title, _remedy in (
+    (
+        "not_staff_here",
+        "Only this restaurant's staff",
+        "Waiters, finance staff and administrators of the restaurant take its cash.",
+    ),
+    (
+        "not_finance_here",
+        "Only this restaurant's finance staff",
+        "An administrator gives people their roles in the console.",
+    ),
+    ("not_an_operator", "Only operators", "Staff of the console force circuits."),
+):
+    _add(_code, HTTPStatus.FORBIDDEN, _title, remedy=_remedy, next_action=NextAction.ASK_FOR_ACCESS)
+
+# What a refusal is when it says nothing more exact.
+for _code, _what in (
+    ("payment_refused", "payment"),
+    ("refund_refused", "refund"),
+    ("cash_refused", "cash"),
+    ("circuit_refused", "circuit"),
+    ("notice_refused", "notice"),
+    ("order_refused", "order"),
+    ("case_refused", "case"),
+    ("refused", "request"),
+):
+    _add(_code, HTTPStatus.CONFLICT, f"The {_what} was refused", remedy="`detail` says why.", next_action=_READ)
+
+TOO_MANY_REFUNDS = _add(
+    "too_many_refunds",
+    HTTPStatus.TOO_MANY_REQUESTS,
+    "Too many refunds in an hour",
+    remedy=(
+        "This many refunds by one caller look like a mistake, or like somebody else. Wait for as long as "
+        "`Retry-After` says, or let a colleague look."
+    ),
+    next_action=NextAction.WAIT,
+    retryable=True,
+    retry_after_seconds=600,  # Some of the hour's refunds are older by then.
+)
+NOT_HERE = _add(
+    "not_here",
+    HTTPStatus.MISDIRECTED_REQUEST,
+    "Another process answers this",
+    remedy="Events are streamed by a process of its own: ask at the payment's `links.events`.",
+    next_action=_READ,
+)
+BAD_HANDSHAKE = _add(
+    "bad_handshake",
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "The provider did not sign this",
+    remedy=(
+        "Hand over the query string of the return address just as the provider wrote it. The payment's state "
+        "does not depend on it."
+    ),
+)
+_add(
+    "notice_invalid",
+    HTTPStatus.BAD_REQUEST,
+    "The signature or the form of this notice is wrong",
+    remedy="A provider signs the raw bytes with the secret of its account, and its clock is right to a few minutes.",
+)
+
+_kinds = CATALOGUE.kinds
+NOT_FINANCE_HERE = _kinds["not_finance_here"]
+_PAYING = (
+    "unknown_provider",
+    "order_cancelled",
+    "already_covered",
+    "being_paid",
+    "more_than_due",
+    "unknown_method",
+    "no_provider",
+    "bad_amount",
+)
+CREATING = (*(_kinds[code] for code in (*_PAYING, "tip_too_high")), WRONG_CURRENCY, CARD_NUMBER)
+STARTING = (*(_kinds[code] for code in ("not_waiting", "unknown_method", "no_provider")), CARD_NUMBER)
+RETRYING = tuple(
+    _kinds[code]
+    for code in ("not_failed", "attempt_live", "order_cancelled", "more_than_due", "unknown_method", "no_provider")
+)
+TAKING_CASH = tuple(
+    _kinds[code]
+    for code in (
+        *("not_waiting", "not_in_doubt", "being_sent", "not_exact", "given_too_little", "order_cancelled"),
+        *("already_covered", "bad_amount", "tip_too_high", "no_provider", "no_reason", "not_staff_here", "card_number"),
+    )
+)
+REFUNDING = tuple(
+    _kinds[code]
+    for code in (
+        *("nothing_to_refund", "more_than_left", "surplus_is_whole", "being_asked", "not_cash"),
+        *("bad_amount", "no_reason", "card_number", "not_staff_here", "too_many_refunds"),
+    )
+)

@@ -1,0 +1,32 @@
+"""How many refunds one caller may ask for: counted in the database, where no outage lets anybody try his luck."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.conf import settings
+
+from events.actors import Actor
+from kernel import clock
+from kernel.statements import Statement
+from payments.models import Refund
+from payments.services.refusals import RefundRefused
+
+WINDOW = timedelta(hours=1)
+# Until the transaction ends: two that count at once would both see room for one. It is taken after the order's lock,
+# always: whoever waits for it holds nothing that its holder still needs.
+_ONE_AT_A_TIME = Statement("SELECT pg_advisory_xact_lock(hashtext(%s))")
+
+
+def check_how_often(actor: Actor) -> None:
+    """For whoever asks over HTTP, by whatever way money goes back; what the system does by itself is not counted."""
+    if not (actor.id and actor.request_id):
+        return
+    _ONE_AT_A_TIME.read([f"refunds of {actor.id}"])
+    most = settings.STEWARD_REFUNDS_PER_HOUR
+    lately = Refund.objects.filter(requested_by=actor.id, created_at__gte=clock.now() - WINDOW)
+    if lately.count() >= most:
+        raise RefundRefused(
+            f"{most} refunds in an hour by one caller are enough. Go on later, or let a colleague look.",
+            code="too_many_refunds",
+        )

@@ -1,0 +1,1 @@
+"""The edges over HTTP: each parses, asks one service, and answers."""
