@@ -264,6 +264,16 @@ INVARIANTS: list[Invariant] = [
                     AND NOT EXISTS (SELECT 1 FROM failures_case c WHERE c.subject_id = n.id))""",
     ),
     Invariant(
+        id="I15",
+        sentence="What was done under an idempotency key is there.",
+        question="""
+            SELECT c.id, c.operation FROM accounts_idempotentcall c
+             WHERE NOT EXISTS (SELECT 1 FROM orders_order WHERE id = c.subject_id)
+               AND NOT EXISTS (SELECT 1 FROM payments_payment WHERE id = c.subject_id)
+               AND NOT EXISTS (SELECT 1 FROM payments_refund WHERE id = c.subject_id)
+               AND NOT EXISTS (SELECT 1 FROM failures_case WHERE id = c.subject_id)""",
+    ),
+    Invariant(
         id="I17",
         sentence="Kept cash was confirmed once, by a named person.",
         question="""

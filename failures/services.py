@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from accounts.models import Role, User
-from accounts.services import works_as
+from accounts.services.people import works_as
 from events.actors import Actor
 from events.models import Event
 from events.services import Journal
@@ -139,6 +139,13 @@ def assign_case(*, case_id: UUID, person: User) -> Case:
     return case
 
 
+def note_decision(*, case: Case, step: str, reason: str, person: User) -> None:
+    """Who decided what, and why (I16): whatever the decision does, it does through its own service."""
+    journal = Journal(Actor.user(person))
+    journal.note(case, step=step, reason=reason)
+    journal.write()
+
+
 def resolve_case(*, case_id: UUID, person: User, reason: str) -> Case:
     check_reason(reason, refusal=CaseRefused)
     with transaction.atomic():
@@ -202,11 +209,16 @@ def _type(event: Event) -> StrEnum:
 
 def _waiting_case(case_id: UUID, person: User) -> Case:
     case = Case.objects.select_for_update().get(pk=case_id)
+    check_case(case, person)
+    return case
+
+
+def check_case(case: Case, person: User) -> None:
+    """Whether this person may work on it, and anything is left to do."""
     if not works_as(person, MAY_WORK_ON_CASES, restaurant_id=case.restaurant_id):
         raise CaseRefused("Only finance staff of this restaurant work on its cases.", code="not_finance_here")
     if not case.is_waiting:
         raise CaseRefused(f"This case is {case.status} already: {case.resolution}", code="already_ended")
-    return case
 
 
 def _check_that_it_is_over(case: Case) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 
 from accounts.models import Membership, Restaurant, User
-from accounts.services import issue_api_key
+from accounts.services.keys import issue_api_key
 from events.actors import GUEST, Actor
 from failures.demo.story import PEOPLE, VISITS, Person, Visit
 from kernel import clock
@@ -29,8 +29,8 @@ from payments.services.refunds import send_refund
 
 SLUG = "saffron-table"
 PASSWORD = "steward-demo"  # noqa: S105  Said on the terminal: the demo listens on this machine only.
-READ_SCOPES = ["orders:read", "payments:read"]
-WRITE_SCOPES = [*READ_SCOPES, "orders:write", "payments:write", "refunds:write"]
+READ_SCOPES = ["orders:read", "payments:read", "providers:read", "reports:read", "cases:read"]
+WRITE_SCOPES = [*READ_SCOPES, "orders:write", "orders:serve", "payments:write", "refunds:write"]
 # The first order of a demo day, and the time to the next one.
 OPENING = timedelta(hours=6, minutes=30)
 PACE = timedelta(minutes=25)
@@ -56,7 +56,8 @@ class DemoDay(SystemSource):
         self._clock: clock.Source = SystemSource()
         self._offset = timedelta()
         # A first start that was interrupted goes on with other dice: its references are taken.
-        self._dice = random.Random(f"{SLUG} {told}" if told else SLUG)  # noqa: S311  References of a demo, not secrets.
+        self._loaded = f"{SLUG} {told}" if told else SLUG
+        self._dice: dict[int, random.Random] = {}
 
     def follow(self, source: clock.Source) -> None:
         self._clock = source
@@ -68,7 +69,12 @@ class DemoDay(SystemSource):
         return self._clock.monotonic()
 
     def random_bits(self, count: int) -> int:
-        return self._dice.getrandbits(count)
+        """References have dice of their own, by their length: how many ids are made depends on how fast a sandbox
+        answers, and must not change what an order is called.
+        """
+        if count not in self._dice:
+            self._dice[count] = random.Random(f"{self._loaded} {count}")  # noqa: S311  A demo's, not secrets.
+        return self._dice[count].getrandbits(count)
 
     def go_to(self, moment: datetime) -> None:
         self._offset = moment - self._clock.now()

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from failures.demo.seed import Sandbox, Secrets, seed_demo
+from failures.demo.seed import DemoDay, Sandbox, Secrets, seed_demo
 from failures.demo.story import VISITS
 from orders.models import Order
 from tests.sandbox.running import API_KEY, SECRET, on_a_socket
@@ -36,3 +36,12 @@ def test_a_start_that_was_interrupted_goes_on(transactional_db: None, after: int
     for _ in range(2):
         seed()
         assert Order.objects.count() == len(VISITS)
+
+
+def test_what_an_order_is_called_does_not_depend_on_how_many_ids_are_made() -> None:
+    reference_bits, quick, slow = 40, DemoDay(0), DemoDay(0)
+
+    for bits in (12, 62, 62):
+        slow.random_bits(bits)
+
+    assert slow.random_bits(reference_bits) == quick.random_bits(reference_bits)

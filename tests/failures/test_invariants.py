@@ -7,12 +7,12 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.db import connection, models
 
+from accounts.models import IdempotentCall
 from events.models import Transition
 from failures.invariants import INVARIANTS, MAX_OVERDUE_SECONDS, Invariant
 from failures.models import Case, CaseKind
@@ -21,7 +21,7 @@ from payments.models import Attempt, Payment, Refund
 from payments.services import providers
 from payments.services.timing import MAX_CLAIMS
 from tests.factories import RestaurantFactory, routed
-from tests.failures.world import World, make_world, run
+from tests.failures.world import World, make_world, run, twin_of, update
 from tests.scripted import ScriptedGateway, provider_of
 
 TABLES = ("orders_order", "payments_payment", "payments_attempt", "payments_refund", "failures_case", "events_event")
@@ -42,18 +42,6 @@ def _behind_everybodys_back() -> Iterator[None]:
     run("SET CONSTRAINTS ALL IMMEDIATE")
     for table in TABLES:
         run(f"ALTER TABLE {table} ENABLE TRIGGER USER")
-
-
-def update(row: models.Model, assignments: str) -> str:
-    run(f"UPDATE {row._meta.db_table} SET {assignments} WHERE id = %s", row.pk)  # noqa: S608  Written in this file.
-    return str(row.pk)
-
-
-def twin_of(row: Attempt | Refund | Case, **changes: Any) -> Attempt | Refund | Case:
-    values = type(row)._default_manager.filter(pk=row.pk).values().get()
-    twin = type(row)(**{**values, "id": clock.new_id(), **changes})
-    twin.save(force_insert=True)
-    return twin
 
 
 def checked(*, now_json: bool = True) -> tuple[int, str]:
@@ -204,6 +192,19 @@ def _notice(w: World, assignments: str) -> str:
     return update(w.notice, assignments)
 
 
+def _nothing_under_a_key(w: World) -> str:
+    call = IdempotentCall.objects.create(
+        restaurant_id=w.restaurant.pk,
+        mode="test",
+        principal="key",
+        key="press",
+        operation="POST /api/v1/payments",
+        subject_id=clock.new_id(),
+        runs_until=clock.now(),
+    )
+    return str(call.pk)
+
+
 def _cash_by_nobody(w: World) -> str:
     run("ALTER TABLE events_transition DISABLE TRIGGER USER")
     run("UPDATE events_transition SET actor_id = '' WHERE subject_id = %s AND to_status = 'succeeded'", w.cash.pk)
@@ -275,6 +276,7 @@ BREAKS: list[tuple[str, str, Callable[[World], str]]] = [
     ("I13", "A stream's events are numbered", lambda w: update(w.kept.payment, "version = version + 1")),
     ("I13", "A stream's events are numbered", lambda w: update(w.kept.payment.order, "version = version - 1")),
     ("I14", "A notice is settled", lambda w: _notice(w, "state = 'stored'")),
+    ("I15", "What was done under an idempotency key is there.", _nothing_under_a_key),
     ("I14", "A notice is settled", lambda w: _notice(w, "state = 'parked'")),
     ("I14", "A notice is settled", lambda w: _notice(w, "state = 'orphaned'")),
     ("I14", "A notice is settled", lambda w: _notice(w, "state = 'quarantined'")),

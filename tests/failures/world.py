@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection
+from django.db import connection, models
 
 from accounts.models import Restaurant, Role
 from events.actors import GUEST
+from failures.models import Case
+from kernel import clock
 from kernel.money import Money
 from orders.models import Order
 from payments.gateways.contract import ErrorCode
@@ -90,3 +92,15 @@ def paid_in_cash(restaurant: Restaurant) -> Attempt:
 def run(sql: str, *arguments: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute(sql, arguments)
+
+
+def update(row: models.Model, assignments: str) -> str:
+    run(f"UPDATE {row._meta.db_table} SET {assignments} WHERE id = %s", row.pk)  # noqa: S608  Written in the tests.
+    return str(row.pk)
+
+
+def twin_of(row: Attempt | Refund | Case, **changes: Any) -> Attempt | Refund | Case:
+    values = type(row)._default_manager.filter(pk=row.pk).values().get()
+    twin = type(row)(**{**values, "id": clock.new_id(), **changes})
+    twin.save(force_insert=True)
+    return twin

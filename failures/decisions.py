@@ -1,0 +1,183 @@
+"""What a named person may do about a case, and which service does it. A case ends by what was decided, or by a word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from django.db import transaction
+
+from accounts.models import User
+from accounts.services.idempotency import Call, claim
+from events.actors import Actor
+from failures.models import Case, CaseKind
+from failures.services import CaseRefused, check_case, dismiss_case, note_decision, resolve_case
+from kernel.texts import check_reason
+from payments.models import InboundNotice, Refund
+from payments.services import operators
+from payments.services.cash import hand_over_refund
+from payments.services.operators import MismatchChoice
+from payments.services.payments import retry_payment
+from payments.services.refund_requests import request_refund
+
+
+class Action(StrEnum):
+    RESOLVE = "resolve"
+    DISMISS = "dismiss"
+    RETRY = "retry"
+    RECORD_CHARGED = "record_charged"
+    RECORD_NOT_CHARGED = "record_not_charged"
+    KEEP = "keep"
+    REFUND_ALL = "refund_all"
+    REFUND_DIFFERENCE = "refund_difference"
+    REFUND = "refund"
+    RECORD_REFUND_MADE = "record_refund_made"
+    RECORD_REFUND_NOT_MADE = "record_refund_not_made"
+    HAND_OVER = "hand_over"
+    TAKE_UP = "take_up"
+
+
+ACTIONS = [each.value for each in Action]
+ALWAYS = (Action.RESOLVE, Action.DISMISS)
+OFFERED: Mapping[CaseKind, tuple[Action, ...]] = {
+    CaseKind.EXHAUSTED: (Action.RETRY,),
+    CaseKind.IN_DOUBT: (Action.RECORD_CHARGED, Action.RECORD_NOT_CHARGED),
+    CaseKind.AMOUNT_MISMATCH: (Action.KEEP, Action.REFUND_ALL, Action.REFUND_DIFFERENCE),
+    CaseKind.SURPLUS: (Action.REFUND,),
+    CaseKind.REFUND_FAILED: (Action.REFUND,),
+    CaseKind.REFUND_IN_DOUBT: (Action.RECORD_REFUND_MADE, Action.RECORD_REFUND_NOT_MADE),
+    CaseKind.CASH_REFUND: (Action.HAND_OVER, Action.RECORD_REFUND_NOT_MADE),
+    CaseKind.ORPHAN_NOTICE: (Action.TAKE_UP,),
+    CaseKind.QUARANTINED: (Action.TAKE_UP,),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    action: Action
+    reason: str
+    amount_minor: int | None = None
+
+
+def actions_for(case: Case) -> tuple[Action, ...]:
+    return (*OFFERED.get(CaseKind(case.kind), ()), *ALWAYS) if case.is_waiting else ()
+
+
+def act_on_case(*, case_id: UUID, decision: Decision, person: User, call: Call) -> Case:
+    """Everything is written in one transaction; what has to be sent the clock sends."""
+    with transaction.atomic():
+        claim(call)
+        case = Case.objects.select_related("payment").get(pk=case_id)
+        check_case(case, person)
+        _check(case, decision)
+        note_decision(case=case, step=decision.action.value, reason=decision.reason, person=person)
+        _ACTS[decision.action](_Act(case=case, decision=decision, person=person))
+    return Case.objects.get(pk=case_id)
+
+
+def _check(case: Case, decision: Decision) -> None:
+    check_reason(decision.reason, refusal=CaseRefused)
+    if decision.action not in actions_for(case):
+        offered = ", ".join(actions_for(case))
+        raise CaseRefused(f"For this case there are: {offered}.", field="action", code="no_such_action")
+    if (decision.amount_minor is not None) != (decision.action == Action.RECORD_CHARGED):
+        sentence = "`record_charged` says how much the provider shows as captured; nothing else has an amount."
+        raise CaseRefused(sentence, field="amount", code="bad_amount")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Act:
+    case: Case
+    decision: Decision
+    person: User
+
+    @property
+    def payment_id(self) -> UUID:
+        if self.case.payment_id is None:
+            raise CaseRefused("This case is about no payment.", code="no_such_action")
+        return self.case.payment_id
+
+
+def _resolve(a: _Act) -> None:
+    resolve_case(case_id=a.case.pk, person=a.person, reason=a.decision.reason)
+
+
+def _dismiss(a: _Act) -> None:
+    dismiss_case(case_id=a.case.pk, person=a.person, reason=a.decision.reason)
+
+
+def _retry(a: _Act) -> None:
+    retry_payment(payment_id=a.payment_id, actor=Actor.user(a.person))
+
+
+def _record_charged(a: _Act) -> None:
+    captured = a.decision.amount_minor or 0
+    operators.record_charged(
+        payment_id=a.payment_id, captured_minor=captured, person=a.person, reason=a.decision.reason
+    )
+
+
+def _record_not_charged(a: _Act) -> None:
+    operators.record_not_charged(payment_id=a.payment_id, person=a.person, reason=a.decision.reason)
+
+
+def _resolve_mismatch(choice: MismatchChoice) -> Callable[[_Act], None]:
+    def act(a: _Act) -> None:
+        operators.resolve_mismatch(payment_id=a.payment_id, choice=choice, person=a.person, reason=a.decision.reason)
+
+    return act
+
+
+def _refund(a: _Act) -> None:
+    """Of a failed refund its own amount, once: its case ends, and a new failure opens another. Of a surplus all."""
+    failed = Refund.objects.filter(pk=a.case.subject_id).first()
+    request_refund(
+        payment_id=a.payment_id,
+        attempt_id=failed.attempt_id if failed else a.case.subject_id,
+        amount_minor=failed.amount_minor if failed else None,
+        tip_minor=failed.tip_minor if failed else 0,
+        reopens_order=failed.reopens_order if failed else False,
+        reason=a.decision.reason,
+        actor=Actor.user(a.person),
+    )
+    if failed is not None:
+        resolve_case(case_id=a.case.pk, person=a.person, reason=a.decision.reason)
+
+
+def _record_refund_made(a: _Act) -> None:
+    operators.record_refund_made(refund_id=a.case.subject_id, person=a.person, reason=a.decision.reason)
+
+
+def _record_refund_not_made(a: _Act) -> None:
+    operators.record_refund_not_made(refund_id=a.case.subject_id, person=a.person, reason=a.decision.reason)
+
+
+def _hand_over(a: _Act) -> None:
+    hand_over_refund(refund_id=a.case.subject_id, person=a.person)
+
+
+def _take_up(a: _Act) -> None:
+    """A notice belongs to no payment, until it is read."""
+    if InboundNotice.objects.filter(pk=a.case.subject_id).exists():
+        operators.take_up_notice(notice_id=a.case.subject_id, person=a.person, reason=a.decision.reason)
+    else:
+        operators.release_from_quarantine(payment_id=a.payment_id, person=a.person, reason=a.decision.reason)
+
+
+_ACTS: Mapping[Action, Callable[[_Act], None]] = {
+    Action.RESOLVE: _resolve,
+    Action.DISMISS: _dismiss,
+    Action.RETRY: _retry,
+    Action.RECORD_CHARGED: _record_charged,
+    Action.RECORD_NOT_CHARGED: _record_not_charged,
+    Action.KEEP: _resolve_mismatch(MismatchChoice.KEEP),
+    Action.REFUND_ALL: _resolve_mismatch(MismatchChoice.REFUND_ALL),
+    Action.REFUND_DIFFERENCE: _resolve_mismatch(MismatchChoice.REFUND_DIFFERENCE),
+    Action.REFUND: _refund,
+    Action.RECORD_REFUND_MADE: _record_refund_made,
+    Action.RECORD_REFUND_NOT_MADE: _record_refund_not_made,
+    Action.HAND_OVER: _hand_over,
+    Action.TAKE_UP: _take_up,
+}
