@@ -55,4 +55,4 @@ HEALTHCHECK --interval=15s --timeout=5s --start-period=20s --retries=3 \
 # --graceful-timeout: longer than STEWARD_REQUEST_BUDGET_SECONDS, so that a deployment cuts nobody off.
 CMD ["gunicorn", "config.wsgi:application", "--preload", "--bind", "0.0.0.0:8000", "--worker-class", "gthread", \
      "--workers", "2", "--threads", "8", "--timeout", "60", "--graceful-timeout", "30", "--worker-tmp-dir", "/dev/shm", \
-     "--no-control-socket", "--access-logfile", "/dev/null"]
+     "--no-control-socket", "--limit-request-line", "8190", "--access-logfile", "/dev/null"]

@@ -38,9 +38,10 @@ def local_secrets(state: Path) -> dict[str, str]:
     return made | known
 
 
-def settings_environment(*, state: Path, servers: Servers, public_url: str) -> dict[str, str]:
+def settings_environment(*, state: Path, servers: Servers, public_url: str, waiting_url: str = "") -> dict[str, str]:
     """What our processes have to be told. Whatever the caller's environment says about it wins."""
     values = {**local_secrets(state), "STEWARD_PUBLIC_URL": public_url}
+    values |= {"STEWARD_WAITING_URL": waiting_url} if waiting_url else {}
     values |= {name: text for name, text in os.environ.items() if text and (name in values or _is_setting(name))}
     values["DATABASE_URL"] = servers.database_url
     if servers.redis_url:

@@ -18,6 +18,7 @@ class Role(StrEnum):
     """In the order in which they are stopped: who takes requests first, what the others stand on last."""
 
     WEB = "web"
+    WAITING = "waiting"
     WORKER = "worker"
     BEAT = "beat"
     SWEEP = "sweep"
@@ -28,6 +29,7 @@ class Role(StrEnum):
 # With both servers' own patience this stays below the fifteen seconds that a stop may take at worst.
 STOP_SECONDS: Final[Mapping[str, float]] = {
     Role.WEB: 3.0,
+    Role.WAITING: 1.0,
     Role.WORKER: 3.0,
     Role.BEAT: 0.5,
     Role.SWEEP: 3.0,
@@ -72,6 +74,18 @@ class Workshop:
                 *("-m", "gunicorn", "config.wsgi", "--bind", f"{LOOPBACK}:{port}"),
                 *("--worker-class", "gthread", "--workers", str(WEB_PROCESSES), "--threads", str(WEB_THREADS)),
                 *("--graceful-timeout", str(GRACEFUL_SECONDS), "--no-control-socket", "--access-logfile", "-"),
+                # Gunicorn's own most: a list's filters may all be there, in any script.
+                *("--limit-request-line", "8190"),
+            ],
+        )
+
+    def waiting(self, port: int) -> Child:
+        """One process, however many wait."""
+        return self.child(
+            Role.WAITING,
+            [
+                *("-m", "uvicorn", "config.asgi:application", "--host", LOOPBACK, "--port", str(port)),
+                *("--lifespan", "off", "--no-access-log", "--no-proxy-headers", "--timeout-graceful-shutdown", "1"),
             ],
         )
 

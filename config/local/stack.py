@@ -126,15 +126,17 @@ class Run:
     workshop: Workshop = field(init=False)
     supervisor: Supervisor = field(init=False)
     children: list[Child] = field(default_factory=list)
+    chosen_ports: dict[str, int] = field(default_factory=dict)
     is_ready: bool = False
 
     def __post_init__(self) -> None:
-        web = f"http://{ports.LOOPBACK}:{self.port}"
-        settings = settings_environment(state=self.state, servers=self.servers, public_url=web)
+        self._choose_ports()
+        web, waiting = (f"http://{ports.LOOPBACK}:{port}" for port in (self.port, self.chosen_ports[Role.WAITING]))
+        settings = settings_environment(state=self.state, servers=self.servers, public_url=web, waiting_url=waiting)
         self.workshop = Workshop(state=self.state, environment=child_environment(settings, state=self.state))
         self.supervisor = Supervisor(say=say, changed=self._write_files)
         self.record = RunRecord(
-            addresses={"web": web, "admin": f"{web}/admin/"},
+            addresses={"web": web, "admin": f"{web}/admin/", "docs": f"{web}/api/docs/"},
             database_url=self.servers.database_url,
             redis_url=self.servers.redis_url,
             environment=settings,
@@ -151,6 +153,7 @@ class Run:
         # Both take their time importing; neither needs the other.
         web = self._start(self.workshop.web(self.port), vital=True)
         self._seed()
+        self._start(self.workshop.waiting(self.chosen_ports[Role.WAITING]))
         self._start_clock()
         self._wait_for_web(web)
         self.is_ready = True
@@ -169,13 +172,18 @@ class Run:
 
     # --- Starting -------------------------------------------------------------------------------------------------
 
-    def _start_sandboxes(self) -> None:
+    def _choose_ports(self) -> None:
+        """The same ones at every start, where they are still free: addresses are written down elsewhere."""
         known = read_private(self.state / "ports.json") or {}
-        chosen = {str(role): ports.remembered_or_free(known.get(role)) for role in (Role.SANDBOX_A, Role.SANDBOX_B)}
-        write_private(self.state / "ports.json", chosen)
-        for name, port in chosen.items():
-            self.record.addresses[name] = f"http://{ports.LOOPBACK}:{port}"
-            self._start(self.workshop.sandbox(Role(name), port=port))
+        roles = (Role.WAITING, Role.SANDBOX_A, Role.SANDBOX_B)
+        self.chosen_ports = {str(role): ports.remembered_or_free(known.get(role)) for role in roles}
+
+    def _start_sandboxes(self) -> None:
+        write_private(self.state / "ports.json", self.chosen_ports)
+        for role in (Role.SANDBOX_A, Role.SANDBOX_B):
+            port = self.chosen_ports[role]
+            self.record.addresses[role] = f"http://{ports.LOOPBACK}:{port}"
+            self._start(self.workshop.sandbox(role, port=port))
 
     def _seed(self) -> None:
         answer = self.state / "demo.json"
@@ -258,6 +266,7 @@ def summary(record: RunRecord, *, state: Path) -> str:
     rows = [
         ("Web", [record.addresses["web"]]),
         ("Admin", [record.addresses["admin"]]),
+        ("API", [record.addresses["docs"]]),
         ("Sandbox providers", [record.addresses[Role.SANDBOX_A], record.addresses[Role.SANDBOX_B]]),
         ("Sign in as", logins),
         ("API keys", [f"in {folder / 'run.json'}"] if record.api_keys else []),

@@ -140,11 +140,13 @@ def test_a_run_from_start_to_ctrl_c(state: Path) -> None:
 def _check_run_file(terminal: Terminal) -> None:
     record = terminal.record
     assert stat.S_IMODE((terminal.state / "run.json").stat().st_mode) == 0o600
-    assert set(record["processes"]) == {"postgres", "redis", "sandbox_a", "sandbox_b", "web", "worker", "beat"}
+    assert set(record["processes"]) == {
+        *("postgres", "redis", "sandbox_a", "sandbox_b", "web", "waiting", "worker", "beat")
+    }
     assert record["environment"]["DATABASE_URL"] == record["database_url"]
     assert record["logins"]
     assert record["api_keys"]
-    addresses = [record["addresses"][name] for name in ("web", "admin", "sandbox_a", "sandbox_b")]
+    addresses = [record["addresses"][name] for name in ("web", "admin", "docs", "sandbox_a", "sandbox_b")]
     # The file is there a moment before the screen says the same.
     assert wait_until(lambda: all(each in terminal.screen for each in addresses), seconds=START_SECONDS), (
         terminal.screen
@@ -189,7 +191,7 @@ def test_without_redis_and_after_a_kill(state: Path) -> None:
     """Killed with -9 it leaves nothing that the next start stumbles over; without Redis a loop does the sweeps."""
     with _terminal(state, REDIS_URL="none") as first:
         first.wait_until_ready()
-        assert set(first.record["processes"]) == {"postgres", "sandbox_a", "sandbox_b", "web", "sweep"}
+        assert set(first.record["processes"]) == {"postgres", "sandbox_a", "sandbox_b", "web", "waiting", "sweep"}
         assert "sweep --loop" in first.screen
         assert "REDIS_URL" not in first.record["environment"]
         _check_readme(first)
