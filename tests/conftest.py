@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+import structlog
 
 from kernel import clock
 from payments.gateways.breaker import BreakerBoard
@@ -31,6 +32,12 @@ def time() -> Iterator[ShiftedClock]:
     previous = clock.install(shifted)
     yield shifted
     clock.install(previous)
+
+
+@pytest.fixture(autouse=True)
+def _own_log_words() -> None:
+    """A request that one test made is not being served any more in the next."""
+    structlog.contextvars.clear_contextvars()
 
 
 @pytest.fixture(autouse=True)

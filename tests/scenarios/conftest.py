@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,11 +19,22 @@ from payments import tasks
 from payments.models import Attempt, InboundNotice, Payment, ProviderAccount, Refund
 from tests.factories import RestaurantFactory, routed
 from tests.scenarios.sandbox_process import API_KEY, WEBHOOK_SECRET, SandboxProcess
+from tests.scenarios.stack import Stack
 from tests.time_machine import ShiftedClock
 
 # Waits of the sandbox (a slow answer, a late webhook) at a fiftieth: what decides is their order, not their length.
 SCALE = "0.02"
 MAX_ROUNDS = 400  # Five days of look-ups need about 150; more is a payment that never comes to rest.
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    """All of `make run`, with its state in the test's folder `var`."""
+    running = Stack(tmp_path / "var")
+    try:
+        yield running
+    finally:
+        running.stop()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,1 @@
+"""The API over HTTP: what it takes, refuses, answers and promises."""

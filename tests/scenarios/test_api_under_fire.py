@@ -1,0 +1,115 @@
+"""The API as its clients meet it when things go wrong: a storm on one key, and a web server that dies at its work."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.scenarios.stack import Stack
+
+CLIENTS, STORMS = 50, 200
+LINE = {"name": "Thali", "quantity": 1, "unit_price": {"amount": 32_000, "currency": "INR"}}
+# A client goes on for as long as a guest waits.
+PATIENCE_SECONDS = 60.0
+
+
+class Shop:
+    """A platform's back end: it sends again what was not answered, with the same key."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        limits = httpx.Limits(max_connections=CLIENTS, max_keepalive_connections=CLIENTS)
+        self.http = httpx.Client(
+            base_url=f"{stack.record['addresses']['web']}/api/v1",
+            headers={"Authorization": f"Bearer {stack.record['api_keys'][1]['key']}"},
+            timeout=30,
+            limits=limits,
+            trust_env=False,
+        )
+
+    def order(self, key: str) -> dict[str, Any]:
+        return dict(self.post("/orders", {"lines": [LINE]}, key).json())
+
+    def post(self, path: str, body: dict[str, Any], key: str) -> httpx.Response:
+        return self.http.post(path, json=body, headers={"Idempotency-Key": key})
+
+    def until_final(self, path: str, body: dict[str, Any], key: str) -> httpx.Response:
+        until = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < until:
+            with contextlib.suppress(httpx.TransportError):
+                answer = self.post(path, body, key)
+                if answer.status_code == HTTPStatus.CREATED:
+                    return answer
+                assert answer.status_code in {202, 409, 503}, answer.text
+            time.sleep(0.5)
+        raise AssertionError("It has not come to its end.")
+
+
+@pytest.fixture
+def shop(stack: Stack) -> Iterator[Shop]:
+    shop = Shop(stack)
+    with shop.http:
+        yield shop
+
+
+def payment_of(order: dict[str, Any], token: str) -> dict[str, Any]:
+    return {"order": order["id"], "method": "card", "instrument": token}
+
+
+@pytest.mark.slow
+def test_fifty_clients_storm_one_key(stack: Stack, shop: Shop) -> None:
+    bodies = {}
+    with ThreadPoolExecutor(max_workers=CLIENTS) as pool:
+        for number in range(STORMS):
+            order = shop.order(f"order-{number}")
+            body, key = payment_of(order, "sim_ok"), f"press-{number}"
+            answers = list(pool.map(lambda _, body=body, key=key: shop.post("/payments", body, key), range(CLIENTS)))
+            told = [answer for answer in answers if answer.status_code == HTTPStatus.CREATED]
+            assert told
+            assert len({answer.content for answer in told}) == 1
+            assert {answer.status_code for answer in answers} <= {HTTPStatus.CREATED, HTTPStatus.CONFLICT}
+            bodies[order["reference"]] = told[0].content
+
+    assert len(set(bodies.values())) == STORMS
+    books, totals = stack.books(), stack.totals()
+    assert {reference: books[reference] for reference in bodies} == {
+        reference: totals[reference] for reference in bodies
+    }
+
+
+@pytest.mark.slow
+def test_a_web_server_that_dies_in_the_middle_of_a_payment(stack: Stack, shop: Shop) -> None:
+    order = shop.order("order-1")
+    # The provider charges at once and says nothing: the request is at work until its time is over.
+    body = payment_of(order, "sim_timeout_after_effect")
+
+    lost: list[BaseException] = []
+
+    def press() -> None:
+        try:
+            shop.post("/payments", body, "press-1")
+        except httpx.TransportError as error:
+            lost.append(error)
+
+    presses = threading.Thread(target=press)
+    presses.start()
+    time.sleep(0.4)
+    stack.kill_with_children("web")
+    presses.join()
+    assert len(lost) == 1
+    first = shop.until_final("/payments", body, "press-1")
+    again = shop.post("/payments", body, "press-1")
+
+    assert first.json()["status"] == "completed"
+    assert (again.content, again.headers["idempotent-replayed"]) == (first.content, "true")
+    assert stack.books()[order["reference"]] == order["total"]["amount"]
+    mine = shop.http.get(f"/payments?order={order['id']}").json()["items"]
+    assert [payment["id"] for payment in mine] == [first.json()["id"]]
