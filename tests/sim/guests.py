@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from accounts.services.idempotency import Call
 from events.actors import GUEST
+from kernel import clock
 from kernel.modes import Mode
-from orders.services import LineDraft, OrderDraft, cancel_order, place_order
+from orders.services import Amendment, LineDraft, OrderDraft, amend_order, cancel_order, place_order
 from payments.models import Refund
 from payments.services.acceptance import PaymentDraft
+from payments.services.at_once import longest_request
 from payments.services.payments import cancel_payment, create_payment, pay, reserve_share, retry_payment, start_payment
 from payments.services.refund_requests import request_refund
 from sandbox.behaviours import CHARGES, NO_TROUBLE, REFUNDS, ChargeStatus
@@ -54,6 +57,45 @@ def begin_to_pay(world: World) -> None:
     asked = f"{how.__name__} {reference} {draft.method} {draft.amount_minor or 'all'} {draft.instrument}"
     for _ in range(world.rng.choice([1, 1, 1, 2])):  # Some press twice.
         enter(world, asked, lambda: how(draft=draft, actor=GUEST))
+
+
+@move(2)
+def press_twice_under_one_key(world: World) -> None:
+    """As a client does that was not answered: whatever dies in between, it is one payment (I15)."""
+    order = any_row(world, "SELECT id, reference FROM orders_order WHERE status <> 'cancelled' ORDER BY id")
+    if order is None:
+        return
+    (order_id, reference), token = order, _token(world)
+    draft = PaymentDraft(order_id=order_id, method="card", amount_minor=1_000, instrument=token)
+    call = Call(
+        principal="platform",
+        key=str(clock.new_id()),
+        operation="pay",
+        body_hash="",
+        restaurant_id=world.house.restaurant.pk,
+        mode=Mode.TEST,
+        runs_for=longest_request(),
+    )
+    for _ in range(2):
+        enter(world, f"press {reference} {token} {call.key}", lambda: pay(draft=draft, actor=GUEST, call=call))
+
+
+@move(2)
+def change_the_bill(world: World) -> None:
+    """A dish more or less, by somebody who has seen this bill; what is paid too much goes back, or all stays."""
+    order = any_row(world, "SELECT id, reference, version FROM orders_order ORDER BY id")
+    if order is None:
+        return
+    order_id, reference, version = order
+    total, gives_back = world.rng.choice([1_500, 5_000, 12_500, 90_000]), world.rng.random() < 0.7
+    line = LineDraft(name="Thali", quantity=1, unit_minor=total)
+    amendment = Amendment(lines=(line,), version=version, refund_surplus=gives_back)
+    trouble_the_next_refund(world)
+    enter(
+        world,
+        f"amend {reference} to {total}{' giving back' if gives_back else ''}",
+        lambda: amend_order(order_id=order_id, amendment=amendment, actor=GUEST),
+    )
 
 
 def _token(world: World) -> str:

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from django.test import RequestFactory
 
 from payments.services import sweeps
-from payments.views import receive_webhook
+from payments.views.webhooks import receive_webhook
 from sandbox.behaviours import CHARGES, LOOK_UPS, ChargeStatus, Mode, WebhookHabit
 from sandbox.books import Origin
 from sandbox.notices import webhook

@@ -22,6 +22,8 @@ from tests.sim.mutants.registry import instead, mutant
 
 # Two who read the same row write the same number of its history: the database lets only one of them.
 ONE_VERSION = "IntegrityError one_event_per_stream_version"
+# How often others go on while somebody without a lock thinks: a whole piece of work fits in between.
+PARTS_OF_OTHERS = 6
 
 
 def _whose_turn() -> Actor | None:
@@ -32,7 +34,8 @@ def _whose_turn() -> Actor | None:
 def _let_others_go_first() -> None:
     """Where a lock is missing, others get in between reading and writing."""
     if actor := _whose_turn():
-        actor.cut("without a lock")
+        for _ in range(PARTS_OF_OTHERS):
+            actor.cut("without a lock")
 
 
 class _Unlocked:

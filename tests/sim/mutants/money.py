@@ -53,7 +53,7 @@ def what_the_provider_gave_back_is_not_counted(stack: ExitStack) -> None:
     instead(stack, captures, "record_provider_refunds", lambda s: None)
 
 
-@mutant("providers", breaks=["I4"])
+@mutant("providers", breaks=["I4", KEPT_WITHIN_ORDER])
 def a_difference_is_kept_and_given_back(stack: ExitStack) -> None:
     """Finance chose to give back what was too much, and the books say that all of it was kept."""
     real = operators._give_back_difference

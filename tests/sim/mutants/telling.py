@@ -10,7 +10,6 @@ from uuid import UUID
 
 from events.services import Journal
 from kernel import clock
-from payments import views
 from payments.models import InboundNotice, NextAction
 from payments.models.refund import PROLONGED
 from payments.services import closings, notices, refund_settlement, settlement, timing
@@ -18,6 +17,7 @@ from payments.services.facts import PaymentEvent
 from payments.services.notices import Received
 from payments.services.refund_settlement import SettlingRefund
 from payments.services.settling import PROLONGED_DOUBT, Settling
+from payments.views import webhooks as views
 from tests.sim.mutants.registry import instead, mutant
 
 # A charge that was made is seldom in doubt for a quarter of an hour: who asks no more after that asks no more at once.
