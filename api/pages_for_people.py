@@ -26,7 +26,9 @@ def problem_page(request: HttpRequest, code: str) -> HttpResponse:
     kind = CATALOGUE.kinds.get(code)
     if kind is None:
         raise Http404
-    return render(request, "api/problem.html", {"kind": kind, "phrase": HTTPStatus(kind.status).phrase})
+    # Every second piece stood between backticks.
+    shown = {"kind": kind, "phrase": HTTPStatus(kind.status).phrase, "remedy": kind.remedy.split("`")}
+    return render(request, "api/problem.html", shown)
 
 
 @require_safe
