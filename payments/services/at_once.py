@@ -13,7 +13,7 @@ from payments.services.attempts import run_payment
 from payments.services.lookups import look_up_payment
 from payments.services.payments import retry_payment, start_payment
 from payments.services.refund_requests import request_refund
-from payments.services.refunds import look_up_refund, send_refund
+from payments.services.refunds import send_refund
 
 
 def longest_request() -> timedelta:
@@ -62,7 +62,3 @@ def ask_now(*, payment_id: UUID) -> None:
     payment = Payment.objects.get(pk=payment_id)
     if payment.holds_its_share and payment.next_action == NextAction.LOOK_UP and not payment.is_leased:
         look_up_payment(payment_id=payment_id)
-
-
-def ask_about_refund_now(*, refund_id: UUID) -> None:
-    look_up_refund(refund_id=refund_id)

@@ -25,8 +25,9 @@ from payments.models import Payment, Refund, RefundOrigin, RefundStatus
 from payments.problems import REFUNDING
 from payments.selectors import refunds_of
 from payments.serializers import RefundIn, RefundOut, told_refund
-from payments.services.at_once import ask_about_refund_now, longest_request, refund_now
+from payments.services.at_once import longest_request, refund_now
 from payments.services.cash import record_cash_refund
+from payments.services.refunds import look_up_refund
 from payments.views.cash import named_person
 from payments.views.routes import PaymentRoute, look_again, minor_of
 
@@ -171,6 +172,6 @@ class RefreshRefund(_RefundRoute):
         self.nothing_said()
         refund = self.refund(refund_id)
         limits.check(limits.REFRESH, str(refund.pk))
-        ask_about_refund_now(refund_id=refund.pk)
+        look_up_refund(refund_id=refund.pk)
         told = self.tell_refund(refund.pk)
         return self.as_answer(Told(status=HTTPStatus.OK, body=told.body, is_kept=told.is_kept))
