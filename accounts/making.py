@@ -21,6 +21,7 @@ from api.describing import needs_key
 from api.idempotency import KEY_REUSED, REPLAYED, STILL_RUNNING, body_hash, key_of
 from api.problems import Problem
 from kernel import clock
+from kernel.crashpoints import CrashPoint, crashpoint
 
 # What is made without asking a provider is made at once.
 AT_ONCE = timedelta(seconds=10)
@@ -66,7 +67,10 @@ class MakingRoute(Route):
             except KeyTaken:
                 earlier = earlier_call(call)
             else:
-                return self._first_answer(call, tell(made))
+                crashpoint(CrashPoint.ANSWER_BEFORE_KEPT)
+                answer = self._first_answer(call, tell(made))
+                crashpoint(CrashPoint.ANSWER_AFTER_KEPT)
+                return answer
         if earlier is None:
             raise self._still_running(1)
         return self._replay(call, earlier, tell)

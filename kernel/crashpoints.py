@@ -32,6 +32,8 @@ class CrashPoint(StrEnum):
     RESERVE_AFTER_COMMIT = "reserve.after_commit"
     CASH_BEFORE_COMMIT = "cash.before_commit"
     CASH_AFTER_COMMIT = "cash.after_commit"
+    ANSWER_BEFORE_KEPT = "answer.before_kept"
+    ANSWER_AFTER_KEPT = "answer.after_kept"
 
 
 # An order is "name", "name:n" (the n-th hit) or "name:n:stop" (SIGSTOP: a worker that is paused, not dead).

@@ -59,8 +59,8 @@ class _RefundRoute(PaymentRoute):
         return refund
 
     def tell_refund(self, refund_id: UUID) -> Told:
-        refund = self.refund(refund_id)
         """One that failed may still turn out to be made: only what is made is told alike for ever."""
+        refund = self.refund(refund_id)
         status = HTTPStatus.CREATED if refund.status in FINAL else HTTPStatus.ACCEPTED
         body = told_refund(refund)
         headers = {"Location": body["links"]["self"], **look_again(refund)}

@@ -9,11 +9,12 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, Sum
+from django.db.models import Q, QuerySet, Sum
 
 from kernel import clock
 from payments.models import Attempt, Capture, InboundNotice, NoticeState, Payment, PaymentStatus, Refund
 from payments.models.leased import Leased
+from tests.clients import Asked, Tells
 from tests.crashes.installation import Installation
 from tests.crashes.processes import TAKES_OVER, Process
 from tests.crashes.stories import Tale
@@ -184,15 +185,18 @@ def planned_seconds(tale: Tale) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """How many of one story's books, payments and refunds say less, or more, than it must come to."""
+    """How many of one story's books, payments and refunds say less, or more, than it must come to; and of how many
+    things that were pressed the client hears something else when it asks again under their keys.
+    """
 
     lost: int
     doubled: int
+    mistold: int
 
 
 def verdict(tale: Tale) -> Verdict:
     end = tale.story.end
-    payments = [*Payment.objects.filter(order=tale.order).values_list("status", flat=True)]
+    payments = [*_payments(tale).values_list("status", flat=True)]
     refunds = [*Refund.objects.filter(payment__order=tale.order).values_list("status", flat=True)]
     kept = Attempt.objects.filter(payment__order=tale.order, capture=Capture.KEPT).count()
     found_and_due = [
@@ -207,7 +211,22 @@ def verdict(tale: Tale) -> Verdict:
     return Verdict(
         lost=sum(found < due for found, due in found_and_due) + (not is_at_rest(tale)),
         doubled=sum(found > due for found, due in (*found_and_due, *at_most)),
+        mistold=sum(not is_told_alike(tale, asked) for asked in tale.pressed),
     )
+
+
+def is_told_alike(tale: Tale, asked: Asked) -> bool:
+    """Of the one payment or refund that there is, and of what is done for good always in the same bytes."""
+    heard = [tale.ask_until_told(asked), tale.ask(asked)]
+    rows = Refund.objects.filter(payment__order=tale.order) if asked.tells == Tells.REFUND else _payments(tale)
+    ids = [str(row) for row in rows.values_list("pk", flat=True)]
+    if any(each is None or not each.is_replay or [each.body["id"]] != ids for each in heard):
+        return False
+    return sum(path == asked.path for path, _ in tale.completed) <= 1
+
+
+def _payments(tale: Tale) -> QuerySet[Payment]:
+    return Payment.objects.filter(order=tale.order)
 
 
 def _our_books(tale: Tale) -> tuple[int, int]:

@@ -7,17 +7,20 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 from redis import Redis
 
 from accounts.models import Restaurant, Role
+from api.idempotency import HEADER, REPLAYED, STILL_RUNNING
 from config.local.ports import find_free
 from payments.models import ProviderAccount
 from sandbox.notices import Webhook
+from tests.clients import Asked, Caller, secrets_of
 from tests.crashes.processes import SERVERS, Server
 from tests.factories import RestaurantFactory, routed, staff
 from tests.scenarios.other_process import SHORT, database_url
@@ -26,6 +29,7 @@ from tests.scenarios.sandbox_process import API_KEY, WEBHOOK_SECRET, SandboxProc
 START_SECONDS = 60.0  # Of everything at once, on a machine that is busy with something else.
 PRESS_SECONDS = 30.0  # A request's budget is 12 s, and whoever presses again may wait for a restart first.
 LOOK_SECONDS = 0.05
+DONE: Final = frozenset({HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.ACCEPTED})
 # A queue of their own in the tests' Redis: parallel runs must not take each other's ticks.
 _FIRST_DATABASE = 8
 
@@ -40,10 +44,22 @@ class Pace:
     # From the last shot to the end of everything: a lease, a charge that was never sent and is looked for twice, and
     # the lease of whoever died during that.
     end_seconds: float
+    # For so long a key may be said to be at work, after whoever was at work has died: a request's budget and half a
+    # deadline, and then a moment.
+    key_seconds: float
 
 
-PRODUCTION = Pace(environment={}, shot_seconds=90.0, end_seconds=180.0)
-SHORTENED = Pace(environment=SHORT, shot_seconds=40.0, end_seconds=90.0)
+PRODUCTION = Pace(environment={}, shot_seconds=90.0, end_seconds=180.0, key_seconds=25.0)
+SHORTENED = Pace(environment=SHORT, shot_seconds=40.0, end_seconds=90.0, key_seconds=10.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """What a client was told, byte for byte."""
+
+    content: bytes
+    body: Mapping[str, Any]
+    is_replay: bool
 
 
 class Installation:
@@ -54,6 +70,7 @@ class Installation:
         self.url = f"http://{address}"
         self.deaf = _restaurant(sandboxes, notify="")
         self.hearing = _restaurant(sandboxes, notify=self.url)
+        self._secrets = {each.pk: secrets_of(each) for each in (self.deaf, self.hearing)}
         self._look: Callable[[], None] = _look_at_nothing
         # The circuits of whatever ran here before are nobody's business.
         Redis.from_url(redis_url := _own_redis()).flushdb()
@@ -63,6 +80,9 @@ class Installation:
             "REDIS_URL": redis_url,
             "STEWARD_ALLOWED_HOSTS": "127.0.0.1",
             "STEWARD_SWEEP_SECONDS": "1",
+            # Nobody here is anybody's limit: who waits for an answer asks again and again.
+            "STEWARD_REQUESTS_PER_MINUTE": "900000",
+            "STEWARD_REFUNDS_PER_HOUR": "900000",
         }
         self.servers = {
             process: Server(process, address=address, folder=folder, environment=environment) for process in SERVERS
@@ -100,17 +120,27 @@ class Installation:
             time.sleep(LOOK_SECONDS)
         return True
 
-    def ask(self, act: str, **said: Any) -> dict[str, Any] | None:
-        """None: the connection broke, and nobody knows what became of it."""
+    def ask(self, asked: Asked, *, at: Restaurant, key: str) -> Heard | None:
+        """None: the connection broke, or its first request may still be at work. Nobody knows what became of it."""
         self._look()
         try:
-            answer = httpx.post(
-                f"{self.url}/storefront/{act}", json=_words(said), timeout=PRESS_SECONDS, trust_env=False
+            answer = httpx.request(
+                asked.method,
+                f"{self.url}/api/v1{asked.path}",
+                json=asked.body,
+                headers={**asked.headers, **self._authorised(at, asked.caller), HEADER: key},
+                timeout=PRESS_SECONDS,
+                trust_env=False,
             )
         except httpx.TransportError:
             return None
-        assert answer.status_code in {200, 409}, answer.text[:2_000]
-        return dict(answer.json())
+        if answer.status_code == HTTPStatus.CONFLICT and answer.json()["code"] == STILL_RUNNING.code:
+            return None
+        assert answer.status_code in DONE, answer.text[:2_000]
+        return Heard(content=answer.content, body=answer.json(), is_replay=REPLAYED in answer.headers)
+
+    def _authorised(self, restaurant: Restaurant, caller: Caller) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._secrets[restaurant.pk][caller]}"}
 
     def deliver(self, sent: Webhook, account: ProviderAccount) -> int | None:
         """A webhook, as the provider sends it. None: the connection broke, and it will send it again."""
@@ -151,10 +181,6 @@ def _restaurant(sandboxes: Mapping[str, SandboxProcess], *, notify: str) -> Rest
         }
         account.save()
     return restaurant
-
-
-def _words(said: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value if isinstance(value, int) else str(value) for name, value in said.items()}
 
 
 def _own_redis() -> str:

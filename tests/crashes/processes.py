@@ -41,7 +41,7 @@ def _celery(_: str) -> list[str]:
 
 
 SERVERS: Mapping[Process, Kind] = {
-    Process.WEB: Kind(command=_gunicorn, settings="tests.storefront.settings", children=1),
+    Process.WEB: Kind(command=_gunicorn, settings="tests.settings", children=1),
     Process.WORKER: Kind(command=_celery, settings="tests.settings", children=2),  # The second is beat.
 }
 

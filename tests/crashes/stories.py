@@ -7,11 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from accounts.models import Restaurant
+from events.actors import GUEST
 from kernel import clock
-from payments.models import Attempt, NextAction, Refund
+from payments.models import Attempt, NextAction, Payment, PaymentStatus, Refund
 from payments.services.notices import receive_notice
+from payments.services.refund_requests import request_refund
 from sandbox.notices import Webhook, webhook
-from tests.crashes.installation import Installation
+from tests import clients
+from tests.clients import Asked
+from tests.crashes.installation import Heard, Installation
 from tests.scenarios.sandbox_process import WEBHOOK_SECRET, SandboxProcess
 
 TOTAL_MINOR = 84_000
@@ -20,7 +25,7 @@ PART_MINOR = 30_000
 AWAY_SECONDS = 3.0
 SOON_SECONDS = 30.0  # For what the worker does by itself at its next tick.
 
-Act = Callable[["Tale"], None]
+Act = Callable[["Tale"], object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,12 +50,16 @@ class Story:
 
     def told_at(self, here: Installation) -> Tale:
         restaurant = here.hearing if self.hears else here.deaf
-        placed = here.ask("place", restaurant=restaurant.slug, total_minor=TOTAL_MINOR)
-        assert placed is not None
-        tale = Tale(story=self, here=here, order=UUID(placed["order"]), reference=placed["reference"])
+        tale = Tale(story=self, here=here, restaurant=restaurant, **place_at(here, restaurant))
         for step in self.begin:
             step(tale)
         return tale
+
+
+def place_at(here: Installation, restaurant: Restaurant) -> dict[str, Any]:
+    placed = here.ask(clients.place(TOTAL_MINOR), at=restaurant, key=str(clock.new_id()))
+    assert placed is not None
+    return {"order": UUID(placed.body["id"]), "reference": placed.body["reference"]}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,23 +68,38 @@ class Tale:
 
     story: Story
     here: Installation
+    restaurant: Restaurant
     order: UUID
     reference: str
     knows: bool = True  # False: the client's connection broke.
     sent: Webhook | None = None
+    pressed: list[Asked] = field(default_factory=list)  # What has a key.
+    completed: set[tuple[str, bytes]] = field(default_factory=set)  # What its client was told is done, by its address.
 
-    def ask(self, act: str, **said: Any) -> None:
-        self.knows = self.here.ask(act, **said) is not None
+    def ask(self, asked: Asked) -> Heard | None:
+        """Asked once more it has the same key: what a client may press in one story has one address each."""
+        if asked.has_key and asked not in self.pressed:
+            self.pressed.append(asked)
+        heard = self.here.ask(asked, at=self.restaurant, key=f"{self.reference}:{asked.path}")
+        self.knows = heard is not None
+        if heard and heard.body["status"] == PaymentStatus.COMPLETED:
+            self.completed.add((asked.path, heard.content))
+        return heard
 
-    def look(self) -> dict[str, Any]:
-        seen = self.here.ask("look", order=self.order)
-        assert seen is not None
-        return seen
+    def ask_until_told(self, asked: Asked) -> Heard | None:
+        """For as long as the first request may be at work, also where it is dead."""
+        heard: list[Heard | None] = []
+
+        def is_told() -> bool:
+            heard.append(self.ask(asked))
+            return heard[-1] is not None
+
+        self.here.has_come(is_told, seconds=self.here.pace.key_seconds)
+        return heard[-1]
 
     @property
-    def payment(self) -> str:
-        (payment,) = self.look()["payments"]
-        return str(payment["payment"])
+    def payment(self) -> Payment:
+        return Payment.objects.get(order=self.order)
 
     @property
     def attempt(self) -> Attempt:
@@ -97,19 +121,19 @@ class Tale:
 
 
 def pay_now(instrument: str, method: str = "card") -> Act:
-    return lambda tale: tale.ask("pay_now", order=tale.order, instrument=instrument, method=method)
+    return lambda tale: tale.ask(clients.pay(str(tale.order), instrument=instrument, method=method))
 
 
 def pay_later(tale: Tale) -> None:
-    tale.ask("pay_later", order=tale.order, instrument="sim_ok")
+    tale.ask(clients.pay(str(tale.order), instrument="sim_ok", later=True))
 
 
 def others_pay(tale: Tale) -> None:
     """At provider A, twice for each time it will be away: its circuit has to stay closed, or nobody falls back."""
     for _ in range(2):
-        placed = tale.here.ask("place", restaurant=tale.here.deaf.slug, total_minor=TOTAL_MINOR)
-        assert placed is not None
-        tale.here.ask("pay_now", order=placed["order"], instrument="sim_ok")
+        placed = place_at(tale.here, tale.here.deaf)
+        asked = clients.pay(str(placed["order"]), instrument="sim_ok")
+        tale.here.ask(asked, at=tale.here.deaf, key=str(clock.new_id()))
 
 
 def pay_while_a_is_away(tale: Tale) -> None:
@@ -123,18 +147,24 @@ def a_comes_back(tale: Tale) -> None:
 
 
 def withdraw(tale: Tale) -> None:
-    tale.ask("withdraw", payment=tale.payment)
+    tale.ask(clients.cancel_payment(str(tale.payment.pk)))
+
+
+def ask_provider(tale: Tale) -> None:
+    tale.ask(clients.ask_provider(str(tale.payment.pk)))
 
 
 def take_cash(tale: Tale) -> None:
-    tale.ask("take_cash", payment=tale.payment)
+    tale.ask(clients.take_cash(str(tale.payment.pk), TOTAL_MINOR))
 
 
 def give_back(tale: Tale) -> None:
-    """The front desk knows no idempotency keys: whoever is not sure looks before asking again."""
-    seen = tale.look()
-    if not seen["refunds"]:
-        tale.ask("give_back", payment=seen["payments"][0]["payment"], amount_minor=PART_MINOR)
+    tale.ask(clients.give_back(str(tale.payment.pk), PART_MINOR))
+
+
+def leave_refund_to_the_worker(tale: Tale) -> None:
+    """As a web process leaves it that dies when the refund is reserved."""
+    request_refund(payment_id=tale.payment.pk, amount_minor=PART_MINOR, reason=clients.REASON, actor=GUEST)
 
 
 def charge_happens(tale: Tale) -> None:
@@ -187,11 +217,13 @@ REFUND_MESSAGE = Story(
 )
 CASH = Story(name="cash", begin=(pay_now("", method="cash"),), act=take_cash, end=_AT_THE_TABLE)
 GIVE_BACK = Story(name="give_back", begin=(pay_now("sim_ok"),), act=give_back, end=_PART_BACK)
+# The provider has charged meanwhile, and nobody has told of it.
+ASK = Story(name="ask", begin=(pay_now("sim_pending_then_ok"), charge_happens), act=ask_provider)
 
 CHARGE = Story(name="charge", act=pay_later)
 DOUBT = Story(name="doubt", act=pay_now("sim_5xx_after_effect"))
 WITHDRAWAL = Story(name="withdrawal", begin=(pay_now("sim_pending_for_ever"),), act=withdraw, end=_CANCELLED)
-REFUND = Story(name="refund", begin=(pay_now("sim_ok"),), act=give_back, end=_PART_BACK)
+REFUND = Story(name="refund", begin=(pay_now("sim_ok"),), act=leave_refund_to_the_worker, end=_PART_BACK)
 REFUND_DOUBT = Story(
     name="refund_doubt", begin=(pay_now("sim_refund_5xx_after_effect"),), act=give_back, end=_PART_BACK
 )

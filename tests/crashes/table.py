@@ -36,6 +36,8 @@ SWEPT: Mapping[Process, tuple[tuple[Story, tuple[Point, ...]], ...]] = {
                 Point.CHARGE_AFTER_ANSWER,
                 Point.SETTLE_BEFORE_COMMIT,
                 Point.SETTLE_AFTER_COMMIT,
+                Point.ANSWER_BEFORE_KEPT,
+                Point.ANSWER_AFTER_KEPT,
             ),
         ),
         (stories.PAY_AND_BE_TOLD, (Point.ACCEPT_AFTER_COMMIT, Point.CHARGE_AFTER_ANSWER, Point.SETTLE_BEFORE_COMMIT)),
@@ -45,8 +47,22 @@ SWEPT: Mapping[Process, tuple[tuple[Story, tuple[Point, ...]], ...]] = {
             stories.REFUND_MESSAGE,
             (Point.NOTICE_AFTER_STORE, Point.REFUND_SETTLE_BEFORE_COMMIT, Point.REFUND_SETTLE_AFTER_COMMIT),
         ),
-        (stories.CASH, (Point.CASH_BEFORE_COMMIT, Point.CASH_AFTER_COMMIT)),
-        (stories.GIVE_BACK, (Point.RESERVE_BEFORE_COMMIT, Point.RESERVE_AFTER_COMMIT)),
+        (stories.CASH, (Point.CASH_BEFORE_COMMIT, Point.CASH_AFTER_COMMIT, Point.ANSWER_BEFORE_KEPT)),
+        (
+            stories.GIVE_BACK,
+            (
+                Point.RESERVE_BEFORE_COMMIT,
+                Point.RESERVE_AFTER_COMMIT,
+                Point.REFUND_BEFORE_COMMIT,
+                Point.REFUND_AFTER_COMMIT,
+                Point.REFUND_AFTER_ANSWER,
+                Point.REFUND_SETTLE_BEFORE_COMMIT,
+                Point.REFUND_SETTLE_AFTER_COMMIT,
+                Point.ANSWER_BEFORE_KEPT,
+                Point.ANSWER_AFTER_KEPT,
+            ),
+        ),
+        (stories.ASK, (Point.LOOK_UP_AFTER_ANSWER,)),
     ),
     Process.WORKER: (
         (
@@ -80,19 +96,15 @@ SWEPT: Mapping[Process, tuple[tuple[Story, tuple[Point, ...]], ...]] = {
 }
 
 _ONLY_SWEEPS_CLAIM = "Rows are claimed by sweeps, and no request runs a sweep."
-_ONLY_SWEEPS_SEND_REFUNDS = "A request reserves a refund; sending it is left to the sweep."
 _ONLY_PEOPLE_ASK_FOR_REFUNDS = "People ask for refunds, in requests; a surplus is reserved where it is settled."
 _ONLY_WAITERS_TAKE_CASH = "Waiters take cash, in requests; no clock ever does."
 _ONLY_REQUESTS_ACCEPT = "Payments are accepted in requests; a sweep only goes on with what was accepted."
+_ONLY_REQUESTS_ARE_ANSWERED = "Nobody waits for a sweep to answer."
 UNREACHED: Mapping[Process, Mapping[Point, str]] = {
     Process.WEB: {
         Point.CLAIM_AFTER_COMMIT: _ONLY_SWEEPS_CLAIM,
         Point.TURN_AFTER_COMMIT: _ONLY_SWEEPS_CLAIM,
-        Point.LOOK_UP_AFTER_ANSWER: "No guest waits for a look-up: a doubt is answered with 202 and asked about later.",
         Point.CANCEL_AFTER_ANSWER: "A withdrawal writes down the wish; the provider is asked to close by the sweep.",
-        Point.REFUND_BEFORE_COMMIT: _ONLY_SWEEPS_SEND_REFUNDS,
-        Point.REFUND_AFTER_COMMIT: _ONLY_SWEEPS_SEND_REFUNDS,
-        Point.REFUND_AFTER_ANSWER: _ONLY_SWEEPS_SEND_REFUNDS,
     },
     Process.WORKER: {
         Point.ACCEPT_BEFORE_COMMIT: _ONLY_REQUESTS_ACCEPT,
@@ -102,6 +114,8 @@ UNREACHED: Mapping[Process, Mapping[Point, str]] = {
         Point.RESERVE_AFTER_COMMIT: _ONLY_PEOPLE_ASK_FOR_REFUNDS,
         Point.CASH_BEFORE_COMMIT: _ONLY_WAITERS_TAKE_CASH,
         Point.CASH_AFTER_COMMIT: _ONLY_WAITERS_TAKE_CASH,
+        Point.ANSWER_BEFORE_KEPT: _ONLY_REQUESTS_ARE_ANSWERED,
+        Point.ANSWER_AFTER_KEPT: _ONLY_REQUESTS_ARE_ANSWERED,
     },
 }
 

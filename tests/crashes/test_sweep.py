@@ -58,7 +58,7 @@ def sweep(here: Installation, chosen: Sequence[Cell]) -> None:
 def judge(course: Course) -> list[str]:
     """Recorded whatever it is; what is wrong is said."""
     cell, verdicts = course.cell, [verdict(tale) for tale in course.tales]
-    lost, doubled = sum(each.lost for each in verdicts), sum(each.doubled for each in verdicts)
+    found = {what: sum(getattr(each, what) for each in verdicts) for what in ("lost", "doubled", "mistold")}
     record(
         "crashes",
         process=cell.process,
@@ -66,13 +66,12 @@ def judge(course: Course) -> list[str]:
         point=cell.point,
         hit=cell.hit,
         again=cell.again,
-        lost=lost,
-        doubled=doubled,
+        **found,
         kills=course.kills,
     )
     wrong = []
-    if lost or doubled:
-        wrong.append(f"{cell}: {lost} lost, {doubled} doubled")
+    if any(found.values()):
+        wrong.append(f"{cell}: {found}")
     return wrong + [
         f"{cell}: planned in {death.planned_seconds:.1f} s, came in {death.recovery_seconds} s"
         for death in course.deaths

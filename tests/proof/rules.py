@@ -26,7 +26,7 @@ def _regressions(_: Figures) -> Iterable[str]:
 
 
 def _crashes(figures: Figures) -> Iterator[str]:
-    yield from _not_zero(figures, "lost", "doubled")
+    yield from _not_zero(figures, "lost", "doubled", "mistold")
     yield from _too_late(kill["recovery_seconds"] for each in figures for kill in each["kills"])
 
 

@@ -132,6 +132,7 @@ def _crashes(figures: Figures) -> Iterable[Line]:
     yield "crash points", len({each["point"] for each in figures})
     yield "lost", sum(each["lost"] for each in figures)
     yield "doubled", sum(each["doubled"] for each in figures)
+    yield "told otherwise when asked again under the same key", sum(each["mistold"] for each in figures)
     yield "killed with something in hand", len(held)
     if seconds:
         yield "recovery of what they had in hand, median", f"{statistics.median(seconds):.1f} s"

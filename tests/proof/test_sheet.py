@@ -38,7 +38,7 @@ FIGURES: dict[str, dict[str, Any]] = {
     },
     "regressions": {"story": "example"},
     "crashes": {
-        "point": "accept.after_commit", "process": "web", "hit": 1, "lost": 0, "doubled": 0,
+        "point": "accept.after_commit", "process": "web", "hit": 1, "lost": 0, "doubled": 0, "mistold": 0,
         "kills": [{"holds": True, "recovery_seconds": 31.2}, {"holds": True, "recovery_seconds": 0.4}],
     },
     "races": {"what": "refunds", "trials": 10_000, "accepted": 900, "refused": 1_200, "violations": 0},
@@ -168,7 +168,7 @@ def test_figures_that_must_not_be_are_not_clean_whatever_the_exit_code(
             [{"story": "another"}],
             f"left out {', '.join(sorted(p.stem for p in size.STORIES.glob('*')))}",
         ),
-        ("crashes", MORE["crashes"][:-2], "left out cash.after_commit, cash.before_commit"),
+        ("crashes", MORE["crashes"][:-2], "left out answer.after_kept, answer.before_kept"),
         ("races", [FIGURES["races"], *MORE["races"][1:]], "44 pairs of kinds, and a proof has 45"),
         ("races", [FIGURES["races"], *MORE["races"][:-1]], "0 triples of kinds, and a proof has 165"),
         (
@@ -299,7 +299,7 @@ def test_whatever_the_chaos_finds_is_judged() -> None:
 def test_recovery_is_measured_where_the_dead_held_something(folder: Path) -> None:
     for holds, seconds in ((False, 0.0), (False, 0.1), (True, 20.0), (True, 30.0), (True, 31.2)):
         kills = [{"holds": holds, "recovery_seconds": seconds}]
-        record("crashes", point="accept.after_commit", lost=0, doubled=0, kills=kills)
+        record("crashes", point="accept.after_commit", lost=0, doubled=0, mistold=0, kills=kills)
 
     text = as_markdown(proof(folder))
 
