@@ -7,6 +7,9 @@ from typing import Any
 import factory
 
 from accounts.models import Membership, Restaurant, Role, User
+from accounts.scopes import KEY_SCOPES
+from accounts.services.keys import issue_api_key
+from accounts.services.people import issue_user_token
 from events.actors import GUEST
 from kernel.modes import Mode
 from orders.models import Order
@@ -14,6 +17,7 @@ from orders.services import LineDraft, OrderDraft, place_order
 from payments.models import Method, Payment, ProviderAccount, Route
 from payments.services.acceptance import PaymentDraft
 from payments.services.payments import create_payment, pay
+from tests.clients import Caller
 
 
 class RestaurantFactory(factory.django.DjangoModelFactory[Restaurant]):
@@ -43,6 +47,15 @@ def staff(restaurant: Restaurant, role: Role) -> User:
     user = UserFactory.create()
     Membership.objects.create(user=user, restaurant=restaurant, role=role)
     return user
+
+
+def secrets_of(restaurant: Restaurant) -> dict[Caller, str]:
+    """The platform's key, with all that a key may have, and the token of the one waiter."""
+    waiter = Membership.objects.select_related("user").get(restaurant=restaurant, role=Role.WAITER).user
+    token, _ = issue_user_token(person=waiter, restaurant=restaurant, mode=Mode.TEST)
+    scopes = sorted(scope.value for scope in KEY_SCOPES)
+    key = issue_api_key(restaurant=restaurant, mode=Mode.TEST, name="platform", scopes=scopes)
+    return {Caller.PLATFORM: key, Caller.WAITER: token}
 
 
 def routed(restaurant: Restaurant, *providers: str, **route: Any) -> list[ProviderAccount]:

@@ -18,6 +18,7 @@ from config.local.ports import LOOPBACK
 from tests.chaos.cases import waits
 from tests.chaos.desk import PAYING, Result
 from tests.chaos.journal import lines
+from tests.clients import Tells
 
 ANSWER_SECONDS: Final = 30
 
@@ -89,6 +90,15 @@ class Event:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Call:
+    """What was done under a client's key."""
+
+    key: str
+    subject_id: str
+    at: float  # Seconds of the epoch, as a journal has them.
+
+
+@dataclass(frozen=True, kw_only=True)
 class Ours:
     now: datetime
     orders: tuple[Order, ...] = ()
@@ -97,6 +107,7 @@ class Ours:
     refunds: tuple[Refund, ...] = ()
     cases: tuple[Case, ...] = ()
     events: tuple[Event, ...] = ()
+    calls: tuple[Call, ...] = ()
 
 
 _ORDERS: Final = "SELECT id::text, reference, status, total_minor, version FROM orders_order"
@@ -118,6 +129,8 @@ _CASES: Final = f"""
      WHERE {waits("c")}"""  # noqa: S608  Our own words.
 _EVENTS: Final = """
     SELECT stream_id::text, version, type, COALESCE(data->>'refund', '') AS refund_id FROM events_event"""
+_CALLS: Final = """
+    SELECT key, subject_id::text, EXTRACT(EPOCH FROM created_at)::float AS at FROM accounts_idempotentcall"""
 Row = TypeVar("Row")
 
 
@@ -143,6 +156,7 @@ def read_ours(database_url: str) -> Ours:
             refunds=rows(Refund, _REFUNDS),
             cases=rows(Case, _CASES),
             events=rows(Event, _EVENTS),
+            calls=rows(Call, _CALLS),
         )
 
 
@@ -194,6 +208,15 @@ def _sum(refunds: Iterable[Mapping[str, Any]], status: str) -> int:
 
 
 @dataclass(kw_only=True)
+class Pressed:
+    """What was heard under one key."""
+
+    ids: set[str] = field(default_factory=set)
+    digests: set[str] = field(default_factory=set)  # Of answers that say that it is completed.
+    refused: list[tuple[float, str]] = field(default_factory=list)  # When that was asked, and why it was refused.
+
+
+@dataclass(kw_only=True)
 class Told:
     """The rows that the clients heard of, which of them had ended well, how often they asked and heard nothing."""
 
@@ -201,6 +224,8 @@ class Told:
     payments: set[str] = field(default_factory=set)
     refunds: set[str] = field(default_factory=set)
     completed: set[str] = field(default_factory=set)  # Payments and refunds.
+    pressed: dict[str, Pressed] = field(default_factory=dict)  # By key.
+    strange: list[str] = field(default_factory=list)
     asked: int = 0  # Whatever it was: payments, refunds, looks.
     payments_tried: int = 0
     dont_know: int = 0
@@ -208,32 +233,28 @@ class Told:
 
 def read_told(path: Path) -> Told:
     told = Told()
-    asked: dict[int, str] = {}
+    asked: dict[int, float] = {}
     for line in lines(path):
         if line["what"] == "ask":
-            asked[line["n"]] = line["act"]
+            asked[line["n"]] = line["at"]
             told.asked += 1
             told.payments_tried += line["act"] in PAYING
         else:
-            asked.pop(line["n"])
-            _hear(told, line["result"], line["answer"])
+            _hear(told, line, asked_at=asked.pop(line["n"]))
     told.dont_know += len(asked)  # Asked, and the run ended before anything came back.
     return told
 
 
-def _hear(told: Told, result: str, answer: Mapping[str, Any]) -> None:
+def _hear(told: Told, line: Mapping[str, Any], *, asked_at: float) -> None:
+    result = line["result"]
     told.dont_know += result == Result.DONT_KNOW
-    if result != Result.OK:
-        return
-    if "order" in answer:
-        told.orders.add(answer["order"])
-    _hear_of(told, "payment", told.payments, [answer, *answer.get("payments", [])])
-    _hear_of(told, "refund", told.refunds, [answer, *answer.get("refunds", [])])
-
-
-def _hear_of(told: Told, kind: str, known: set[str], said: Iterable[Mapping[str, Any]]) -> None:
-    for row in said:
-        if kind in row:
-            known.add(row[kind])
-            if row["status"] == "completed":
-                told.completed.add(row[kind])
+    if result == Result.STRANGE:
+        told.strange.append(f"{line['act']}: {line['status']} {line['code']}")
+    if line["key"]:
+        pressed = told.pressed.setdefault(line["key"], Pressed())
+        pressed.ids |= {row["id"] for row in line["rows"]}
+        pressed.digests |= {line["digest"]} - {""}
+        pressed.refused += [(asked_at, line["code"])] if result == Result.REFUSED else []
+    known = {Tells.ORDER: told.orders, Tells.PAYMENT: told.payments, Tells.REFUND: told.refunds}[line["tells"]]
+    known |= {row["id"] for row in line["rows"]}
+    told.completed |= {row["id"] for row in line["rows"] if row["status"] == "completed"}

@@ -22,7 +22,7 @@ from tests.chaos.monkey import draws
 from tests.chaos.proxy import Network
 from tests.chaos.recovery import Watch
 from tests.chaos.rest import rest
-from tests.chaos.room import PROVIDERS, Line, Room, opened_room
+from tests.chaos.room import PROVIDERS, Room, opened_room
 from tests.chaos.sheet import Run, Sheet, sheet_of
 
 # After its order a visit asks at most eight times more (cash, whose waiter presses three times): all of them time-outs.
@@ -45,7 +45,7 @@ class Evening:
 
     def _play(self, room: Room, network: Network) -> Sheet:
         journal, log = Journal(self._clients), Journal(self.folder / "monkey.jsonl")
-        crowd = Crowd(House(port=room.lines[Line.GUESTS], journal=journal, seed=self.seed))
+        crowd = Crowd(House(doors=room.doors, journal=journal, seed=self.seed))
         watch = Watch(room.database_url, log=log)
         hands = Hands(room=room, network=network, watch=watch, log=log)
         watch.start()
@@ -58,7 +58,7 @@ class Evening:
         crowd.close()
         hands.finish()
         crowd.go(seconds=LEAVING_SECONDS)
-        room.wait_for_web()
+        room.wait_for_guests_doors()
         crowd.settle_tabs()
         self.say("The faults are over. Waiting until everything has come to rest.")
         rest_seconds = rest(room.database_url, tend=room.tend)

@@ -1,4 +1,7 @@
-"""Furnishes the empty database in a process of its own: restaurants with waiters and accounts at the two providers."""
+"""Furnishes the empty database in a process of its own: restaurants with waiters and accounts at the two providers.
+
+Whoever may call the API is written into a file.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,27 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import django
+
+from config.local.state import write_private
+from tests.clients import Caller
 
 # The second one prefers the second provider, so that money moves at both from the first minute on.
 SLUGS = ("chaos-kitchen", "chaos-bar")
 
 
-def furnish(providers: dict[str, dict[str, Any]]) -> None:
-    for slug, preferred in zip(SLUGS, (list(providers), list(reversed(providers))), strict=True):
-        _furnish_one(slug, preferred, providers)
+def furnish(providers: dict[str, dict[str, Any]], callers: Path) -> None:
+    orders = (list(providers), list(reversed(providers)))
+    furnished = {slug: _furnish_one(slug, order, providers) for slug, order in zip(SLUGS, orders, strict=True)}
+    write_private(callers, furnished)
 
 
-def _furnish_one(slug: str, preferred: Sequence[str], providers: dict[str, dict[str, Any]]) -> None:
+def _furnish_one(slug: str, preferred: Sequence[str], providers: dict[str, dict[str, Any]]) -> dict[Caller, str]:
     from accounts.models import Role  # noqa: PLC0415  Models exist only now.
-    from tests.factories import RestaurantFactory, routed, staff  # noqa: PLC0415  As above.
+    from tests.factories import RestaurantFactory, routed, secrets_of, staff  # noqa: PLC0415  As above.
 
     restaurant = RestaurantFactory.create(slug=slug)
     staff(restaurant, Role.WAITER)
@@ -37,8 +45,9 @@ def _furnish_one(slug: str, preferred: Sequence[str], providers: dict[str, dict[
                 "notify_url": notify_url,
             }
             account.save(update_fields=["credentials"])
+    return secrets_of(restaurant)
 
 
 if __name__ == "__main__":
     django.setup()
-    furnish(json.loads(sys.argv[1]))
+    furnish(json.loads(sys.argv[1]), Path(sys.argv[2]))

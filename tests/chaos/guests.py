@@ -5,14 +5,19 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
+from tests import clients
 from tests.chaos.desk import IMPATIENT_SECONDS, PATIENT_SECONDS, Answer, Desk, Result
 from tests.chaos.furnish import SLUGS
 from tests.chaos.journal import Journal
+from tests.chaos.room import Doors
+from tests.clients import Asked
 
 GUESTS: Final = 12
 # Between two visits of one guest: slow enough for two cores, quick enough that something is always under way.
@@ -47,15 +52,22 @@ TROUBLE_SHARE: Final = 0.3
 class House:
     """What all guests share."""
 
-    port: int
+    doors: Doors
     journal: Journal
     seed: int
     is_closed: threading.Event = field(default_factory=threading.Event)
     # Orders that a guest left while they were waiting for somebody.
-    open_tabs: list[str] = field(default_factory=list)
+    open_tabs: list[Bill] = field(default_factory=list)
 
     def desk(self, guest: str) -> Desk:
-        return Desk(port=self.port, journal=self.journal, guest=guest)
+        return Desk(doors=self.doors, journal=self.journal, guest=guest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bill:
+    order: str
+    total_minor: int
+    at: str  # The restaurant.
 
 
 class Guest:
@@ -73,11 +85,25 @@ class Guest:
 
     # --- What every visit is made of ------------------------------------------------------------------------------
 
-    def order(self) -> tuple[str, int] | None:
-        """Nothing was paid yet: whoever hears nothing orders another time."""
-        total = self.dice.choice(PRICES_MINOR)
-        answer = self.desk.ask("place", restaurant=self.dice.choice(SLUGS), total_minor=total)
-        return (str(answer.said["order"]), total) if answer.result is Result.OK else None
+    def new_key(self) -> str:
+        """For each thing that somebody wants once."""
+        return f"{self.dice.getrandbits(128):032x}"
+
+    def press(self, asked: Asked, *, at: str, key: str = "") -> Answer:
+        """Whoever hears nothing presses again, with the same key and without looking first."""
+        key = key or (self.new_key() if asked.has_key else "")
+        answer = self.desk.ask(asked, at=at, key=key, seconds=self.patience())
+        for _ in range(MOST_PRESSES):
+            if answer.result is not Result.DONT_KNOW or self.house.is_closed.wait(LOOK_AGAIN_SECONDS):
+                break
+            answer = self.desk.ask(asked, at=at, key=key, seconds=self.patience())
+        return answer
+
+    def order(self) -> Bill | None:
+        """Nothing was paid yet: whoever hears nothing goes, and orders something else another time."""
+        total, at = self.dice.choice(PRICES_MINOR), self.dice.choice(SLUGS)
+        answer = self.press(clients.place(total), at=at)
+        return Bill(order=answer.rows[0]["id"], total_minor=total, at=at) if answer.rows else None
 
     def token(self) -> str:
         return self.dice.choice(TROUBLED) if self.dice.random() < TROUBLE_SHARE else OK
@@ -85,24 +111,24 @@ class Guest:
     def patience(self) -> float:
         return IMPATIENT_SECONDS if self.dice.random() < IMPATIENT_SHARE else PATIENT_SECONDS
 
-    def pay(self, order: str, *, act: str = "pay_now", **said: Any) -> Answer:
-        """Whoever hears nothing presses again, without looking first."""
-        answer = self.desk.ask(act, seconds=self.patience(), order=order, **said)
-        for _ in range(MOST_PRESSES):
-            if answer.result is not Result.DONT_KNOW or self.house.is_closed.wait(LOOK_AGAIN_SECONDS):
-                break
-            answer = self.desk.ask(act, seconds=self.patience(), order=order, **said)
-        return answer
+    def pay(self, bill: Bill, *, key: str = "", **said: Any) -> Answer:
+        return self.press(clients.pay(bill.order, **said), at=bill.at, key=key)
 
-    def see_it_through(self, order: str) -> list[Mapping[str, Any]]:
-        """Look until every payment of the order has ended, or for as long as one waits."""
-        payments: list[Mapping[str, Any]] = []
+    def payments_of(self, bill: Bill) -> Answer:
+        return self.desk.ask(clients.payments_of(bill.order), at=bill.at)
+
+    def see_it_through(self, bill: Bill) -> Sequence[Mapping[str, Any]]:
+        """Look, or wait for it, until every payment of the order has ended, or for as long as one waits."""
+        payments: Sequence[Mapping[str, Any]] = ()
         for _ in range(MOST_LOOKS):
-            answer = self.desk.ask("look", order=order)
+            answer = self.payments_of(bill)
             if answer.result is Result.OK:
-                payments = list(answer.said["payments"])
-                if all(payment["status"] in FINAL for payment in payments):
-                    break
+                payments = answer.rows
+            under_way = [payment for payment in payments if payment["status"] not in FINAL]
+            if answer.result is Result.OK and not under_way:
+                break
+            if under_way and self.dice.random() < WAIT_SHARE:
+                self.desk.ask(clients.wait_for_payment(under_way[0]["id"], WAIT_SECONDS), at=bill.at)
             if self.house.is_closed.wait(LOOK_AGAIN_SECONDS):
                 break
         return payments
@@ -112,129 +138,139 @@ class Guest:
             for done in [people.submit(act) for act in acts]:
                 done.result()
 
-    def leave_tab(self, order: str) -> None:
-        self.house.open_tabs.append(order)
+    def leave_tab(self, bill: Bill) -> None:
+        self.house.open_tabs.append(bill)
 
-    def withdraw(self, payments: list[Mapping[str, Any]]) -> None:
+    def withdraw(self, bill: Bill, payments: Sequence[Mapping[str, Any]]) -> None:
         for payment in payments:
             if payment["status"] not in FINAL:
-                self.desk.ask("withdraw", payment=payment["payment"])
+                self.desk.ask(clients.cancel_payment(payment["id"]), at=bill.at)
+
+    def companion(self, bill: Bill, who: str) -> Guest:
+        return Guest(self.house, f"{self.name}, {bill.order}, {who}")
 
 
 IMPATIENT_SHARE: Final = 0.15
+WAIT_SHARE: Final = 0.3
+WAIT_SECONDS: Final = 5
 
 
 def pays_now(guest: Guest) -> None:
-    if placed := guest.order():
-        order, total = placed
-        tip = total // 10 if guest.dice.random() < TIP_SHARE else 0
-        guest.pay(order, instrument=guest.token(), tip_minor=tip)
-        payments = guest.see_it_through(order)
-        failed = [payment for payment in payments if payment["status"] == "failed"]
+    if bill := guest.order():
+        tip = bill.total_minor // 10 if guest.dice.random() < TIP_SHARE else 0
+        guest.pay(bill, instrument=guest.token(), tip_minor=tip)
+        failed = [payment for payment in guest.see_it_through(bill) if payment["status"] == "failed"]
         if failed and guest.dice.random() < TRY_AGAIN_SHARE:
-            guest.desk.ask("pay_again", payment=failed[0]["payment"], instrument=guest.token())
-            guest.see_it_through(order)
+            guest.press(clients.pay_again(failed[0]["id"], guest.token()), at=bill.at)
+            guest.see_it_through(bill)
 
 
 TIP_SHARE: Final = 0.3
 TRY_AGAIN_SHARE: Final = 0.6
 
 
+def taps_twice(guest: Guest) -> None:
+    """One key, two fingers: an app whose button was not locked, on a network that says things again."""
+    if bill := guest.order():
+        key, token = guest.new_key(), guest.token()
+        people = [guest.companion(bill, finger) for finger in ("thumb", "finger")]
+        guest.at_once(*(partial(person.pay, bill, key=key, instrument=token) for person in people))
+        guest.see_it_through(bill)
+
+
 def pays_later(guest: Guest) -> None:
     """Accepted, and left to the clock."""
-    if placed := guest.order():
-        guest.pay(placed[0], act="pay_later", instrument=guest.token())
-        guest.see_it_through(placed[0])
+    if bill := guest.order():
+        guest.pay(bill, later=True, instrument=guest.token())
+        guest.see_it_through(bill)
 
 
 def shares_the_bill(guest: Guest) -> None:
     """Two at a table pay their halves in the same moment."""
-    if placed := guest.order():
-        order, total = placed
-        tokens = [guest.token(), guest.token()]
-        people = [Guest(guest.house, f"{guest.name}, {order}, {half}") for half in ("left", "right")]
-        halves = [total // 2, total - total // 2]
-
-        def pay_of(number: int) -> Callable[[], Answer]:
-            return lambda: people[number].pay(order, amount_minor=halves[number], instrument=tokens[number])
-
-        guest.at_once(pay_of(0), pay_of(1))
-        guest.see_it_through(order)
+    if bill := guest.order():
+        left, right = guest.companion(bill, "left"), guest.companion(bill, "right")
+        half, tokens = bill.total_minor // 2, [guest.token(), guest.token()]
+        guest.at_once(
+            partial(left.pay, bill, amount_minor=half, instrument=tokens[0]),
+            partial(right.pay, bill, amount_minor=bill.total_minor - half, instrument=tokens[1]),
+        )
+        guest.see_it_through(bill)
 
 
 def two_pay_the_same(guest: Guest) -> None:
     """Each wants to pay all of it. One may."""
-    if placed := guest.order():
-        order, tokens = placed[0], [guest.token(), guest.token()]
-        people = [Guest(guest.house, f"{guest.name}, {order}, {who}") for who in ("one", "other")]
-
-        def pay_of(number: int) -> Callable[[], Answer]:
-            return lambda: people[number].pay(order, instrument=tokens[number])
-
-        guest.at_once(pay_of(0), pay_of(1))
-        guest.see_it_through(order)
+    if bill := guest.order():
+        people = [guest.companion(bill, who) for who in ("one", "other")]
+        tokens = [guest.token(), guest.token()]
+        guest.at_once(*(partial(who.pay, bill, instrument=token) for who, token in zip(people, tokens, strict=True)))
+        guest.see_it_through(bill)
 
 
 def pays_cash(guest: Guest) -> None:
-    """A waiter confirms it, and presses twice where nothing came back."""
-    if placed := guest.order():
-        order = placed[0]
-        guest.pay(order, method="cash")
-        guest.leave_tab(order)
+    """A waiter confirms it, and presses again where nothing came back."""
+    if bill := guest.order():
+        guest.pay(bill, method="cash")
+        guest.leave_tab(bill)
+        keys = defaultdict[str, str](guest.new_key)  # One for each payment, however often it is pressed.
         for _ in range(MOST_PRESSES):
-            answer = guest.desk.ask("look", order=order)
-            waiting = [each for each in answer.said.get("payments", []) if each["status"] == "processing"]
+            answer = guest.payments_of(bill)
+            waiting = [each for each in answer.rows if each["status"] == "processing"]
             if answer.result is Result.OK and not waiting:
                 break
             for payment in waiting:
-                guest.desk.ask("take_cash", payment=payment["payment"])
+                asked = clients.take_cash(payment["id"], payment["total"]["amount"])
+                guest.desk.ask(asked, at=bill.at, key=keys[payment["id"]])
 
 
 def changes_its_mind(guest: Guest) -> None:
     """Withdraws at once, whatever the payment is doing at that moment."""
-    if placed := guest.order():
-        order = placed[0]
+    if bill := guest.order():
         token = guest.dice.choice([*WAITING_FOR_EVER, OK])
-        act = guest.dice.choice(["pay_now", "pay_later"])
-        guest.pay(order, act=act, instrument=token)
-        guest.leave_tab(order)
-        answer = guest.desk.ask("look", order=order)
-        guest.withdraw(list(answer.said.get("payments", [])))
-        guest.see_it_through(order)
+        guest.pay(bill, later=guest.dice.random() < LATER_SHARE, instrument=token)
+        guest.leave_tab(bill)
+        guest.withdraw(bill, guest.payments_of(bill).rows)
+        guest.see_it_through(bill)
+
+
+LATER_SHARE: Final = 0.5
 
 
 def leaves_before_paying(guest: Guest) -> None:
     """The order itself is withdrawn while its payment is under way or done: kept money goes back."""
-    if placed := guest.order():
-        order = placed[0]
+    if bill := guest.order():
         guest.at_once(
-            lambda: guest.desk.ask("pay_now", order=order, instrument=OK),
-            lambda: guest.desk.ask("withdraw_order", order=order),
+            lambda: guest.desk.ask(clients.pay(bill.order, instrument=OK), at=bill.at, key=guest.new_key()),
+            lambda: guest.desk.ask(clients.cancel_order(bill.order), at=bill.at),
         )
-        guest.see_it_through(order)
+        guest.see_it_through(bill)
 
 
 def wants_money_back(guest: Guest) -> None:
-    """In full, in part, or twice at once for more than there is."""
-    if placed := guest.order():
-        order, total = placed
-        guest.pay(order, instrument=guest.dice.choice(REFUND_TOKENS))
-        done = [each for each in guest.see_it_through(order) if each["status"] == "completed"]
+    """In full, in part, or twice at once for more than there is; by one person who taps twice, or by two."""
+    if bill := guest.order():
+        guest.pay(bill, instrument=guest.dice.choice(REFUND_TOKENS))
+        done = [each for each in guest.see_it_through(bill) if each["status"] == "completed"]
         if not done:
             return
-        payment, way = done[0]["payment"], guest.dice.choice(["full", "part", "race"])
-        if way == "full":
-            guest.desk.ask("give_back", payment=payment)
-        elif way == "part":
-            guest.desk.ask("give_back", payment=payment, amount_minor=total // 3)
-        else:
-            ask = [lambda: guest.desk.ask("give_back", payment=payment, amount_minor=total * 6 // 10)] * 2
-            guest.at_once(*ask)
+        way = guest.dice.choice(list(WAYS_BACK))
+        amount, presses = WAYS_BACK[way](bill.total_minor)
+        asked, key = clients.give_back(done[0]["id"], amount), guest.new_key()
+        keys = [key if way == "taps twice" else guest.new_key() for _ in range(presses)]
+        guest.at_once(*(partial(guest.press, asked, at=bill.at, key=each) for each in keys))
+        guest.desk.ask(clients.refunds_of(bill.order), at=bill.at)
 
 
+# How much, all of it where nothing is said, and how often at once.
+WAYS_BACK: Final[Mapping[str, Callable[[int], tuple[int | None, int]]]] = {
+    "full": lambda _: (None, 1),
+    "part": lambda total: (total // 3, 1),
+    "race": lambda total: (total * 6 // 10, 2),
+    "taps twice": lambda total: (total // 3, 2),
+}
 Visit = Callable[[Guest], object]
 VISITS: Final[Mapping[Visit, int]] = {
-    pays_now: 8,
+    pays_now: 7,
+    taps_twice: 2,
     pays_later: 3,
     shares_the_bill: 2,
     two_pay_the_same: 2,
@@ -285,10 +321,10 @@ class Crowd:
     def settle_tabs(self) -> None:
         """When the house closes, what waits for somebody who never comes is withdrawn, until that was heard."""
         desk = self._house.desk("the house")
-        for order in self._house.open_tabs:
+        for bill in self._house.open_tabs:
             for _ in range(MOST_PRESSES):
-                answer = desk.ask("look", order=order)
-                waiting = [each for each in answer.said.get("payments", []) if each["status"] not in FINAL]
-                asked = [desk.ask("withdraw", payment=payment["payment"]).result for payment in waiting]
+                answer = desk.ask(clients.payments_of(bill.order), at=bill.at)
+                waiting = [payment for payment in answer.rows if payment["status"] not in FINAL]
+                asked = [desk.ask(clients.cancel_payment(each["id"]), at=bill.at).result for each in waiting]
                 if answer.result is Result.OK and Result.DONT_KNOW not in asked:
                     break

@@ -224,6 +224,7 @@ _BLOWS: Final[Mapping[Blow, Callable[[Hands, Draw], None]]] = {
     Blow.KILL_WEB_WORKER: lambda hands, draw: hands.kill_worker_of(draw, Part.WEB),
     Blow.KILL_WEB_MASTER: lambda hands, draw: hands.kill_part(draw, Part.WEB, alone=True),
     Blow.KILL_WEB: lambda hands, draw: hands.kill_part(draw, Part.WEB),
+    Blow.KILL_WAITING: lambda hands, draw: hands.kill_part(draw, Part.WAITING),
     Blow.KILL_CELERY_CHILD: lambda hands, draw: hands.kill_worker_of(draw, Part.WORKER),
     Blow.KILL_WORKER: lambda hands, draw: hands.kill_part(draw, Part.WORKER),
     Blow.KILL_BEAT: lambda hands, draw: hands.kill_part(draw, Part.BEAT),

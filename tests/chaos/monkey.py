@@ -29,6 +29,7 @@ class Blow(StrEnum):
     KILL_WEB_WORKER = "gunicorn worker"
     KILL_WEB_MASTER = "gunicorn master"
     KILL_WEB = "gunicorn, all of it"
+    KILL_WAITING = "waiting"
     KILL_CELERY_CHILD = "celery child"
     KILL_WORKER = "celery worker, all of it"
     KILL_BEAT = "beat"
@@ -75,6 +76,7 @@ KILLS: Final = Habit(
         Blow.KILL_WEB_WORKER: 5,
         Blow.KILL_WEB_MASTER: 1,
         Blow.KILL_WEB: 1,
+        Blow.KILL_WAITING: 1,
         Blow.KILL_CELERY_CHILD: 5,
         Blow.KILL_WORKER: 2,
         Blow.KILL_BEAT: 1,

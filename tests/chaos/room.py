@@ -10,7 +10,9 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +25,7 @@ from config.local.processes import Child, Handle, wait_until
 from config.local.redis_server import RedisServer
 from config.local.roles import Role, Workshop
 from config.local.servers import Servers, local_servers
-from config.local.state import CannotStart
+from config.local.state import CannotStart, read_private
 from tests.chaos.proxy import Network
 
 # The clock of the sweeps, as an installation has it; leases, deadlines and budgets are production's own defaults.
@@ -52,10 +54,12 @@ class Line(StrEnum):
     PROVIDER_B = "provider_b"
     WEBHOOKS = "webhooks"
     GUESTS = "guests"
+    WAITING = "waiting"
 
 
 class Part(StrEnum):
     WEB = "web"
+    WAITING = "waiting"
     WORKER = "worker"
     BEAT = "beat"
     SWEEP = "sweep"
@@ -70,12 +74,20 @@ PROVIDERS: Final[Mapping[Part, Line]] = {Part.SANDBOX_A: Line.PROVIDER_A, Part.S
 _LINE_OF: Final[Mapping[Part, Line]] = {**PROVIDERS, Part.REDIS: Line.REDIS, Part.POSTGRES: Line.DATABASE}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Doors:
+    """Where the API is, and who may come in: a restaurant's slug, then the caller."""
+
+    ports: Mapping[Line, int]
+    secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
 class Room:
     def __init__(self, *, state: Path, servers: Servers, network: Network) -> None:
         self._state = state
         self._servers = servers
         self._network = network
-        self.ports = {part: ports.find_free() for part in (Part.WEB, *PROVIDERS)}
+        self.ports = {part: ports.find_free() for part in (Part.WEB, Part.WAITING, *PROVIDERS)}
         self.lines = {line: network.open(line, self._target(line)) for line in Line}
         self._workshop = Workshop(state=state, environment=self._environment())
         self.children: dict[Part, Child] = {}
@@ -98,6 +110,15 @@ class Room:
         return self._workshop.environment["SANDBOX_API_KEY"]
 
     @property
+    def _callers(self) -> Path:
+        return self._state / "callers.json"
+
+    @property
+    def doors(self) -> Doors:
+        """For the guests, once the room is furnished."""
+        return Doors(ports=self.lines, secrets=read_private(self._callers) or {})
+
+    @property
     def environment(self) -> Mapping[str, str]:
         return self._workshop.environment
 
@@ -107,6 +128,7 @@ class Room:
             Line.REDIS: urlsplit(self.redis_url).port,
             Line.PROVIDER_A: self.ports[Part.SANDBOX_A],
             Line.PROVIDER_B: self.ports[Part.SANDBOX_B],
+            Line.WAITING: self.ports[Part.WAITING],
         }
         return targets.get(line) or self.ports[Part.WEB]
 
@@ -115,11 +137,15 @@ class Room:
             database_url=_with_port(self.database_url, self.lines[Line.DATABASE]),
             redis_url=_with_port(self.redis_url, self.lines[Line.REDIS]),
         )
-        settings = settings_environment(state=self._state, servers=servers, public_url=self._url(Line.GUESTS))
+        public, waiting = self._url(Line.GUESTS), self._url(Line.WAITING)
+        settings = settings_environment(state=self._state, servers=servers, public_url=public, waiting_url=waiting)
         settings |= {
-            "DJANGO_SETTINGS_MODULE": "tests.storefront.settings",
+            "DJANGO_SETTINGS_MODULE": "config.settings",
             "STEWARD_SWEEP_SECONDS": str(SWEEP_SECONDS),
             "STEWARD_LOG_FORMAT": "json",
+            # All guests come from one address with one key; what is tried here is not their limit.
+            "STEWARD_REQUESTS_PER_MINUTE": "900000",
+            "STEWARD_REFUNDS_PER_HOUR": "900000",
         }
         return child_environment(settings, state=self._state)
 
@@ -135,8 +161,10 @@ class Room:
         for part in PROVIDERS:
             self._begin(part, self._workshop.sandbox(Role(part), port=self.ports[part]))
         self._finish(self._workshop.manage("migrate", "migrate", "--no-input"))
-        self._finish(self._workshop.child("furnish", ["-m", "tests.chaos.furnish", json.dumps(self._contracts())]))
+        words = [json.dumps(self._contracts()), str(self._callers)]
+        self._finish(self._workshop.child("furnish", ["-m", "tests.chaos.furnish", *words]))
         self._begin(Part.WEB, self._web())
+        self._begin(Part.WAITING, self._workshop.waiting(self.ports[Part.WAITING]))
         celery = ("-m", "celery", "-A", "config")
         alone = ("--without-gossip", "--without-mingle", "--loglevel", "INFO")
         count = str(WORKER_PROCESSES)
@@ -144,20 +172,21 @@ class Room:
         self._begin(Part.BEAT, self._workshop.child(Part.BEAT, [*celery, "beat", "--loglevel", "INFO", "--pidfile="]))
         # The second clock, for a host that has to recover within a minute whatever becomes of Celery.
         self._begin(Part.SWEEP, self._workshop.manage(Part.SWEEP, "sweep", "--loop"))
-        self.wait_for_web()
+        self.wait_for_guests_doors()
         if not wait_until(lambda: len(self.workers_of(Part.WORKER)) == WORKER_PROCESSES, seconds=READY_SECONDS):
             raise CannotStart(f"worker does not start. Its last words:\n{self.children[Part.WORKER].last_lines()}")
 
     def stop(self) -> None:
         """Those who use the servers first; the servers are stopped by who started them."""
-        for part in (Part.WEB, Part.WORKER, Part.BEAT, Part.SWEEP, *PROVIDERS):
+        for part in (Part.WEB, Part.WAITING, Part.WORKER, Part.BEAT, Part.SWEEP, *PROVIDERS):
             if part in self.children:
                 _continue_group(self.children[part].pid)
                 self.children[part].stop(patience_seconds=STOP_SECONDS)
 
-    def wait_for_web(self) -> None:
-        if not wait_until(self._web_answers, seconds=READY_SECONDS):
-            raise CannotStart(f"web gives no answer. Its last words:\n{self.children[Part.WEB].last_lines()}")
+    def wait_for_guests_doors(self) -> None:
+        for part in (Part.WEB, Part.WAITING):
+            if not wait_until(partial(self._answers, part), seconds=READY_SECONDS):
+                raise CannotStart(f"{part} gives no answer. Its last words:\n{self.children[part].last_lines()}")
 
     def _web(self) -> Child:
         """The command of the container image."""
@@ -183,8 +212,8 @@ class Room:
             child.stop(patience_seconds=0)
             raise CannotStart(f"{child.name} failed. Its last words:\n{child.last_lines()}")
 
-    def _web_answers(self) -> bool:
-        connection = http.client.HTTPConnection(ports.LOOPBACK, self.ports[Part.WEB], timeout=2)
+    def _answers(self, part: Part) -> bool:
+        connection = http.client.HTTPConnection(ports.LOOPBACK, self.ports[part], timeout=2)
         try:
             connection.request("GET", "/healthz")
             return connection.getresponse().status == HTTPStatus.OK

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tests.chaos.comparison import OVERDUE, Comparison
+from tests.chaos.keys import mistold
 from tests.chaos.monkey import Draw
 from tests.chaos.recovery import Kill
 from tests.chaos.room import PROVIDERS, READY_SECONDS, Part
@@ -28,7 +29,7 @@ LEAST_COMPLETED_A_MINUTE: Final = 20
 MOST_UNANSWERED_SHARE: Final = 0.5
 # Nothing that the monkey does to others is a reason for them to end. Celery's worker ends itself where its broker is
 # lost at a bad moment (docs/operations.md), and servers and providers are not Steward.
-THAT_STAY: Final = (Part.WEB, Part.BEAT, Part.SWEEP)
+THAT_STAY: Final = (Part.WEB, Part.WAITING, Part.BEAT, Part.SWEEP)
 # Sentences of one kind that are printed; all are in the findings' file.
 SHOWN: Final = 5
 
@@ -106,6 +107,8 @@ def sheet_of(run: Run, comparison: Comparison) -> Sheet:
         "in_doubt_past_bound": list(comparison.in_doubt_past_bound()),
         "refunds_above_captured": list(comparison.refunds_above_captured()),
         "events_missing": list(comparison.events_missing()),
+        "mistold": list(mistold(comparison.told, comparison.ours.calls)),
+        "strange_answers": list(comparison.told.strange),
         "invariants_broken": list(run.invariants_broken),
         "never_hit": sorted(_never_hit(run)),
     }
@@ -193,6 +196,8 @@ _TITLES: Final = {
     "in_doubt_past_bound": "in doubt past bound",
     "refunds_above_captured": "refunds above captured",
     "events_missing": "events missing",
+    "mistold": "keys told of two things, or none",
+    "strange_answers": "answers that nobody expects",
     "invariants_broken": "invariants broken",
     "never_hit": "kinds drawn that never hit",
 }

@@ -11,6 +11,7 @@ import pytest
 from tests.chaos import guests
 from tests.chaos.guests import Crowd, Guest, House
 from tests.chaos.journal import Journal
+from tests.chaos.room import Doors
 
 PATIENCE_SECONDS = 10.0
 # Long enough for a guest who goes, short where one stays.
@@ -20,7 +21,7 @@ SHORT_SECONDS = 0.2
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
     journal = Journal(tmp_path / "clients.jsonl")
-    yield House(port=0, journal=journal, seed=7)
+    yield House(doors=Doors(ports={}), journal=journal, seed=7)
     journal.close()
 
 

@@ -16,13 +16,12 @@ import httpx
 from redis import Redis
 
 from accounts.models import Restaurant, Role
-from api.idempotency import HEADER, REPLAYED, STILL_RUNNING
 from config.local.ports import find_free
 from payments.models import ProviderAccount
 from sandbox.notices import Webhook
-from tests.clients import Asked, Caller, secrets_of
+from tests.clients import KEY_HEADER, REPLAYED_HEADER, STILL_RUNNING, Asked, Caller
 from tests.crashes.processes import SERVERS, Server
-from tests.factories import RestaurantFactory, routed, staff
+from tests.factories import RestaurantFactory, routed, secrets_of, staff
 from tests.scenarios.other_process import SHORT, database_url
 from tests.scenarios.sandbox_process import API_KEY, WEBHOOK_SECRET, SandboxProcess
 
@@ -128,16 +127,16 @@ class Installation:
                 asked.method,
                 f"{self.url}/api/v1{asked.path}",
                 json=asked.body,
-                headers={**asked.headers, **self._authorised(at, asked.caller), HEADER: key},
+                headers={**asked.headers, **self._authorised(at, asked.caller), KEY_HEADER: key},
                 timeout=PRESS_SECONDS,
                 trust_env=False,
             )
         except httpx.TransportError:
             return None
-        if answer.status_code == HTTPStatus.CONFLICT and answer.json()["code"] == STILL_RUNNING.code:
+        if answer.status_code == HTTPStatus.CONFLICT and answer.json()["code"] == STILL_RUNNING:
             return None
         assert answer.status_code in DONE, answer.text[:2_000]
-        return Heard(content=answer.content, body=answer.json(), is_replay=REPLAYED in answer.headers)
+        return Heard(content=answer.content, body=answer.json(), is_replay=REPLAYED_HEADER in answer.headers)
 
     def _authorised(self, restaurant: Restaurant, caller: Caller) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._secrets[restaurant.pk][caller]}"}

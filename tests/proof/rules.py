@@ -36,7 +36,8 @@ def _races(figures: Figures) -> Iterable[str]:
 
 def _chaos(figures: Figures) -> Iterator[str]:
     yield from _not_zero(figures, "charged_twice", "lost", "books_differ", "in_doubt_past_bound")
-    yield from _not_zero(figures, "refunds_above_captured", "events_missing", "invariants_broken", "never_hit")
+    yield from _not_zero(figures, "refunds_above_captured", "events_missing", "mistold", "strange_answers")
+    yield from _not_zero(figures, "invariants_broken", "never_hit")
     yield from _too_late(run["longest_recovery_seconds"] for run in figures)
     if not all(run["is_clean"] for run in figures):
         yield "its own sheet is not clean"

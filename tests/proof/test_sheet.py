@@ -45,8 +45,8 @@ FIGURES: dict[str, dict[str, Any]] = {
     "chaos": {
         "payments_tried": 1_342, "load_seconds": 900, "kills": 108, "kills_by_process": {"beat": 50, "redis": 58},
         "charged_twice": 0, "lost": 0, "books_differ": 0, "in_doubt_past_bound": 0,
-        "refunds_above_captured": 0, "events_missing": 0, "invariants_broken": 0,
-        "never_hit": 0, "longest_recovery_seconds": 31.2, "is_clean": True,
+        "refunds_above_captured": 0, "events_missing": 0, "mistold": 0, "strange_answers": 0,
+        "invariants_broken": 0, "never_hit": 0, "longest_recovery_seconds": 31.2, "is_clean": True,
     },
 }  # fmt: skip
 
@@ -133,6 +133,7 @@ def test_a_part_that_failed_or_proved_nothing_is_not_clean(folder: Path) -> None
         ("mutants", {"violations_without": 1}, "violations without: 1"),
         ("crashes", {"lost": 1}, "lost: 1"),
         ("crashes", {"doubled": 1}, "doubled: 1"),
+        ("crashes", {"mistold": 1}, "mistold: 1"),
         ("crashes", {"kills": [{"holds": True, "recovery_seconds": 60.1}]}, "recovered after more than 60 s: 1"),
         ("crashes", {"kills": [{"holds": True, "recovery_seconds": None}]}, "recovered after more than 60 s: 1"),
         ("races", {"violations": 1}, "violations: 1"),
