@@ -168,6 +168,14 @@ NOT_HERE = _add(
     remedy="Events are streamed by a process of its own: ask at the payment's `links.events`.",
     next_action=_READ,
 )
+TOO_MANY_WAITING = _add(
+    "too_many_waiting",
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "Too many are waiting here",
+    remedy="Read the payment itself, as often as its `Retry-After` says, and open a stream later.",
+    next_action=_READ,
+    retryable=True,
+)
 BAD_HANDSHAKE = _add(
     "bad_handshake",
     HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -22,8 +22,11 @@ from uuid import UUID
 
 from django.db import connection
 
+from api.problems import Problem
+from api.refusing import CONTENT_TYPE
 from events.models import Event
 from payments.models import Payment, PaymentStatus
+from payments.problems import TOO_MANY_WAITING
 from payments.waits import MAX_WAIT_SECONDS
 
 logger = logging.getLogger(__name__)
@@ -82,11 +85,8 @@ class Answer:
         return Answer(status=HTTPStatus.NOT_MODIFIED, headers=kept, body=b"")
 
 
-_FULL = Answer(
-    status=HTTPStatus.SERVICE_UNAVAILABLE,
-    headers=(("Content-Type", "text/plain"), ("Retry-After", "5")),
-    body=b"Too many are waiting here. Read the payment itself, and come back.",
-)
+# How soon whoever found no room may come again.
+FULL_RETRY_SECONDS = 5
 
 
 class Waiting:
@@ -105,9 +105,6 @@ class Waiting:
         if match is None or call.method != "GET":
             await _send(send, await self._elsewhere(call))
             return
-        if self._versions.is_full:
-            await _send(send, _FULL)
-            return
         work = self._stream if match[2] else self._long_poll
         await _until_left(work(call, UUID(match[1]), send), receive)
 
@@ -118,7 +115,8 @@ class Waiting:
 
     async def _long_poll(self, call: _Call, payment_id: UUID, send: Send) -> None:
         first = await self._ask(call)
-        if first.status != HTTPStatus.OK or not call.wait_seconds or first.is_final:
+        cannot_wait = self._versions.is_full or not call.wait_seconds
+        if first.status != HTTPStatus.OK or cannot_wait or first.is_final:
             await _send(send, _as_known(first, call))
             return
         if not call.known_tags or first.tag in call.known_tags:
@@ -134,6 +132,9 @@ class Waiting:
         seen = call.last_event
         if seen is not None and seen >= answer.version and answer.is_final:
             await _send(send, Answer(status=HTTPStatus.NO_CONTENT, headers=_shared(answer), body=b""))
+            return
+        if self._versions.is_full:
+            await _send(send, _no_room(answer))
             return
         await send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": _raw(_stream_headers(answer))})
         await self._tell(call, payment_id, send, answer, seen)
@@ -316,6 +317,14 @@ def _events(payment_id: UUID, seen: int, version: int) -> list[dict[str, Any]]:
 def _as_known(answer: Answer, call: _Call) -> Answer:
     is_known = answer.status == HTTPStatus.OK and answer.tag in call.known_tags
     return answer.not_modified if is_known else answer
+
+
+def _no_room(answer: Answer) -> Answer:
+    """To a caller who may look."""
+    problem = Problem(TOO_MANY_WAITING, "As many streams as this process can hold are open. Read the payment itself.")
+    body = problem.as_json(request_id=answer.header("x-request-id"))
+    headers = (*_shared(answer), ("Content-Type", CONTENT_TYPE), ("Retry-After", str(FULL_RETRY_SECONDS)))
+    return Answer(status=int(problem.kind.status), headers=headers, body=json.dumps(body).encode())
 
 
 def _message(version: int, event: str, data: Mapping[str, Any]) -> str:

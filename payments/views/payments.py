@@ -22,7 +22,7 @@ from api.problems import NOT_FOUND, RATE_LIMITED, Problem
 from api.queries import counted, flagged, identified, narrowed, texted, timed, values_of, worded
 from payments.guest_words import language_of
 from payments.models import Method, Payment, PaymentStatus
-from payments.problems import BAD_HANDSHAKE, CREATING, NOT_HERE, RETRYING, STARTING
+from payments.problems import BAD_HANDSHAKE, CREATING, NOT_HERE, RETRYING, STARTING, TOO_MANY_WAITING
 from payments.selectors import attempts_by_payment
 from payments.serializers import (
     AttemptsOut,
@@ -171,7 +171,7 @@ class PaymentEvents(PaymentRoute):
         headers=[LAST_EVENT],
         gives={HTTPStatus.OK: None},
         says={HTTPStatus.OK: "text/event-stream: `id` is a version, `event` what happened, `data` says the payment."},
-        refuses=[NOT_FOUND, NOT_HERE],
+        refuses=[NOT_FOUND, NOT_HERE, TOO_MANY_WAITING],
     )
     def get(self, request: Request, payment_id: UUID) -> HttpResponse:
         """Server-sent events, by the process at `links.events`; this one does not wait. After a pause it goes on behind

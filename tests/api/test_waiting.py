@@ -283,13 +283,31 @@ def test_whoever_leaves_is_waited_for_no_longer(key: Caller, doubtful: Payment) 
     played(scene)
 
 
-def test_where_too_many_wait_nobody_else_does(key: Caller, doubtful: Payment, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_too_many_wait_the_next_is_answered_at_once(
+    key: Caller, doubtful: Payment, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(waiting, "MOST_WAITING", 0)
 
     async def scene(application: Waiting) -> None:
         visit = Visit(application).begin(path_of(doubtful), query="wait=25", authorization=f"Bearer {key.secret}")
         await visit.end()
+        assert (visit.status, visit.said["status"]) == (200, "processing")
+        assert "retry-after" in visit.headers
+
+    played(scene)
+
+
+def test_where_too_many_wait_no_stream_begins(key: Caller, doubtful: Payment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "MOST_WAITING", 0)
+
+    async def scene(application: Waiting) -> None:
+        visit = Visit(application).begin(f"{path_of(doubtful)}/events", authorization=f"Bearer {key.secret}")
+        await visit.end()
         assert (visit.status, visit.headers["retry-after"]) == (503, "5")
+        assert visit.headers["content-type"] == "application/problem+json"
+        assert (visit.said["code"], visit.said["request_id"]) == ("too_many_waiting", visit.headers["x-request-id"])
+        stranger = await Visit(application).begin(f"{path_of(doubtful)}/events").end()
+        assert stranger.status == 401
 
     played(scene)
 
