@@ -50,8 +50,13 @@ def rows_of(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def place(total_minor: int) -> Asked:
-    line = {"name": "Thali", "quantity": 1, "unit_price": _money(total_minor)}
-    return _made("place", "/orders", Tells.ORDER, {"lines": [line]})
+    return _made("place", "/orders", Tells.ORDER, {"lines": [_line(total_minor)]})
+
+
+def amend(order: str, total_minor: int, *, version: int) -> Asked:
+    """To one line of that total."""
+    said = {"lines": [_line(total_minor)], "version": version, "refund_surplus": True}
+    return Asked(act="amend", method="PATCH", path=f"/orders/{order}", tells=Tells.ORDER, body=said)
 
 
 def cancel_order(order: str) -> Asked:
@@ -118,6 +123,10 @@ def _post(act: str, path: str, tells: Tells) -> Asked:
 
 def _made(act: str, path: str, tells: Tells, body: Mapping[str, Any], **more: Any) -> Asked:
     return Asked(act=act, method="POST", path=path, tells=tells, body=body, has_key=True, **more)
+
+
+def _line(total_minor: int) -> dict[str, Any]:
+    return {"name": "Thali", "quantity": 1, "unit_price": _money(total_minor)}
 
 
 def _money(minor: int) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from payments.services.refund_settlement import settle_refund
 from payments.services.refunds import look_up_refund, send_refund
 from payments.services.settlement import settle_attempt
 from tests.factories import draft_for
+from tests.races import requests
 from tests.races.rest import WORK
 from tests.races.scenes import PART, SHARE, TOTAL, Scene
 
@@ -205,8 +206,8 @@ def sweeps_notices(s: Scene) -> None:
 # something in its scene, but for those in TOLD_NO.
 ACTS: dict[str, dict[Kind, tuple[Act, ...]]] = {
     "share_on_hold": {
-        Kind.CREATE: (pays, accepts_cash),
-        Kind.CANCEL: (withdraws, cancels_order),
+        Kind.CREATE: (pays, accepts_cash, requests.presses, requests.presses_with_another_key),
+        Kind.CANCEL: (withdraws, cancels_order, requests.leaves_a_line_out),
         Kind.SWEEP: (sweeps_payments,),
     },
     "accepted_by_the_clock": {
@@ -235,7 +236,7 @@ ACTS: dict[str, dict[Kind, tuple[Act, ...]]] = {
     },
     "doubt": {
         Kind.NOTICE: (is_told,),
-        Kind.LOOK_UP: (asks,),
+        Kind.LOOK_UP: (asks, requests.asks_over_the_api),
         Kind.CASH: (takes_cash_against_doubt,),
         Kind.CANCEL: (withdraws, cancels_order),
         Kind.OPERATOR: (saw_charge,),
@@ -262,13 +263,13 @@ ACTS: dict[str, dict[Kind, tuple[Act, ...]]] = {
     "cash_waits": {
         Kind.CREATE: (pays, accepts_cash),
         Kind.LOOK_UP: (asks,),
-        Kind.CASH: (takes_cash,),
+        Kind.CASH: (takes_cash, requests.presses_cash),
         Kind.CANCEL: (withdraws, cancels_order),
         Kind.SWEEP: (sweeps_payments,),
     },
     "on_the_page": {
         Kind.LOOK_UP: (asks,),
-        Kind.CANCEL: (withdraws, cancels_order),
+        Kind.CANCEL: (withdraws, cancels_order, requests.withdraws_over_the_api),
         Kind.SWEEP: (sweeps_payments,),
     },
     "approved": {
@@ -281,12 +282,12 @@ ACTS: dict[str, dict[Kind, tuple[Act, ...]]] = {
         Kind.CREATE: (pays,),
         Kind.SETTLE: (settles,),
         Kind.NOTICE: (is_told,),
-        Kind.CANCEL: (cancels_order,),
-        Kind.REFUND: (wants_all_back,),
+        Kind.CANCEL: (cancels_order, requests.leaves_a_line_out),
+        Kind.REFUND: (wants_all_back, requests.presses_back),
         Kind.SWEEP: (sweeps_notices,),
     },
     "late_money": {
-        Kind.CREATE: (pays,),
+        Kind.CREATE: (pays, requests.presses_again),
         Kind.NOTICE: (is_told,),
         Kind.LOOK_UP: (watches,),
         Kind.CANCEL: (cancels_order,),

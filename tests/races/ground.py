@@ -18,13 +18,17 @@ from payments.gateways.breaker import BreakerBoard
 from payments.models import ProviderAccount
 from payments.services import providers
 from sandbox.notices import Webhook
-from tests.factories import RestaurantFactory, routed, staff
+from tests.clients import Caller
+from tests.factories import RestaurantFactory, routed, secrets_of, staff
 from tests.sim.clock import SeedClock
 from tests.sim.database import Reader
 from tests.sim.providers import NAMES, SimProvider, first_credentials, usual_facts
 
 # Restaurants, people and accounts stay: they are what is raced at, not what is raced for.
-_STAYING = {"accounts_restaurant", "accounts_user", "accounts_membership", "payments_provideraccount", "payments_route"}
+_STAYING = {
+    *("accounts_restaurant", "accounts_user", "accounts_membership", "accounts_apikey", "accounts_usertoken"),
+    *("payments_provideraccount", "payments_route"),
+}
 _APPS = ("accounts", "events", "failures", "orders", "payments")
 # PostgreSQL keeps what was deleted until somebody sweeps, and each trial would read past more of it.
 TRIALS_BETWEEN_SWEEPS = 100
@@ -48,6 +52,7 @@ class Ground:
         self.waiter: User
         self.finance: User
         self.accounts: dict[str, ProviderAccount] = {}
+        self.secrets: dict[Caller, str] = {}  # Of who may call the API.
         self._tables = [
             model._meta.db_table
             for app in _APPS
@@ -63,6 +68,7 @@ class Ground:
             self.accounts[name].credentials = first_credentials(name)
             self.accounts[name].save(update_fields=["credentials"])
         self.waiter, self.finance = staff(self.restaurant, Role.WAITER), staff(self.restaurant, Role.FINANCE)
+        self.secrets = secrets_of(self.restaurant)
 
     def keep(self) -> Moment:
         with transaction.atomic():

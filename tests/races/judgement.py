@@ -7,11 +7,15 @@ from collections.abc import Iterator
 
 from django.db.models import F, Sum
 
+from accounts.models import IdempotentCall
+from events.actors import ActorKind
+from events.models import Event
 from failures.models import WAITING, Case
 from kernel import clock
 from orders.models import Order
 from payments.models import Attempt, AttemptStatus, Capture, Payment, PaymentStatus, Refund
 from payments.models.refund import RESERVING
+from payments.services.facts import PaymentEvent
 from sandbox.behaviours import RefundStatus
 from tests.races.ground import Ground
 from tests.sim.oracle import Oracle
@@ -26,6 +30,14 @@ class Judge:
     def after_the_race(self) -> list[str]:
         contradictions = Oracle(self._ground.providers, self._ground.reader).contradictions()
         return [*self.offences(), *contradictions, *_too_much_refunded(self._ground)]
+
+    def of_keys(self, told: list[tuple[str, str]]) -> list[str]:
+        """One effect for one key, and each client heard of just that (I15)."""
+        done = {key: str(made) for key, made in IdempotentCall.objects.values_list("key", "subject_id")}
+        lies = [f"I15: {key} made {done.get(key)}, told {heard}" for key, heard in told if done.get(key) != heard]
+        events = Event.objects.filter(type=PaymentEvent.CREATED, actor_kind=ActorKind.API_KEY)
+        made_over_the_api = map(str, events.values_list("stream_id", flat=True))
+        return lies + [f"I15: payment {made} has no key" for made in made_over_the_api if made not in done.values()]
 
     def at_rest(self) -> list[str]:
         return [*self.after_the_race(), *_unfinished(), *self.differences(), *_too_much_charged(self._ground)]

@@ -13,8 +13,9 @@ from uuid import UUID
 
 from django.db.backends.utils import CursorWrapper
 
+from kernel import clock
 from payments.models import Attempt
-from payments.services import captures, cash, refund_requests, settlement
+from payments.services import captures, cash, payments, refund_requests, settlement
 from payments.services.bill import Bill, lock_bill_of_attempt
 from tests.races import acts, refund_groups
 from tests.sim.mutants.registry import Patch, instead
@@ -97,3 +98,8 @@ def what_came_second_is_kept_in_silence(stack: ExitStack) -> None:
 @sabotage("late_money", "pays", "watches")
 def whatever_comes_is_taken_for_due(stack: ExitStack) -> None:
     instead(stack, captures, "_is_due", lambda s: True)
+
+
+@sabotage("share_on_hold", "presses", "presses")
+def a_key_is_not_claimed(stack: ExitStack) -> None:
+    instead(stack, payments, "claim", lambda call: clock.new_id())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from unittest import mock
 from uuid import UUID
@@ -46,6 +46,7 @@ class Scene:
     sending: Sending | None = None  # Of a sender that is about to send.
     answer: Evidence | None = None  # In the hands of a sender that has not settled it yet.
     news: tuple[str, Webhook] | None = None  # A signed message on its way.
+    told: list[tuple[str, str]] = field(default_factory=list)  # Under which key clients heard of what, in one trial.
 
     @property
     def attempt_id(self) -> UUID:
@@ -267,6 +268,7 @@ def share_on_hold(ground: Ground) -> Scene:
 
 
 def _of(ground: Ground, order: Order, payment: Payment) -> Scene:
+    order = Order.objects.get(pk=order.pk)  # Its version counts what happened to its payments.
     return Scene(ground, order, payment, attempt=Attempt.objects.get(payment=payment).pk)
 
 

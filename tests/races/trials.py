@@ -78,6 +78,7 @@ class Races:
         finally:
             self._stage.abandon_whoever_is_left()
         self._take_down(outcome, actors)
+        outcome.violations += self._judge.of_keys(scene.told)
         self._let_rest(outcome)
         return outcome
 
@@ -88,6 +89,7 @@ class Races:
             self._moments[name] = self.ground.keep(), scene
         moment, scene = self._moments[name]
         self.ground.put_back(moment)
+        scene.told.clear()
         return scene
 
     def _play(self, race: Race) -> bool:

@@ -1,0 +1,73 @@
+"""What is asked over the API: a whole request in its actor's own thread, under a key that others may have as well."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+
+from django.test import Client
+
+from kernel.errors import ServiceError
+from tests import clients
+from tests.clients import KEY_HEADER, Asked, Tells
+from tests.races.scenes import PART, SHARE, TOTAL, Scene
+
+REFUSED = (HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+class ToldNo(ServiceError):
+    """A problem that a client has to expect; whatever else is answered breaks the race."""
+
+
+def presses(s: Scene) -> None:
+    """For half of what is free: under two keys both may pay."""
+    _ask(s, clients.pay(str(s.order.pk), instrument="sim_ok", amount_minor=(TOTAL - SHARE) // 2))
+
+
+def presses_with_another_key(s: Scene) -> None:
+    _ask(s, clients.pay(str(s.order.pk), instrument="sim_ok", amount_minor=(TOTAL - SHARE) // 2), key="another")
+
+
+def presses_again(s: Scene) -> None:
+    _ask(s, clients.pay_again(str(s.payment.pk), "sim_ok"))
+
+
+def presses_cash(s: Scene) -> None:
+    _ask(s, clients.take_cash(str(s.payment.pk), SHARE))
+
+
+def presses_back(s: Scene) -> None:
+    """For less than half of it: under two keys both may go back."""
+    _ask(s, clients.give_back(str(s.payment.pk), PART))
+
+
+def asks_over_the_api(s: Scene) -> None:
+    _ask(s, clients.ask_provider(str(s.payment.pk)))
+
+
+def withdraws_over_the_api(s: Scene) -> None:
+    _ask(s, clients.cancel_payment(str(s.payment.pk)))
+
+
+def leaves_a_line_out(s: Scene) -> None:
+    """No more than one share is left; what is paid above that goes back."""
+    _ask(s, clients.amend(str(s.order.pk), SHARE, version=s.order.version))
+
+
+def _ask(s: Scene, asked: Asked, *, key: str = "one") -> None:
+    headers = {**asked.headers, "Authorization": f"Bearer {s.ground.secrets[asked.caller]}"}
+    headers |= {KEY_HEADER: key} if asked.has_key else {}
+    answer = Client().generic(
+        asked.method,
+        f"/api/v1{asked.path}",
+        json.dumps(asked.body),
+        content_type="application/json",
+        headers=headers,
+    )
+    said = answer.json()
+    if answer.status_code in REFUSED:
+        raise ToldNo(said["detail"], code=said["code"])
+    if answer.status_code >= HTTPStatus.MULTIPLE_CHOICES:
+        raise AssertionError(f"{asked.act}: {answer.status_code} {said}")
+    if asked.has_key and asked.tells != Tells.ORDER:
+        s.told.append((key, said["id"]))
