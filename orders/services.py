@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -136,10 +137,13 @@ def fulfil_order(*, order_id: UUID, actor: Actor) -> Order:
     return _step(order_id=order_id, name="fulfil", event=OrderEvent.FULFILLED, actor=actor)
 
 
-def cancel_order(*, order_id: UUID, actor: Actor) -> Order:
-    """Payments hear of it in the same transaction: open requests are withdrawn, kept money goes back."""
+def cancel_order(*, order_id: UUID, actor: Actor, may_refund: bool = True) -> Order:
+    """Payments hear of it in the same transaction: open requests are withdrawn, kept money goes back.
+
+    Or they refuse, where money is kept and whoever cancels may not give it back.
+    """
     clock.keep_true()  # They ask whether somebody's lease still lasts.
-    return _step(order_id=order_id, name="cancel", event=OrderEvent.CANCELLED, actor=actor)
+    return _step(order_id=order_id, name="cancel", event=OrderEvent.CANCELLED, actor=actor, may_refund=may_refund)
 
 
 def lock_order(order_id: UUID) -> Order:
@@ -158,7 +162,7 @@ def set_payment_state(*, order: Order, state: PaymentState, journal: Journal, mo
     return True
 
 
-def _step(*, order_id: UUID, name: str, event: OrderEvent, actor: Actor) -> Order:
+def _step(*, order_id: UUID, name: str, event: OrderEvent, actor: Actor, **said: Any) -> Order:
     with transaction.atomic():
         order = lock_order(order_id)
         step = getattr(order, name)
@@ -169,7 +173,7 @@ def _step(*, order_id: UUID, name: str, event: OrderEvent, actor: Actor) -> Orde
             )
         journal = Journal(actor)
         journal.move(order, step, reason=event.value)
-        journal.happened(event, order, reference=order.reference)
+        journal.happened(event, order, reference=order.reference, **said)
         order.save(update_fields=["status", "version"])
         journal.write()
     return order

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 from typing import Any, ClassVar
 from uuid import UUID
@@ -192,6 +193,10 @@ class CancelOrder(_OrderStep):
         refuses=[NOT_FOUND, STEPPING["cancel"]],
     )
     def post(self, _: Request, order_id: UUID) -> Response:
-        """What is paid goes back, what is being paid is withdrawn, and what arrives later goes back as well."""
+        """What is paid goes back, what is being paid is withdrawn, and what arrives later goes back as well.
+
+        Where something is paid this needs the scope `refunds:write` as well.
+        """
         self.nothing_said()
-        return self._step(order_id, cancel_order)
+        may_refund = self.principal.may(Scope.REFUNDS_WRITE)
+        return self._step(order_id, partial(cancel_order, may_refund=may_refund))

@@ -10,6 +10,7 @@ from payments.models import Capture, RefundOrigin
 from payments.services.bill import lock_bill
 from payments.services.refund_limits import check_how_often
 from payments.services.refund_requests import reserve_refund, tip_left_of
+from payments.services.refusals import PaymentRefused
 from payments.services.withdrawals import withdraw_locked
 
 
@@ -21,6 +22,7 @@ def on_order_cancelled(event: Event, actor: Actor) -> None:
         withdraw_locked(bill=bill, payment=payment, journal=journal)
     for attempt in bill.attempts:
         if attempt.capture == Capture.KEPT and attempt.refundable_minor > 0:
+            _check_may(event)
             check_how_often(actor)
             reserve_refund(
                 attempt=attempt,
@@ -34,3 +36,11 @@ def on_order_cancelled(event: Event, actor: Actor) -> None:
     for payment in bill.payments:
         payment.save()
     journal.write()
+
+
+def _check_may(event: Event) -> None:
+    if not event.data["may_refund"]:
+        raise PaymentRefused(
+            "This order is paid, and who cancels it gives money back: that needs the right to refund.",
+            code="not_allowed",
+        )

@@ -248,6 +248,18 @@ def test_to_give_a_surplus_back_needs_the_right_to_refund(key: Caller, waiter: C
     assert Refund.objects.count() == 0
 
 
+def test_to_cancel_what_is_paid_needs_the_right_to_refund(key: Caller, waiter: Caller) -> None:
+    paid, unpaid = place(key), place(key)
+    created(key.post("/payments", {"order": paid["id"], "method": "card"}))
+
+    assert code_of(waiter.post(f"/orders/{paid['id']}/cancel")) == (403, "not_allowed")
+    assert key.get(f"/orders/{paid['id']}").json()["status"] == "placed"
+    assert Refund.objects.count() == 0
+    assert waiter.post(f"/orders/{unpaid['id']}/cancel").json()["status"] == "cancelled"
+    assert key.post(f"/orders/{paid['id']}/cancel").json()["status"] == "cancelled"
+    assert Refund.objects.count() == 1
+
+
 def test_who_lowered_which_price_is_in_the_history(key: Caller) -> None:
     said = place(key)
     amend(key, said, CHAI)
