@@ -16,7 +16,7 @@ from psycopg.rows import class_row
 
 from config.local.ports import LOOPBACK
 from tests.chaos.cases import waits
-from tests.chaos.desk import PAYING, Result
+from tests.chaos.desk import PAYING, WAITING, Result
 from tests.chaos.journal import lines
 from tests.clients import Tells
 
@@ -228,6 +228,7 @@ class Told:
     strange: list[str] = field(default_factory=list)
     asked: int = 0  # Whatever it was: payments, refunds, looks.
     payments_tried: int = 0
+    waits_answered: int = 0
     dont_know: int = 0
 
 
@@ -248,6 +249,7 @@ def read_told(path: Path) -> Told:
 def _hear(told: Told, line: Mapping[str, Any], *, asked_at: float) -> None:
     result = line["result"]
     told.dont_know += result == Result.DONT_KNOW
+    told.waits_answered += line["act"] == WAITING and result == Result.OK
     if result == Result.STRANGE:
         told.strange.append(f"{line['act']}: {line['status']} {line['code']}")
     if line["key"]:

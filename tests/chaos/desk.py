@@ -24,6 +24,7 @@ IMPATIENT_SECONDS: Final = 3.0
 ANSWER_BYTES: Final = 1024 * 1024
 # Requests that try to pay; what a client hears of the others is journalled in the same way.
 PAYING: Final = frozenset({"pay", "pay_again"})
+WAITING: Final = "wait_for_payment"
 DONE: Final = frozenset({HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.ACCEPTED})
 REFUSING: Final = frozenset({HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.TOO_MANY_REQUESTS})
 

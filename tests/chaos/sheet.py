@@ -88,6 +88,8 @@ class Sheet:
             yield "leases_at_kills: nobody held anything when somebody was killed"
         if figures["load_seconds"] >= RECOVERY_IS_SURE_SECONDS and not figures["recoveries_measured"]:
             yield "recoveries_measured: no kill left anything behind"
+        if not figures["waits_answered"]:
+            yield "waits_answered: nobody heard of a payment by waiting for it"
         if not figures["refunds_completed"]:
             yield "refunds_completed: nothing went back"
         for provider, count in figures["captures_by_provider"].items():
@@ -142,6 +144,7 @@ def _booked(comparison: Comparison) -> dict[str, Any]:
     refunds = Counter(refund.status for refund in ours.refunds)
     return {
         "asked": told.asked,
+        "waits_answered": told.waits_answered,
         "payments_tried": told.payments_tried,
         "payments_accepted": len(ours.payments),
         "completed": ends["completed"],
@@ -178,6 +181,7 @@ def _recovered(run: Run) -> dict[str, Any]:
 _TITLES: Final = {
     "asked": "requests of the guests",
     "dont_know": "  answers that never came",
+    "waits_answered": "  waits for a payment answered",
     "payments_tried": "payments tried",
     "payments_accepted": "payments accepted",
     "completed": "  completed",

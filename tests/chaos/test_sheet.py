@@ -40,6 +40,7 @@ BOOKS: Final = Comparison(told=Told(), ours=Ours(now=datetime(2026, 5, 1, 12, tz
 PAID: Final = {
     "completed": 300,
     "refunds_completed": 9,
+    "waits_answered": 9,
     "captures_by_provider": {"sandbox_a": 60, "sandbox_b": 50},
 }
 
@@ -90,6 +91,7 @@ def test_each_reason_of_the_run_is_said(run: dict[str, Any], why: str) -> None:
         ({"completed": 29}, "completed: 29 are fewer than the 30 that this time needs"),
         ({"asked": 1_000, "dont_know": 501}, "dont_know: 501 of 1000 answers never came"),
         ({"refunds_completed": 0}, "refunds_completed: nothing went back"),
+        ({"waits_answered": 0}, "waits_answered: nobody heard of a payment by waiting for it"),
         (
             {"captures_by_provider": {"sandbox_a": 60, "sandbox_b": 0}},
             "captures_by_provider: no money moved at sandbox_b",

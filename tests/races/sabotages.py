@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.db.backends.utils import CursorWrapper
 
+from accounts import making
 from kernel import clock
 from payments.models import Attempt
 from payments.services import captures, cash, payments, refund_requests, settlement
@@ -103,3 +104,8 @@ def whatever_comes_is_taken_for_due(stack: ExitStack) -> None:
 @sabotage("share_on_hold", "presses", "presses")
 def a_key_is_not_claimed(stack: ExitStack) -> None:
     instead(stack, payments, "claim", lambda call: clock.new_id())
+
+
+@sabotage("share_on_hold", "presses", "presses")
+def the_same_request_is_taken_for_another(stack: ExitStack) -> None:
+    instead(stack, making, "is_same", lambda call, earlier: False)
