@@ -109,8 +109,8 @@ IN_DOUBT = Words(
 
 
 GOES_BACK = Words(
-    "Your money arrived after this payment had ended, and was not due any more. It is on its way back to you.",
-    "आपकी राशि भुगतान समाप्त होने के बाद पहुँची और अब देय नहीं थी। वह आपको लौटाई जा रही है।",
+    "Your money arrived when it was not due any more. It is on its way back to you.",
+    "आपकी राशि तब पहुँची जब वह देय नहीं थी। वह आपको लौटाई जा रही है।",
     NextAction.NONE,
 )
 # Whoever tries out somebody else's card learns nothing from us.

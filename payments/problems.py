@@ -42,6 +42,12 @@ for _code, _title, _remedy, _next in (
         NextAction.WAIT,
     ),
     (
+        "tried_too_often",
+        "This payment was tried too often",
+        "Create another payment for what is left of the order, or take cash.",
+        NextAction.CALL_STAFF,
+    ),
+    (
         "not_in_doubt",
         "The payment is not in doubt",
         "Cash against a doubt is taken only while nobody knows. Read the payment.",
@@ -208,7 +214,10 @@ CREATING = (*(_kinds[code] for code in (*_PAYING, "tip_too_high")), WRONG_CURREN
 STARTING = (*(_kinds[code] for code in ("not_waiting", "unknown_method", "no_provider")), CARD_NUMBER)
 RETRYING = tuple(
     _kinds[code]
-    for code in ("not_failed", "attempt_live", "order_cancelled", "more_than_due", "unknown_method", "no_provider")
+    for code in (
+        *("not_failed", "tried_too_often", "attempt_live", "order_cancelled", "more_than_due"),
+        *("unknown_method", "no_provider"),
+    )
 )
 TAKING_CASH = tuple(
     _kinds[code]

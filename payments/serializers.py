@@ -70,6 +70,8 @@ class PaymentIn(StrictSerializer):
         """Which currency it is the order says; two in one request are a mistake of its own."""
         if not attrs.get("hold") and "method" not in attrs:
             raise _wrong("method", "required", "Say how it is paid, or `hold` the share until the guest has chosen.")
+        if "instrument" in attrs and "method" not in attrs:
+            raise _wrong("instrument", "method_missing", "A token belongs to a method: say both, or neither yet.")
         moneys = [attrs[name] for name in ("amount", "tip") if name in attrs]
         if len({money.currency for money in moneys}) > 1:
             raise _wrong("tip", "wrong_currency", "Amount and tip have one currency.")
@@ -162,11 +164,16 @@ class PaymentOut(serializers.Serializer[Any]):
     status = serializers.ChoiceField(PaymentStatus.choices)
     in_doubt = serializers.BooleanField(help_text="Money may have moved, and nobody knows yet. Do not pay again.")
     safe_to_retry = serializers.BooleanField(help_text="True only where provably nothing was charged.")
-    user_message = serializers.CharField(allow_null=True, help_text="In doubt: what to tell the guest.")
+    user_message = serializers.CharField(
+        allow_null=True, help_text="What to tell the guest: in doubt, or where the money goes back."
+    )
     amount = MoneyField(help_text="This share of the bill.")
     tip = MoneyField()
     total = MoneyField(help_text="Share and tip: what is charged.")
-    refunded = MoneyField()
+    kept = MoneyField(
+        help_text="What was taken for the order. 0 in a completed payment: it was not due, and goes back. Do not serve."
+    )
+    refunded = MoneyField(help_text="Of that. Where nothing was kept: of what was not due.")
     refund_state = serializers.ChoiceField(REFUND_STATES)
     method = serializers.CharField(allow_null=True)
     provider = serializers.CharField(allow_null=True, help_text="Where its last attempt went.")
@@ -240,19 +247,23 @@ def told_payment(
 ) -> dict[str, Any]:
     live = next((attempt for attempt in attempts if attempt.is_live), None)
     currency = payment.currency
-    decided = [attempt for attempt in attempts if attempt.capture in {Capture.KEPT, Capture.SURPLUS}]
-    refunded = sum(attempt.refunded_minor for attempt in decided)
-    captured = sum(attempt.captured_minor for attempt in decided)
+    kept = [attempt for attempt in attempts if attempt.capture == Capture.KEPT]
+    # What was never due goes back by itself: it says something about this payment only where nothing else was taken.
+    counted = kept or [attempt for attempt in attempts if attempt.capture == Capture.SURPLUS]
+    refunded = sum(attempt.refunded_minor for attempt in counted)
+    captured = sum(attempt.captured_minor for attempt in counted)
+    message = IN_DOUBT if payment.in_doubt else GOES_BACK if captured and not kept else None
     names = ("id", "reference", "mode", "status", "in_doubt", "return_url", "version")
     said = {
         **{name: getattr(payment, name) for name in (*names, "created_at", "finished_at")},
         "order": {"id": payment.order_id, "reference": payment.order.reference},
         "metadata": {} if audience == Audience.BROWSER else payment.metadata,
         "safe_to_retry": payment.status == PaymentStatus.FAILED and live is None and not captured,
-        "user_message": IN_DOUBT.in_language(language) if payment.in_doubt else None,
+        "user_message": message.in_language(language) if message else None,
         "amount": Money(payment.amount_minor, currency),
         "tip": Money(payment.tip_minor, currency),
         "total": Money(payment.charge_minor, currency),
+        "kept": Money(sum(attempt.captured_minor for attempt in kept), currency),
         "refunded": Money(refunded, currency),
         "refund_state": _refund_state(refunded, captured),
         "method": payment.method or None,

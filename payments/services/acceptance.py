@@ -95,15 +95,19 @@ def wish_for(order: Order, method: str, charge_minor: int, provider: str) -> rou
     )
 
 
-def check_method(wish: routing.Wish, candidates: list[routing.Candidate]) -> None:
-    if not wish.method:
-        raise PaymentRefused("Say how it is paid.", field="method", code="unknown_method")
-    if wish.provider and all(candidate.account.provider != wish.provider for candidate in candidates):
+def check_provider(name: str, candidates: list[routing.Candidate]) -> None:
+    if name and all(candidate.account.provider != name for candidate in candidates):
         raise PaymentRefused(
-            f"This restaurant has no provider {wish.provider!r}. Leave it out, and one is chosen.",
+            f"This restaurant has no provider {name!r}. Leave it out, and one is chosen.",
             field="provider",
             code="unknown_provider",
         )
+
+
+def check_method(wish: routing.Wish, candidates: list[routing.Candidate]) -> None:
+    if not wish.method:
+        raise PaymentRefused("Say how it is paid.", field="method", code="unknown_method")
+    check_provider(wish.provider, candidates)
     if wish.method not in Method.values:
         known = ", ".join(Method.values)
         raise PaymentRefused(f"{wish.method!r} is not one of: {known}.", field="method", code="unknown_method")

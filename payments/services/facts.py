@@ -8,6 +8,8 @@ from enum import StrEnum
 class PaymentEvent(StrEnum):
     CREATED = "payment.created"
     STARTED = "payment.started"
+    HOLD_EXTENDED = "payment.hold_extended"
+    WITHDRAWN = "payment.withdrawn"  # Nobody wants it any more; what was sent may still be charged.
     ACTION_REQUIRED = "payment.action_required"
     COMPLETED = "payment.completed"
     COMPLETED_LATE = "payment.completed_late"

@@ -21,6 +21,7 @@ from payments.services.acceptance import (
     check_amounts,
     check_instrument,
     check_method,
+    check_provider,
     check_texts,
     wish_for,
 )
@@ -103,7 +104,7 @@ def retry_payment(
     return payment
 
 
-def extend_hold(*, payment_id: UUID) -> Payment:
+def extend_hold(*, payment_id: UUID, actor: Actor) -> Payment:
     """The guest is still choosing."""
     with transaction.atomic():
         payment = lock_bill_of_payment(payment_id).payment(payment_id)
@@ -111,7 +112,10 @@ def extend_hold(*, payment_id: UUID) -> Payment:
             payment.hold_until = clock.now() + timing.HOLD
             if payment.next_action == NextAction.EXPIRE:
                 payment.plan(NextAction.EXPIRE, payment.hold_until)
-            payment.save(update_fields=["hold_until", *_PLAN])
+            journal = Journal(actor)
+            journal.happened(PaymentEvent.HOLD_EXTENDED, payment, until=payment.hold_until.isoformat())
+            payment.save(update_fields=["hold_until", "version", *_PLAN])
+            journal.write()
     return payment
 
 
@@ -187,7 +191,9 @@ def _new_payment(payment_id: UUID, bill: Bill, draft: PaymentDraft, candidates: 
     check_texts(draft)
     amount = bill.free_minor if draft.amount_minor is None else draft.amount_minor
     check_amounts(bill, draft, amount)
-    if not draft.is_to_be_chosen:
+    if draft.is_to_be_chosen:
+        check_provider(draft.provider, candidates)
+    else:
         check_method(wish_for(order, draft.method, amount + draft.tip_minor, draft.provider), candidates)
     now = clock.now()
     payment = Payment(
@@ -214,18 +220,28 @@ def _new_payment(payment_id: UUID, bill: Bill, draft: PaymentDraft, candidates: 
 
 
 def _choose(bill: Bill, payment: Payment, method: str, instrument: str, candidates: list[routing.Candidate]) -> None:
-    """What the guest pays with from now on. A token and a wished provider belong to the method that they came with."""
+    """What the guest pays with from now on. A token and a wished provider belong to the method that they came with; a
+    provider that was wished for without a method is wished for with every one.
+    """
     check_instrument(instrument)
     if method and method != payment.method:
+        payment.instrument = ""
+        if payment.method:
+            payment.wanted_provider = ""
         payment.method = method
-        payment.instrument = payment.wanted_provider = ""
     payment.instrument = instrument or payment.instrument
     check_method(wish_for(bill.order, payment.method, payment.charge_minor, payment.wanted_provider), candidates)
+
+
+# Whoever has not paid after as many needs a person; whoever tries out cards that are not theirs gets no more.
+MOST_ROUNDS = 30
 
 
 def _check_retry(bill: Bill, payment: Payment) -> None:
     if payment.status != PaymentStatus.FAILED:
         raise PaymentRefused(f"Payment {payment.reference} is {payment.status}, not failed.", code="not_failed")
+    if payment.round >= MOST_ROUNDS:
+        raise PaymentRefused(f"It was tried {payment.round} times already.", code="tried_too_often")
     if not bill.is_payable:
         raise PaymentRefused(f"Order {bill.order.reference} is cancelled.", field="order", code="order_cancelled")
     if payment.amount_minor > bill.free_minor:

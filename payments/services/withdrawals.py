@@ -6,7 +6,7 @@ from events.services import Journal
 from kernel import clock
 from payments.models import AttemptStatus, NextAction, Payment
 from payments.services.bill import Bill
-from payments.services.facts import FailureCode
+from payments.services.facts import FailureCode, PaymentEvent
 from payments.services.failing import fail_payment
 
 
@@ -21,7 +21,10 @@ def withdraw_locked(
         fail_payment(payment=payment, code=code, reason="Withdrawn before a charge.", journal=journal)
         return
     is_being_closed = payment.close_wanted and payment.next_action == NextAction.CANCEL
-    payment.close_wanted = True
+    if not payment.close_wanted:
+        payment.close_wanted = True
+        journal.note(payment, step="withdraw", reason="Not wanted any more, and sent already.")
+        journal.happened(PaymentEvent.WITHDRAWN, payment, attempt=str(live.pk))
     if live.status == AttemptStatus.PENDING and not is_being_closed:
         payment.plan(NextAction.CANCEL, clock.now())
     elif live.status == AttemptStatus.UNKNOWN and not live.mismatch and not payment.is_leased:

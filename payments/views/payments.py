@@ -215,7 +215,7 @@ class StartPayment(PaymentRoute):
         takes=ChoiceIn,
         gives={HTTPStatus.OK: PaymentOut, HTTPStatus.ACCEPTED: PaymentOut},
         says={HTTPStatus.ACCEPTED: ACCEPTED},
-        refuses=[NOT_FOUND, *STARTING],
+        refuses=[NOT_FOUND, RATE_LIMITED, *STARTING],
         makes=True,
     )
     def post(self, request: Request, payment_id: UUID) -> HttpResponse:
@@ -228,6 +228,7 @@ class StartPayment(PaymentRoute):
         payment, chosen = self.payment(payment_id), asked.validated_data
 
         def make(call: Call) -> UUID:
+            limits.check(limits.TRIES, str(payment.pk))
             method, instrument = chosen.get("method", ""), chosen.get("instrument", "")
             act(payment_id=payment.pk, actor=self.actor, method=method, instrument=instrument, call=call)
             return payment.pk
@@ -243,7 +244,7 @@ class RetryPayment(StartPayment):
         takes=ChoiceIn,
         gives={HTTPStatus.OK: PaymentOut, HTTPStatus.ACCEPTED: PaymentOut},
         says={HTTPStatus.ACCEPTED: ACCEPTED},
-        refuses=[NOT_FOUND, *RETRYING],
+        refuses=[NOT_FOUND, RATE_LIMITED, *RETRYING],
         makes=True,
     )
     def post(self, request: Request, payment_id: UUID) -> HttpResponse:
@@ -289,7 +290,7 @@ class ExtendHold(PaymentRoute):
         """The guest is still choosing. What is being paid already stays as it is."""
         self.nothing_said()
         payment = self.payment(payment_id)
-        extend_hold(payment_id=payment.pk)
+        extend_hold(payment_id=payment.pk, actor=self.actor)
         return self.as_answer(self.tell_changed(payment.pk))
 
 

@@ -118,29 +118,6 @@ def test_in_the_background_it_is_answered_at_once(key: Caller, order: Order, pro
     assert Payment.objects.get().status == PaymentStatus.COMPLETED
 
 
-def test_a_held_share_is_paid_when_the_guest_has_chosen(key: Caller, order: Order, provider_a: ScriptedGateway) -> None:
-    held = key.post("/payments", {"order": str(order.pk), "amount": inr(20_000), "hold": True})
-
-    assert (held.status_code, held.json()["status"], held.json()["method"]) == (201, "pending", None)
-    assert held.json()["next_step"]["kind"] == "choose_method"
-    path = f"/payments/{held.json()['id']}"
-    assert code_of(key.post(f"{path}/start", {})) == (422, "unknown_method")
-    started = key.post(f"{path}/start", {"method": "upi", "instrument": "tok_2"})
-
-    assert (started.status_code, started.json()["status"], started.json()["method"]) == (200, "completed", "upi")
-    assert provider_a.count("charge") == 1
-    assert code_of(key.post(f"{path}/start", {"method": "card"})) == (409, "not_waiting")
-
-
-def test_a_hold_is_extended(key: Caller, order: Order, time: ShiftedClock) -> None:
-    held = key.post("/payments", {"order": str(order.pk), "hold": True}).json()
-    time.advance(seconds=240)
-
-    longer = key.post(f"/payments/{held['id']}/hold").json()
-
-    assert longer["next_step"]["expires_at"] > held["next_step"]["expires_at"]
-
-
 def test_a_failed_payment_is_tried_again_with_another_method(
     key: Caller, order: Order, provider_a: ScriptedGateway
 ) -> None:

@@ -93,7 +93,7 @@ def test_a_share_that_nobody_pays_is_freed_when_its_hold_ends(restaurant: Restau
     expire_payment(payment_id=payment.pk)
     assert Payment.objects.get().status == PaymentStatus.PENDING
     time.advance(minutes=4)
-    extend_hold(payment_id=payment.pk)
+    extend_hold(payment_id=payment.pk, actor=GUEST)
     time.advance(minutes=4)
     sweep_payments(width=1)
     assert Payment.objects.get().status == PaymentStatus.PENDING
