@@ -46,6 +46,8 @@ def test_a_database_that_is_there_already_is_not_dropped(transactional_db: None)
     "words",
     [
         ("pay", "--payments", "0"),
+        ("api", "--requests", "-1"),
+        ("api", "--repeats", "0"),
         ("sweep", "--rows", str(LEAST_ROWS - 1)),
         ("sweep", "--rows", "many"),
         ("sweep",),
