@@ -37,7 +37,10 @@ _UNSAID = re.compile(r"[\\':\r\n]")
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """Statements with NUMBER in them, transaction by transaction."""
+    """Statements with NUMBER in them, transaction by transaction.
+
+    A value that is the same in each payment stands in its statement and is not sent again, which nothing real can do.
+    """
 
     order: Written
     transactions: Sequence[Sequence[str]]

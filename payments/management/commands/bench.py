@@ -12,12 +12,12 @@ from typing import Any, TextIO
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from payments.benchmarks import api, pay, sweep
+from payments.benchmarks import api, lists, pay, sweep
 from payments.benchmarks.database import SUFFIX, bench_database, conditions
 from payments.benchmarks.instant_provider import instant_provider
 from payments.benchmarks.kinds import Kind
 
-KINDS: Mapping[str, Kind] = {"pay": pay, "api": api, "sweep": sweep}
+KINDS: Mapping[str, Kind] = {"pay": pay, "api": api, "lists": lists, "sweep": sweep}
 
 
 class Command(BaseCommand):

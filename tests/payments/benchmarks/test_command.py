@@ -49,8 +49,8 @@ def test_a_database_that_is_there_already_is_not_dropped(transactional_db: None)
         ("api", "--requests", "-1"),
         ("api", "--repeats", "0"),
         ("sweep", "--rows", str(LEAST_ROWS - 1)),
-        ("sweep", "--rows", "many"),
-        ("sweep",),
+        ("lists", "--rows", "many"),
+        ("lists",),
     ],
 )
 def test_impossible_numbers_are_refused(words: tuple[str, ...]) -> None:
