@@ -30,6 +30,7 @@ def test_a_small_run_completes_every_payment(bench_here: None, tmp_path: Path) -
     assert int(floor[-2]) < int(ours[-2])
     assert re.search(r"The API reaches [\d.]+ \([\d.]+-[\d.]+\) of bare SQL\.", said)
     assert re.search(r"The callers take [\d.]+ ms of CPU for each request; they reach \d+ requests/s of /healthz", said)
+    assert re.search(r"The workers take [\d.]+ ms \([\d.]+ s, [\d.]+ s\)\.", said)
     assert figures["connections"] == CONNECTIONS
     for name in ("api", "floor"):
         assert len(figures[name]["per_second"]["each"]) == REPEATS
