@@ -22,10 +22,11 @@ from kernel import clock
 from payments.benchmarks.database import database_url
 
 WORKERS, THREADS = 2, 8
+IN_MEMORY = ("--worker-tmp-dir", "/dev/shm")  # noqa: S108  The image's choice.
 # The image's own words, but for its address and its application.
 GUNICORN = (
     *("--preload", "--worker-class", "gthread", "--workers", str(WORKERS), "--threads", str(THREADS)),
-    *("--timeout", "60", "--graceful-timeout", "30", "--worker-tmp-dir", "/dev/shm"),  # noqa: S108  The image's choice.
+    *("--timeout", "60", "--graceful-timeout", "30", *IN_MEMORY),
     *("--no-control-socket", "--limit-request-line", "8190", "--access-logfile", "/dev/null"),
 )
 # What a run measures is not its caller's limit: counted as ever, and never over.
@@ -66,8 +67,10 @@ def web_process(environment: Mapping[str, str] | None = None) -> Iterator[Web]:
 
 def _start(door: socket.socket, log: Any, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """The port is ours and handed over: nobody else can take it in between. Gunicorn listens when it is ready to."""
+    has_memory = Path(IN_MEMORY[1]).exists()  # A Mac has not, and gunicorn takes the folder for temporary files.
+    words = [word for word in GUNICORN if has_memory or word not in IN_MEMORY]
     return subprocess.Popen(  # noqa: S603  Our own command.
-        [sys.executable, "-m", "gunicorn", "payments.benchmarks.served", "--bind", f"fd://{door.fileno()}", *GUNICORN],
+        [sys.executable, "-m", "gunicorn", "payments.benchmarks.served", "--bind", f"fd://{door.fileno()}", *words],
         env=environment,
         cwd=settings.BASE_DIR,
         pass_fds=[door.fileno()],

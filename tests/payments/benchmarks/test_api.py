@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from django.core.management.base import CommandError
 
+from payments.benchmarks import api
 from payments.benchmarks.calling import Expected, call_from_many, request_text
 from payments.benchmarks.web import GUNICORN, web_process
 from tests.config.test_containers import commands
@@ -18,7 +19,8 @@ CONNECTIONS, REQUESTS, REPEATS = 2, 30, 2
 HEALTH = request_text("GET", "/healthz", headers={})
 
 
-def test_a_small_run_completes_every_payment(bench_here: None, tmp_path: Path) -> None:
+def test_a_small_run_completes_every_payment(bench_here: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "TRIVIAL_REQUESTS", 100)
     words = ("--requests", str(REQUESTS), "--repeats", str(REPEATS), "--connections", str(CONNECTIONS))
 
     said, figures = bench_to_file(tmp_path / "figures.json", "api", *words)
