@@ -81,6 +81,7 @@ def take_cash_against_doubt(
         if payment.is_leased and clock.now() < doubtful.send_before:
             raise CashRefused("The card is being charged right now. Wait half a minute.", code="being_sent")
         check_reason(reason, refusal=CashRefused)
+        _check_due(bill, doubtful)  # Before another attempt: where nothing is due none is begun, whoever would take it.
         journal = Journal(Actor.user(person))
         _release(doubtful, payment, reason, journal)
         attempt = _cash_attempt(bill, payment, candidates, journal)
@@ -156,6 +157,10 @@ def _check_taken(bill: Bill, attempt: Attempt, taken: CashTaken) -> None:
         raise CashRefused("The guest gave less than what is due.", field="given", code="given_too_little")
     if taken.added_tip_minor > MAX_TIP_TO_TOTAL * bill.order.total_minor:
         raise CashRefused("This tip must be a slip of the finger.", field="added_tip", code="tip_too_high")
+    _check_due(bill, attempt)
+
+
+def _check_due(bill: Bill, attempt: Attempt) -> None:
     if not bill.is_payable:
         raise CashRefused(f"Order {bill.order.reference} is cancelled: take no cash.", code="order_cancelled")
     if attempt.amount_minor - attempt.tip_minor > bill.due_minor:

@@ -155,6 +155,25 @@ def test_cash_against_a_doubt_releases_it_and_late_money_goes_back(
     assert Case.objects.filter(kind="surplus").count() == 1
 
 
+def test_no_cash_is_taken_against_a_doubt_about_a_cancelled_order(
+    restaurant: Restaurant, provider_a: ScriptedGateway
+) -> None:
+    """It is said that the order is cancelled, not that nobody here takes cash."""
+    provider_a.charges.append(outcome(Outcome.UNKNOWN, ErrorCode.TIMED_OUT))
+    payment = paid(order_of(restaurant))
+    cancel_order(order_id=payment.order_id, actor=GUEST)
+
+    with pytest.raises(CashRefused) as refused:
+        take_cash_against_doubt(
+            payment_id=payment.pk,
+            person=staff(restaurant, Role.WAITER),
+            reason="The guest has to leave.",
+            taken=CashTaken(amount_minor=84_000),
+        )
+
+    assert refused.value.code == "order_cancelled"
+
+
 def test_cash_is_refunded_by_a_named_person_in_one_step(restaurant: Restaurant, waiting: Payment) -> None:
     waiter = staff(restaurant, Role.WAITER)
     confirm_cash(payment_id=waiting.pk, waiter=waiter, taken=CashTaken(amount_minor=84_000))
