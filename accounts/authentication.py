@@ -22,13 +22,13 @@ from accounts.services.keys import note_use
 from accounts.services.people import TOKEN_PREFIX, note_token_use
 from accounts.services.secrets import hash_secret
 from api.addresses import address_of
+from api.headers import MODE as MODE_HEADER
+from api.headers import RESTAURANT as RESTAURANT_HEADER
 from api.limits import check, of_addresses
 from api.problems import FORBIDDEN_HERE, FieldError, Kind, Problem
 from kernel import clock
 from kernel.modes import Mode
 
-RESTAURANT_HEADER = "Steward-Restaurant"
-MODE_HEADER = "Steward-Mode"
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="Steward"'}
 LONGEST_SECRET = 500
 
@@ -48,8 +48,7 @@ class CallerAuthentication(BaseAuthentication):
 
 
 def unauthenticated(request: HttpRequest) -> Problem:
-    check(of_addresses(), address_of(request))
-    return Problem(UNAUTHENTICATED, "This address needs a key or a token.", headers=CHALLENGE)
+    return _refused(request, UNAUTHENTICATED, "This address needs a key or a token.")
 
 
 def _of_header(request: HttpRequest, header: str) -> Principal:
@@ -70,8 +69,8 @@ def _of_header(request: HttpRequest, header: str) -> Principal:
 
 def _refused(request: HttpRequest, kind: Kind, sentence: str) -> Problem:
     """Counted by address, so that nobody tries out keys at our speed."""
-    check(of_addresses(), address_of(request))
-    return Problem(kind, sentence, headers=CHALLENGE)
+    counted = check(of_addresses(), address_of(request))
+    return Problem(kind, sentence, headers={**CHALLENGE, **(counted.headers() if counted else {})})
 
 
 def _of_key(request: HttpRequest, secret: str) -> Principal | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from io import BytesIO
 from typing import Any, ClassVar, NoReturn
 
@@ -71,6 +72,7 @@ class Route(APIView):
         caller: Any = request.user
         if not isinstance(caller, Principal):
             raise unauthenticated(request._request)
+        self.check_throttles(request)  # The framework counts whom it lets in: whoever is refused calls just as often.
         wanted = self.scopes.get(request.method or "", ())
         if not wanted:
             raise Problem(NOT_ALLOWED, "Nobody may do this here.")
@@ -90,6 +92,8 @@ class Route(APIView):
         if counted is not None:
             for name, value in counted.headers().items():
                 answer.headers.setdefault(name, value)
+        if answer.status_code != HTTPStatus.METHOD_NOT_ALLOWED:
+            del answer.headers["Allow"]  # The framework says it everywhere; it is news where a method is refused.
         if "Cache-Control" not in answer.headers:
             answer.headers["Cache-Control"] = "private, no-cache" if request.method in {"GET", "HEAD"} else "no-store"
         return answer

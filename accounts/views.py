@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.authentication import CHALLENGE
 from accounts.lockout import locked_out_problem
 from accounts.models import Membership, Restaurant, Role, User
 from accounts.problems import LOCKED_OUT, NOT_ALLOWED, WRONG_PASSWORD
@@ -55,7 +56,7 @@ class Tokens(Route):
         if restaurant is None or membership is None:
             # Counted like a wrong password, or one would be told from a wrong restaurant.
             user_login_failed.send(Tokens, credentials={"username": said["username"]}, request=request._request)
-            raise Problem(WRONG_PASSWORD, _NOBODY)
+            raise Problem(WRONG_PASSWORD, _NOBODY, headers=CHALLENGE)
         user_logged_in.send(User, request=request._request, user=person)
         mode = Mode(said["mode"])
         token, row = issue_user_token(person=person, restaurant=restaurant, mode=mode)
@@ -112,5 +113,5 @@ def _person(request: HttpRequest, username: str, password: str) -> User:
     if getattr(request, "axes_locked_out", False):
         raise locked_out_problem()
     if not isinstance(person, User):
-        raise Problem(WRONG_PASSWORD, _NOBODY)
+        raise Problem(WRONG_PASSWORD, _NOBODY, headers=CHALLENGE)
     return person

@@ -2,38 +2,51 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
+from dataclasses import dataclass
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any, TypeVar
 
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema, inline_serializer
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, inline_serializer
 from rest_framework import serializers
 
+from api import headers as of_http
 from api import problems
-from api.idempotency import HEADER, KEY_MISSING, KEY_REUSED, MAX_LENGTH, REPLAYED, STILL_RUNNING
+from api.headers import Sent
+from api.idempotency import KEY_MISSING, KEY_REUSED, STILL_RUNNING
 from api.problems import NEXT_ACTIONS, Kind
 from api.queries import Parameter
+from api.recorded import answers_in, recorded_of, requests_in
 from api.refusing import CONTENT_TYPE
 
 View = TypeVar("View", bound=Callable[..., Any])
 JSON = "application/json"
-# The description is the same wherever it is served.
-EXAMPLE_URL = "https://pay.example.com"
-# What was really answered, as a test recorded it.
-EXAMPLES = Path(__file__).with_name("examples.json")
+EVENT_STREAM = "text/event-stream"
 
 # Set on a method, for whoever enforces what is described.
 _NEEDS_KEY = "needs_key"
 
-_ALWAYS = (problems.RATE_LIMITED, problems.INTERNAL, problems.UNAVAILABLE)
-_WITH_QUERY = (problems.BAD_QUERY,)
+_ALWAYS = (problems.BAD_QUERY, problems.NOT_ACCEPTABLE, problems.RATE_LIMITED, problems.INTERNAL, problems.UNAVAILABLE)
+# A body is read where nothing has to be said as well: what it says would else be ignored.
 _WITH_BODY = (problems.MALFORMED, problems.TOO_LARGE, problems.UNSUPPORTED_MEDIA, problems.INVALID)
 _MAKING = (KEY_MISSING, STILL_RUNNING, KEY_REUSED)
+# Who calls is `accounts`' business, which stands above: found by name once everything is loaded.
+_OF_CALLERS = ("restaurant_needed", "unauthenticated", "bad_credentials", "not_allowed")
+_WITH_A_BODY = frozenset({"post", "patch"})
+_READING = frozenset({"get"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """What its decorator says of an operation and the generator has no words for."""
+
+    kinds: tuple[Kind, ...]
+    sends: tuple[Sent, ...]
+
+
+# By the operation's name.
+DESCRIBED: dict[str, Described] = {}
 
 
 class FieldErrorOut(serializers.Serializer[Any]):
@@ -73,28 +86,31 @@ def documented(
     takes: type[serializers.Serializer[Any]] | None = None,
     query: Iterable[Parameter] = (),
     headers: Iterable[OpenApiParameter] = (),
+    sends: Iterable[Sent] = (),
     refuses: Iterable[Kind] = (),
     makes: bool = False,
     needs_caller: bool = True,
 ) -> Callable[[View], View]:
     """For a method of a route. Its docstring is the description."""
-    query = tuple(query)
-    kinds = [*refuses, *_ALWAYS, *(_WITH_QUERY if query else ()), *(_WITH_BODY if takes else ())]
-    kinds += [*(_MAKING if makes else ()), *(_callers_kinds() if needs_caller else ())]
-    recorded = _examples().get(operation, {})
-    description = extend_schema(
-        operation_id=operation,
-        summary=summary,
-        tags=[tag],
-        parameters=[*map(_in_query, query), *headers, *(_KEY if makes else ())],
-        request=takes,
-        examples=_request_examples(recorded) if takes else [],
-        responses={**_answers(gives, says or {}, recorded), **_refusals(kinds)},
-        auth=None if needs_caller else [],
-    )
+    recorded = recorded_of(operation)
+    of_callers = of_http.OF_A_CALLER if needs_caller else ()
+    parameters = [*map(_in_query, query), *headers, of_http.REQUEST_ID, *of_callers]
 
     def describe(method: View) -> View:
-        described = description(method)
+        kinds = (*refuses, *_kinds_of(method.__name__, makes=makes, needs_caller=needs_caller))
+        DESCRIBED[operation] = Described(
+            kinds=kinds, sends=(*of_http.EVERYWHERE, *sends, *(of_http.MAKING if makes else ()))
+        )
+        described = extend_schema(
+            operation_id=operation,
+            summary=summary,
+            tags=[tag],
+            parameters=[*parameters, *([of_http.KEY] if makes else [])],
+            request=takes,
+            examples=requests_in(recorded) if takes else [],
+            responses={**_answers(gives, says or {}, operation), **_refusals(kinds)},
+            auth=None if needs_caller else [],
+        )(method)
         vars(described)[_NEEDS_KEY] = makes
         return described
 
@@ -107,12 +123,22 @@ def needs_key(method: object) -> bool:
 
 def page_of(item: type[serializers.Serializer[Any]]) -> serializers.Serializer[Any]:
     name = f"{item.__name__.removesuffix('Out').removesuffix('Summary')}Page"
-    return inline_serializer(name, {"items": item(many=True), "page": PageOut()})
+    rows = item(many=True, help_text="The rows of this page.")
+    return inline_serializer(name, {"items": rows, "page": PageOut(help_text="Where this page is in the list.")})
 
 
-def _callers_kinds() -> tuple[Kind, ...]:
-    """They are `accounts`' own, which stands above: found by name once everything is loaded."""
-    return tuple(problems.CATALOGUE.kinds[code] for code in ("unauthenticated", "bad_credentials", "not_allowed"))
+def event_stream(meaning: str) -> dict[str, Any]:
+    """For `gives`: no object, but a text without an end."""
+    return {"type": "string", "description": meaning}
+
+
+def _kinds_of(method: str, *, makes: bool, needs_caller: bool) -> Iterable[Kind]:
+    yield from _ALWAYS
+    yield from _WITH_BODY if method in _WITH_A_BODY else ()
+    yield from _MAKING if makes else ()
+    if needs_caller:
+        yield from (problems.CATALOGUE.kinds[code] for code in _OF_CALLERS)
+        yield from () if method in _READING else (problems.FORBIDDEN_HERE,)
 
 
 def _in_query(parameter: Parameter) -> OpenApiParameter:
@@ -124,156 +150,29 @@ def _in_query(parameter: Parameter) -> OpenApiParameter:
     )
 
 
-_KEY = (
-    OpenApiParameter(
-        name=HEADER,
-        type={"type": "string", "minLength": 1, "maxLength": MAX_LENGTH, "pattern": "^[!-~]+$"},
-        location=OpenApiParameter.HEADER,
-        required=True,
-        description=(
-            "New for each thing that a person wants to happen once; the same with every retry. Kept for 30 days."
-        ),
-    ),
-    OpenApiParameter(
-        name=REPLAYED,
-        type={"type": "string", "enum": ["true"]},
-        location=OpenApiParameter.HEADER,
-        response=[200, 201, 202],
-        description="There when this is the answer to an earlier request with the same key.",
-    ),
-)
-
-
-def _answers(
-    gives: Mapping[HTTPStatus, Any], says: Mapping[HTTPStatus, str], recorded: Mapping[str, Any]
-) -> dict[Any, Any]:
+def _answers(gives: Mapping[HTTPStatus, Any], says: Mapping[HTTPStatus, str], operation: str) -> dict[Any, Any]:
     return {
-        int(status) if shape is None else (int(status), JSON): OpenApiResponse(
+        _key(status, shape): OpenApiResponse(
             response=shape,
             description=says.get(status, status.phrase),
-            examples=[
-                OpenApiExample(name, value=each["answer"], response_only=True, status_codes=[str(int(status))])
-                for name, each in recorded.items()
-                if each["status"] == status and each["answer"] is not None
-            ],
+            examples=answers_in(recorded_of(operation), status),
         )
         for status, shape in gives.items()
     }
 
 
+def _key(status: HTTPStatus, shape: Any) -> Any:
+    if shape is None:
+        return int(status)
+    return (int(status), EVENT_STREAM if isinstance(shape, dict) else JSON)
+
+
 def _refusals(kinds: Iterable[Kind]) -> dict[Any, OpenApiResponse]:
-    by_status: dict[int, dict[str, Kind]] = defaultdict(dict)
+    """Their examples are put in when everything is generated: most of them are shared."""
+    by_status: dict[int, dict[str, None]] = defaultdict(dict)
     for kind in kinds:
-        by_status[int(kind.status)][kind.code] = kind
+        by_status[int(kind.status)][kind.title] = None
     return {
-        (status, CONTENT_TYPE): OpenApiResponse(
-            response=ProblemOut,
-            description="; ".join(each.title for each in named.values()),
-            examples=[
-                OpenApiExample(code, value={}, response_only=True, status_codes=[str(status)])
-                for code, each in named.items()
-            ],
-        )
-        for status, named in sorted(by_status.items())
+        (status, CONTENT_TYPE): OpenApiResponse(response=ProblemOut, description="; ".join(titles))
+        for status, titles in sorted(by_status.items())
     }
-
-
-def _example_of(kind: Kind) -> dict[str, Any]:
-    """What was answered where a test recorded it; else what each answer of this kind has in common."""
-    for recorded in _examples().values():
-        if kind.code in recorded:
-            answer: dict[str, Any] = recorded[kind.code]["answer"]
-            return answer
-    return {
-        "type": f"{EXAMPLE_URL}/problems/{kind.code}",
-        "title": kind.title,
-        "status": int(kind.status),
-        "detail": kind.remedy,
-        "code": kind.code,
-        "errors": [],
-        "request_id": "req-4K7M2Q9X-9B3TZ0AW",
-        "retryable": kind.retryable,
-        "next_action": kind.next_action.value,
-    }
-
-
-def _request_examples(recorded: Mapping[str, Any]) -> list[OpenApiExample]:
-    return [
-        OpenApiExample(name, value=each["body"], request_only=True)
-        for name, each in recorded.items()
-        if each["body"] is not None and each["status"] < HTTPStatus.BAD_REQUEST
-    ]
-
-
-@lru_cache(maxsize=1)
-def _examples() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(EXAMPLES.read_text(encoding="utf-8")) if EXAMPLES.exists() else {}
-    return found
-
-
-class CallerScheme(OpenApiAuthenticationExtension):
-    target_class = "accounts.authentication.CallerAuthentication"
-    name = "caller"
-
-    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        said = "An API key (`test_…`, `live_…`), a person's token (`user_…`) or a payment's client token (`pay_…`)."
-        return {"type": "http", "scheme": "bearer", "description": said}
-
-
-def tidied(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """A hook of the generator: what a request does not know it refuses, and the description says so."""
-    for name, schema in result.get("components", {}).get("schemas", {}).items():
-        if name.endswith("In"):
-            schema["additionalProperties"] = False
-    result["components"]["examples"] = {code: {"value": _example_of(kind)} for code, kind in _sorted_kinds()}
-    tidy: dict[str, Any] = _without_marks(result)
-    for methods in tidy["paths"].values():
-        for operation in methods.values():
-            _share_examples(operation["responses"])
-            _linked(operation)
-    return tidy
-
-
-# Where an answer's id leads: a client, or a test, follows them.
-_LINKS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "place_order": (
-        "order_id",
-        ("read_order", "amend_order", "confirm_order", "fulfil_order", "cancel_order", "list_payment_methods"),
-    ),
-    "create_payment": (
-        "payment_id",
-        (
-            *("read_payment", "list_attempts", "start_payment", "retry_payment", "cancel_payment", "extend_hold"),
-            *("refresh_payment", "make_client_token", "confirm_cash", "create_refund"),
-        ),
-    ),
-    "create_refund": ("refund_id", ("read_refund", "refresh_refund")),
-}
-
-
-def _linked(operation: dict[str, Any]) -> None:
-    parameter, targets = _LINKS.get(operation["operationId"], ("", ()))
-    for status, answer in operation["responses"].items():
-        if targets and status.startswith("2"):
-            answer["links"] = {
-                target: {"operationId": target, "parameters": {parameter: "$response.body#/id"}} for target in targets
-            }
-
-
-def _sorted_kinds() -> list[tuple[str, Kind]]:
-    return sorted(problems.CATALOGUE.kinds.items())
-
-
-def _share_examples(responses: dict[str, Any]) -> None:
-    """The same problem looks the same everywhere."""
-    for answer in responses.values():
-        content = answer.get("content", {}).get(CONTENT_TYPE, {})
-        for code in content.get("examples", {}):
-            content["examples"][code] = {"$ref": f"#/components/examples/{code}"}
-
-
-def _without_marks(value: Any) -> Any:
-    """Marks of the generator for itself."""
-    if isinstance(value, dict):
-        return {name: _without_marks(each) for name, each in value.items() if name != "x-spec-enum-id"}
-    return [_without_marks(each) for each in value] if isinstance(value, list) else value

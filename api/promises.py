@@ -12,19 +12,21 @@ MAX_DEPTH = 8  # No shape of ours is half as deep.
 
 
 def promises(description: Mapping[str, Any]) -> list[str]:
-    shapes: Mapping[str, Any] = description["components"]["schemas"]
+    parts: Mapping[str, Any] = description["components"]
     found = set()
     for path, methods in description["paths"].items():
         for method in _METHODS:
             if method in methods:
                 name = f"{method.upper()} {path.removeprefix('/api/v1')}"
-                found |= {f"{name} {each}" for each in _of_operation(methods[method], shapes)}
+                found |= {f"{name} {each}" for each in _of_operation(methods[method], parts)}
     return sorted(found)
 
 
-def _of_operation(operation: Mapping[str, Any], shapes: Mapping[str, Any]) -> Iterator[str]:
+def _of_operation(operation: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
+    shapes: Mapping[str, Any] = parts["schemas"]
     yield f"is {operation['operationId']}"
-    for each in operation.get("parameters", []):
+    for named in operation.get("parameters", []):
+        each = _resolved(named, parts["parameters"])
         if each["in"] != "path":
             must = "needs" if each.get("required") else "takes"
             yield f"{must} {each['in']} {each['name']}"
@@ -33,6 +35,7 @@ def _of_operation(operation: Mapping[str, Any], shapes: Mapping[str, Any]) -> It
             yield f"{'needs' if is_needed else 'takes'} {where}: {kind}"
     for status, answer in operation["responses"].items():
         yield f"answers {status}"
+        yield from (f"{status} has header {name}" for name in answer.get("headers", {}))
         for media, content in answer.get("content", {}).items():
             if media == "application/json":
                 yield from (f"{status} gives {where}: {kind}" for where, kind, _ in _fields(content["schema"], shapes))

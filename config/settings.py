@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlunsplit
 
-from api.words import API_IN_WORDS
+from api.words import API_IN_WORDS, TAGS
 from config import environment as read
 from config.celery import beat_table, broker_transport_options, celery_broker_url
 from config.environment import Environment, LogFormat, Secrecy
@@ -283,7 +283,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["accounts.permissions.MayCall"],
     "DEFAULT_PARSER_CLASSES": ["api.parsing.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "api.tidying.Schema",
     "EXCEPTION_HANDLER": "api.refusing.handle",
     "UNAUTHENTICATED_USER": None,
     "UNAUTHENTICATED_TOKEN": None,
@@ -296,7 +296,9 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": False,
-    "POSTPROCESSING_HOOKS": ["api.describing.tidied"],
+    "POSTPROCESSING_HOOKS": ["api.tidying.tidied"],
+    "SORT_OPERATIONS": False,
+    "TAGS": TAGS,
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "SERVERS": [{"url": "/"}],
 }

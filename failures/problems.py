@@ -5,7 +5,8 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from api.problems import CATALOGUE, NextAction
-from payments.problems import NOT_FINANCE_HERE
+from orders.problems import TOO_MANY_REFUNDS, WRONG_CURRENCY
+from payments.problems import DECIDING
 
 _ENDED = CATALOGUE.add(
     "already_ended",
@@ -27,10 +28,5 @@ _NO_ACTION = CATALOGUE.add(
     "This is not offered for this case",
     remedy="Read the case: `actions` lists what may be done about it.",
 )
-ASSIGNING = (_ENDED, NOT_FINANCE_HERE)
-_OTHERS = (
-    *("no_reason", "bad_amount", "being_sent", "not_open", "not_failed", "more_than_due", "no_mismatch", "captured"),
-    *("not_due", "currency", "too_little", "known_already", "not_set_aside", "not_waiting", "nothing_to_refund"),
-    *("more_than_left", "being_asked", "card_number", "order_cancelled", "attempt_live", "no_provider"),
-)
-ACTING = (*ASSIGNING, _NOT_OVER, _NO_ACTION, *(CATALOGUE.kinds[code] for code in _OTHERS))
+ASSIGNING = (_ENDED,)
+ACTING = (*ASSIGNING, _NOT_OVER, _NO_ACTION, WRONG_CURRENCY, TOO_MANY_REFUNDS, *DECIDING)

@@ -18,6 +18,7 @@ from accounts.scopes import Scope
 from accounts.services.idempotency import Call
 from api import pages
 from api.describing import documented, page_of
+from api.headers import NEXT_PAGE
 from api.problems import NOT_FOUND, FieldError, Problem
 from api.queries import flagged, identified, narrowed, timed, values_of, worded
 from failures.decisions import Action, Decision, act_on_case
@@ -70,6 +71,7 @@ class Cases(_CaseRoute):
         tag=TAG,
         query=(*FILTERS, *pages.parameters(ORDERINGS)),
         gives={HTTPStatus.OK: page_of(CaseOut)},
+        sends=[NEXT_PAGE],
     )
     def get(self, request: Request) -> Response:
         """Oldest first: whoever has waited longest is helped first."""

@@ -72,11 +72,29 @@ _INVALID = (
 for _code, _title, _remedy in _INVALID:
     CATALOGUE.add(_code, HTTPStatus.UNPROCESSABLE_ENTITY, _title, remedy=_remedy)
 
+# An order that gets smaller gives money back, and so does one that is cancelled.
+TOO_MANY_REFUNDS = CATALOGUE.add(
+    "too_many_refunds",
+    HTTPStatus.TOO_MANY_REQUESTS,
+    "Too many refunds in an hour",
+    remedy=(
+        "This many refunds by one caller look like a mistake, or like somebody else. Wait for as long as "
+        "`Retry-After` says, or let a colleague look."
+    ),
+    next_action=NextAction.WAIT,
+    retryable=True,
+    retry_after_seconds=600,  # Some of the hour's refunds are older by then.
+)
+
 _kinds = CATALOGUE.kinds
-WRONG_CURRENCY, CARD_NUMBER = _kinds["wrong_currency"], _kinds["card_number"]
-PLACING = (_kinds["client_reference_taken"], *(_kinds[code] for code, _, _ in _INVALID))
-AMENDING = tuple(
-    _kinds[code]
-    for code in ("stale_version", "cannot_amend", "below_paid", "live_money", *(code for code, _, _ in _INVALID))
+WRONG_CURRENCY, TEXT_TOO_LONG = _kinds["wrong_currency"], _kinds["bad_text"]
+# What a body says wrongly is `invalid_request`: these are right in form, and wrong for this restaurant or order.
+PLACING = tuple(_kinds[code] for code in ("client_reference_taken", "wrong_currency", "total_range", "unknown_guest"))
+AMENDING = (
+    *(
+        _kinds[code]
+        for code in ("stale_version", "cannot_amend", "below_paid", "live_money", "wrong_currency", "total_range")
+    ),
+    TOO_MANY_REFUNDS,
 )
 STEPPING = {step: _kinds[f"cannot_{step}"] for step in ("confirm", "fulfil", "cancel")}

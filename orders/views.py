@@ -20,10 +20,11 @@ from accounts.scopes import Scope
 from accounts.services.idempotency import Call
 from api import pages
 from api.describing import documented, page_of
+from api.headers import NEXT_PAGE
 from api.problems import NOT_FOUND, Problem
 from api.queries import counted, narrowed, texted, timed, values_of, worded
 from orders.models import Channel, Order, OrderStatus, PaymentState
-from orders.problems import AMENDING, PLACING, STEPPING
+from orders.problems import AMENDING, PLACING, STEPPING, TOO_MANY_REFUNDS
 from orders.selectors import orders_of
 from orders.serializers import AmendmentIn, OrderIn, OrderOut, OrderSummary, told_order, told_summary
 from orders.services import amend_order, cancel_order, confirm_order, fulfil_order, place_order
@@ -71,6 +72,7 @@ class Orders(_OrderRoute):
         tag=TAG,
         query=(*FILTERS, *pages.parameters(ORDERINGS)),
         gives={HTTPStatus.OK: page_of(OrderSummary)},
+        sends=[NEXT_PAGE],
     )
     def get(self, request: Request) -> Response:
         """Newest first. A customer sees their own."""
@@ -190,7 +192,7 @@ class CancelOrder(_OrderStep):
         "Cancel an order",
         tag=TAG,
         gives={HTTPStatus.OK: OrderOut},
-        refuses=[NOT_FOUND, STEPPING["cancel"]],
+        refuses=[NOT_FOUND, STEPPING["cancel"], TOO_MANY_REFUNDS],
     )
     def post(self, _: Request, order_id: UUID) -> Response:
         """What is paid goes back, what is being paid is withdrawn, and what arrives later goes back as well.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from api.problems import CATALOGUE, NextAction
-from orders.problems import CARD_NUMBER, WRONG_CURRENCY
+from orders.problems import TEXT_TOO_LONG, TOO_MANY_REFUNDS, WRONG_CURRENCY
 
 _add = CATALOGUE.add
 _READ = NextAction.READ_AGAIN
@@ -155,18 +155,6 @@ for _code, _what in (
 ):
     _add(_code, HTTPStatus.CONFLICT, f"The {_what} was refused", remedy="`detail` says why.", next_action=_READ)
 
-TOO_MANY_REFUNDS = _add(
-    "too_many_refunds",
-    HTTPStatus.TOO_MANY_REQUESTS,
-    "Too many refunds in an hour",
-    remedy=(
-        "This many refunds by one caller look like a mistake, or like somebody else. Wait for as long as "
-        "`Retry-After` says, or let a colleague look."
-    ),
-    next_action=NextAction.WAIT,
-    retryable=True,
-    retry_after_seconds=600,  # Some of the hour's refunds are older by then.
-)
 NOT_HERE = _add(
     "not_here",
     HTTPStatus.MISDIRECTED_REQUEST,
@@ -199,19 +187,19 @@ _add(
 )
 
 _kinds = CATALOGUE.kinds
-NOT_FINANCE_HERE = _kinds["not_finance_here"]
-_PAYING = (
-    "unknown_provider",
-    "order_cancelled",
-    "already_covered",
-    "being_paid",
-    "more_than_due",
-    "unknown_method",
-    "no_provider",
-    "bad_amount",
+# What a body says wrongly is `invalid_request`, and who may not is `not_allowed`: neither comes as far as these.
+CREATING = (
+    *(
+        _kinds[code]
+        for code in (
+            *("unknown_provider", "order_cancelled", "already_covered", "being_paid", "more_than_due", "no_provider"),
+            "tip_too_high",
+        )
+    ),
+    WRONG_CURRENCY,
+    TEXT_TOO_LONG,
 )
-CREATING = (*(_kinds[code] for code in (*_PAYING, "tip_too_high")), WRONG_CURRENCY, CARD_NUMBER)
-STARTING = (*(_kinds[code] for code in ("not_waiting", "unknown_method", "no_provider")), CARD_NUMBER)
+STARTING = tuple(_kinds[code] for code in ("not_waiting", "unknown_method", "no_provider"))
 RETRYING = tuple(
     _kinds[code]
     for code in (
@@ -219,17 +207,41 @@ RETRYING = tuple(
         *("unknown_method", "no_provider"),
     )
 )
-TAKING_CASH = tuple(
-    _kinds[code]
-    for code in (
-        *("not_waiting", "not_in_doubt", "being_sent", "not_exact", "given_too_little", "order_cancelled"),
-        *("already_covered", "bad_amount", "tip_too_high", "no_provider", "no_reason", "not_staff_here", "card_number"),
-    )
+TAKING_CASH = (
+    *(
+        _kinds[code]
+        for code in (
+            *("not_waiting", "not_in_doubt", "being_sent", "not_exact", "given_too_little", "order_cancelled"),
+            *("already_covered", "tip_too_high", "no_provider", "no_reason"),
+        )
+    ),
+    WRONG_CURRENCY,
 )
-REFUNDING = tuple(
+REFUNDING = (
+    *(
+        _kinds[code]
+        for code in (
+            *("nothing_to_refund", "more_than_left", "surplus_is_whole", "being_asked", "not_cash"),
+            *("bad_amount", "no_reason"),
+        )
+    ),
+    WRONG_CURRENCY,
+    TOO_MANY_REFUNDS,
+)
+DECIDING = tuple(
     _kinds[code]
     for code in (
-        *("nothing_to_refund", "more_than_left", "surplus_is_whole", "being_asked", "not_cash"),
-        *("bad_amount", "no_reason", "card_number", "not_staff_here", "too_many_refunds"),
+        *(
+            "no_reason",
+            "bad_amount",
+            "being_sent",
+            "not_open",
+            "not_failed",
+            "more_than_due",
+            "no_mismatch",
+            "captured",
+        ),
+        *("not_due", "currency", "too_little", "known_already", "not_set_aside", "not_waiting", "nothing_to_refund"),
+        *("more_than_left", "being_asked", "order_cancelled", "attempt_live", "no_provider"),
     )
 )

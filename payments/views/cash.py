@@ -14,6 +14,7 @@ from accounts.problems import NOT_ALLOWED
 from accounts.scopes import Scope
 from accounts.services.idempotency import Call
 from api.describing import documented
+from api.headers import LANGUAGE, PLACE
 from api.problems import NOT_FOUND, Problem
 from payments.models import Payment
 from payments.problems import TAKING_CASH
@@ -30,7 +31,9 @@ class ConfirmCash(PaymentRoute):
         "Confirm cash at the table",
         tag="Payments",
         takes=CashIn,
+        headers=[LANGUAGE],
         gives={HTTPStatus.OK: PaymentOut},
+        sends=[PLACE],
         refuses=[NOT_FOUND, *TAKING_CASH],
         makes=True,
     )

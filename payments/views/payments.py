@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse
-from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -17,7 +16,21 @@ from accounts.scopes import Scope
 from accounts.services.idempotency import Call
 from api import limits, pages
 from api.answers import conditional
-from api.describing import documented, page_of
+from api.describing import documented, event_stream, page_of
+from api.headers import (
+    APPLIED,
+    KNOWN_TAG,
+    LANGUAGE,
+    LAST_EVENT,
+    LOOK_AGAIN,
+    LOOK_AGAIN_WHILE_READING,
+    NEXT_PAGE,
+    PLACE,
+    PREFER,
+)
+from api.headers import (
+    TAG as ENTITY_TAG,
+)
 from api.problems import NOT_FOUND, RATE_LIMITED, Problem
 from api.queries import counted, flagged, identified, narrowed, texted, timed, values_of, worded
 from payments.guest_words import language_of
@@ -59,19 +72,8 @@ FILTERS = (
     counted("min_amount", "Of at least this share, in minor units.", lookup="amount_minor__gte"),
     counted("max_amount", "Of at most this share, in minor units.", lookup="amount_minor__lte"),
 )
-PREFER = OpenApiParameter(
-    name="Prefer",
-    type={"type": "string", "enum": ["respond-async"]},
-    location=OpenApiParameter.HEADER,
-    description="`respond-async`: accept and answer 202 at once; the first attempt begins within seconds.",
-)
-LAST_EVENT = OpenApiParameter(
-    name="Last-Event-ID",
-    type=str,
-    location=OpenApiParameter.HEADER,
-    description="The version that was heard last. What is no version is as if it had not been said.",
-)
 WAIT = counted("wait", "Seconds to wait for a change before answering.", high=MAX_WAIT_SECONDS)
+STREAMED = "`id` is a version, `event` what happened, `data` a JSON object with the payment in `payment`."
 ACCEPTED = "Accepted, and not at its end: `next_step` says what to do, `Retry-After` when to look again."
 
 
@@ -83,7 +85,9 @@ class Payments(PaymentRoute):
         "List payments",
         tag=TAG,
         query=(*FILTERS, *pages.parameters(ORDERINGS)),
+        headers=[LANGUAGE],
         gives={HTTPStatus.OK: page_of(PaymentOut)},
+        sends=[NEXT_PAGE],
     )
     def get(self, request: Request) -> Response:
         """Newest first. A customer sees those of their own orders."""
@@ -101,7 +105,8 @@ class Payments(PaymentRoute):
         "Pay an order",
         tag=TAG,
         takes=PaymentIn,
-        headers=[PREFER],
+        headers=[PREFER, LANGUAGE],
+        sends=[PLACE, LOOK_AGAIN, APPLIED],
         gives={HTTPStatus.CREATED: PaymentOut, HTTPStatus.ACCEPTED: PaymentOut},
         says={
             HTTPStatus.CREATED: "At its end: completed, or failed with `failure`. Or a held share.",
@@ -148,6 +153,8 @@ class OnePayment(PaymentRoute):
         "Read a payment",
         tag=TAG,
         query=[WAIT],
+        headers=[KNOWN_TAG, LANGUAGE],
+        sends=[ENTITY_TAG, LOOK_AGAIN_WHILE_READING],
         gives={HTTPStatus.OK: PaymentOut, HTTPStatus.NOT_MODIFIED: None},
         says={HTTPStatus.NOT_MODIFIED: "`If-None-Match` has its present `ETag`."},
         refuses=[NOT_FOUND],
@@ -168,9 +175,12 @@ class PaymentEvents(PaymentRoute):
         "stream_payment",
         "Hear what happens to a payment",
         tag=TAG,
-        headers=[LAST_EVENT],
-        gives={HTTPStatus.OK: None},
-        says={HTTPStatus.OK: "text/event-stream: `id` is a version, `event` what happened, `data` says the payment."},
+        headers=[LAST_EVENT, LANGUAGE],
+        gives={HTTPStatus.OK: event_stream(STREAMED), HTTPStatus.NO_CONTENT: None},
+        says={
+            HTTPStatus.OK: "A stream that goes on until the payment is at its end, or for ten minutes.",
+            HTTPStatus.NO_CONTENT: "It is at its end, and `Last-Event-ID` knows that: there is nothing more to hear.",
+        },
         refuses=[NOT_FOUND, NOT_HERE, TOO_MANY_WAITING],
     )
     def get(self, request: Request, payment_id: UUID) -> HttpResponse:
@@ -213,7 +223,9 @@ class StartPayment(PaymentRoute):
         "Pay a held share",
         tag=TAG,
         takes=ChoiceIn,
+        headers=[LANGUAGE],
         gives={HTTPStatus.OK: PaymentOut, HTTPStatus.ACCEPTED: PaymentOut},
+        sends=[PLACE, LOOK_AGAIN],
         says={HTTPStatus.ACCEPTED: ACCEPTED},
         refuses=[NOT_FOUND, RATE_LIMITED, *STARTING],
         makes=True,
@@ -242,7 +254,9 @@ class RetryPayment(StartPayment):
         "Try a failed payment again",
         tag=TAG,
         takes=ChoiceIn,
+        headers=[LANGUAGE],
         gives={HTTPStatus.OK: PaymentOut, HTTPStatus.ACCEPTED: PaymentOut},
+        sends=[PLACE, LOOK_AGAIN],
         says={HTTPStatus.ACCEPTED: ACCEPTED},
         refuses=[NOT_FOUND, RATE_LIMITED, *RETRYING],
         makes=True,
@@ -259,7 +273,9 @@ class CancelPayment(PaymentRoute):
         "cancel_payment",
         "Cancel a payment",
         tag=TAG,
+        headers=[LANGUAGE],
         gives={HTTPStatus.OK: PaymentOut, HTTPStatus.ACCEPTED: PaymentOut},
+        sends=[PLACE, LOOK_AGAIN],
         says={
             HTTPStatus.OK: "At its end: failed as cancelled where provably nothing was charged, else what it is.",
             HTTPStatus.ACCEPTED: "The provider is asked first. It fails as cancelled, or completes if money has moved.",
@@ -283,7 +299,9 @@ class ExtendHold(PaymentRoute):
         "extend_hold",
         "Hold a share for longer",
         tag=TAG,
+        headers=[LANGUAGE],
         gives={HTTPStatus.OK: PaymentOut, HTTPStatus.ACCEPTED: PaymentOut},
+        sends=[PLACE, LOOK_AGAIN],
         refuses=[NOT_FOUND],
     )
     def post(self, _: Request, payment_id: UUID) -> HttpResponse:
@@ -301,7 +319,9 @@ class RefreshPayment(PaymentRoute):
         "refresh_payment",
         "Ask the provider now",
         tag=TAG,
+        headers=[LANGUAGE],
         gives={HTTPStatus.OK: PaymentOut, HTTPStatus.ACCEPTED: PaymentOut},
+        sends=[PLACE, LOOK_AGAIN],
         says={HTTPStatus.ACCEPTED: ACCEPTED},
         refuses=[NOT_FOUND, RATE_LIMITED],
     )
@@ -322,7 +342,9 @@ class Handshake(PaymentRoute):
         "Verify what a provider's page sent back",
         tag=TAG,
         takes=HandshakeIn,
+        headers=[LANGUAGE],
         gives={HTTPStatus.OK: PaymentOut, HTTPStatus.ACCEPTED: PaymentOut},
+        sends=[PLACE, LOOK_AGAIN],
         refuses=[NOT_FOUND, BAD_HANDSHAKE],
     )
     def post(self, request: Request, payment_id: UUID) -> HttpResponse:

@@ -19,6 +19,8 @@ from accounts.services.idempotency import Call
 from api import limits, pages
 from api.answers import conditional
 from api.describing import documented, page_of
+from api.headers import KNOWN_TAG, LOOK_AGAIN, NEXT_PAGE, PLACE
+from api.headers import TAG as ENTITY_TAG
 from api.problems import NOT_FOUND, RATE_LIMITED, Problem
 from api.queries import flagged, identified, narrowed, timed, values_of, worded
 from payments.models import Payment, Refund, RefundOrigin, RefundStatus
@@ -76,6 +78,7 @@ class Refunds(_RefundRoute):
         tag=TAG,
         query=(*FILTERS, *pages.parameters(ORDERINGS)),
         gives={HTTPStatus.OK: page_of(RefundOut)},
+        sends=[NEXT_PAGE],
     )
     def get(self, request: Request) -> Response:
         """Newest first, also those that a provider or a bank began."""
@@ -98,6 +101,7 @@ class RefundsOfPayment(_RefundRoute):
             HTTPStatus.CREATED: "At its end: completed, or failed with a case for finance staff.",
             HTTPStatus.ACCEPTED: "Reserved and on its way, or waiting for somebody to hand over cash.",
         },
+        sends=[PLACE, LOOK_AGAIN],
         refuses=[NOT_FOUND, *REFUNDING],
         makes=True,
     )
@@ -148,7 +152,10 @@ class OneRefund(_RefundRoute):
         "read_refund",
         "Read a refund",
         tag=TAG,
+        headers=[KNOWN_TAG],
         gives={HTTPStatus.OK: RefundOut, HTTPStatus.NOT_MODIFIED: None},
+        says={HTTPStatus.NOT_MODIFIED: "`If-None-Match` has its present `ETag`."},
+        sends=[ENTITY_TAG],
         refuses=[NOT_FOUND],
     )
     def get(self, request: Request, refund_id: UUID) -> HttpResponse:

@@ -105,18 +105,22 @@ def without_a_word(description: dict[str, Any]) -> None:
 
 def without_a_filter(description: dict[str, Any]) -> None:
     parameters = description["paths"]["/api/v1/payments"]["get"]["parameters"]
-    parameters[:] = [each for each in parameters if each["name"] != "status"]
+    parameters[:] = [each for each in parameters if each.get("name") != "status"]
 
 
 def without_a_status(description: dict[str, Any]) -> None:
     del description["paths"]["/api/v1/payments"]["post"]["responses"]["202"]
 
 
+def without_a_header(description: dict[str, Any]) -> None:
+    del description["paths"]["/api/v1/payments"]["post"]["responses"]["202"]["headers"]["Retry-After"]
+
+
 @pytest.mark.parametrize(
     "harm",
     [
         *(without_operation, without_answered_field, without_taken_field, with_needed_field, with_another_kind),
-        *(without_a_word, without_a_filter, without_a_status),
+        *(without_a_word, without_a_filter, without_a_status, without_a_header),
     ],
 )
 def test_a_promise_that_is_taken_back_is_noticed(

@@ -67,6 +67,18 @@ def test_whoever_shows_nothing_is_counted_by_address(few: None, db: None) -> Non
     assert [Caller().get("/caller").status_code for _ in range(4)] == [401] * 3 + [429]
 
 
+def test_whoever_may_not_is_counted_too(waiter: Caller, few: None) -> None:
+    answers = [waiter.get("/cases") for _ in range(7)]
+
+    assert [answer.status_code for answer in answers] == [403] * 6 + [429]
+    assert answers[0].headers["ratelimit"].startswith('"caller";r=5')
+
+
+def test_whoever_is_not_known_is_told_what_is_left(few: None, db: None) -> None:
+    for stranger in (Caller(), Caller("test_unknown")):
+        assert stranger.get("/caller").headers["ratelimit"].startswith('"address";')
+
+
 def test_signing_in_is_counted_by_address(few: None, db: None) -> None:
     statuses = [Caller().post("/tokens", {}).status_code for _ in range(4)]
 

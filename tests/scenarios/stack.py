@@ -24,12 +24,12 @@ START_SECONDS = 90.0
 
 
 class Stack:
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, **more: str) -> None:
         here = {"DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE"}
         environment = {name: text for name, text in os.environ.items() if name not in here}
         environment |= {"STATE_DIR": str(state), "PORT": str(find_free()), "STEWARD_SWEEP_SECONDS": "1"}
         # Room for more than any one client sends: what is tried here is not the limit.
-        environment |= {**other_process.SHORT, "STEWARD_REQUESTS_PER_MINUTE": "900000"}
+        environment |= {**other_process.SHORT, "STEWARD_REQUESTS_PER_MINUTE": "900000", **more}
         self._file = state / "run.json"
         self.process = subprocess.Popen(
             [sys.executable, "-m", "config.local", "run"],

@@ -1,0 +1,85 @@
+"""What is refused about cases: each is a case that the live server opened."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from tests.scenarios.examples import card, order
+from tests.scenarios.recorder import Recorder
+from tests.scenarios.refusals import ASKED_ABOUT, INR_5, PAY, PROVIDER, SETTLES_SECONDS, USD, failed_refund, sql, steer
+
+WHY = "Seen in the provider's dashboard."
+
+
+def record_case_refusals(r: Recorder) -> None:
+    _failed_refund(r)
+    _exhausted(r)
+    _wrong_amount(r)
+
+
+def case_of(r: Recorder, payment_id: str, kind: str) -> Any:
+    until = time.monotonic() + SETTLES_SECONDS
+    path = f"GET /cases?payment={payment_id}&kind={kind}&waiting=true"
+    while not (found := r.ask(path, caller="finance")["items"]):
+        assert time.monotonic() < until, f"No case of {kind}."
+        time.sleep(0.2)
+    return found[0]
+
+
+def refuse(r: Recorder, case: Any, code: str, action: str, *, expected: int = 409, **more: Any) -> None:
+    body = {"action": action, "reason": WHY, **more}
+    path = f"POST /cases/{case['id']}/actions"
+    r.refuse("act_on_case", code, path, body, caller="finance", expected=expected)
+
+
+def _failed_refund(r: Recorder) -> None:
+    refund = failed_refund(r)
+    case = case_of(r, refund["payment"], "refund_failed")
+    refuse(r, case, "no_reason", "dismiss", reason="", expected=422)
+    refuse(r, case, "no_such_action", "keep", expected=422)
+    refuse(r, case, "bad_amount", "dismiss", amount=INR_5, expected=422)
+    refuse(r, case, "wrong_currency", "record_charged", amount=USD, expected=422)
+    sql(r, ASKED_ABOUT, "look_up", "1 hour", refund["id"])
+    refuse(r, case, "being_asked", "refund")
+    sql(r, "UPDATE payments_refund SET next_action = '', next_action_at = NULL WHERE id = %s", refund["id"])
+    r.ask(f"POST /payments/{refund['payment']}/refunds", {"reason": WHY})
+    refuse(r, case, "more_than_left", "refund")
+    done = {"action": "dismiss", "reason": WHY}
+    r.ask(f"POST /cases/{case['id']}/actions", done, caller="finance")
+    refuse(r, case, "already_ended", "dismiss")
+    path = f"POST /cases/{case['id']}/assign"
+    r.refuse("assign_case", "already_ended", path, caller="finance", expected=409)
+
+
+def _exhausted(r: Recorder) -> None:
+    def given_up() -> tuple[Any, Any]:
+        payment = r.ask(PAY, card(order(r), "sim_decline_issuer_unavailable"))
+        return payment, case_of(r, payment["id"], "exhausted")
+
+    payment, case = given_up()
+    r.ask(PAY, card(payment["order"]))
+    refuse(r, case, "more_than_due", "retry")
+    payment, case = given_up()
+    r.ask(f"POST /orders/{payment['order']['id']}/cancel")
+    refuse(r, case, "order_cancelled", "retry")
+    payment, case = given_up()
+    r.ask(f"POST /payments/{payment['id']}/retry", {"method": "upi"})
+    refuse(r, case, "not_failed", "retry")
+
+
+def _wrong_amount(r: Recorder) -> None:
+    """What was captured by mistake goes back as a whole, and the provider refuses even that."""
+    payment = r.ask(PAY, card(order(r), "sim_wrong_currency", provider=PROVIDER))
+    refuse(r, case_of(r, payment["id"], "amount_mismatch"), "currency", "keep")
+    payment = r.ask(PAY, card(order(r), "sim_wrong_amount", provider=PROVIDER))
+    case = case_of(r, payment["id"], "amount_mismatch")
+    refuse(r, case, "not_over", "dismiss")
+    refuse(r, case, "not_due", "keep")
+    steer(r, "next-refund", behaviour="declined", times=1)
+    body = {"action": "refund_all", "reason": WHY}
+    r.ask(f"POST /cases/{case['id']}/actions", body, caller="finance")
+    case_of(r, payment["id"], "refund_failed")
+    part = {"amount": INR_5, "reason": "A part of what was too much."}
+    path = f"POST /payments/{payment['id']}/refunds"
+    r.refuse("create_refund", "surplus_is_whole", path, part, expected=409)
