@@ -8,10 +8,23 @@ from rest_framework import serializers
 
 from accounts.principals import PrincipalKind
 from accounts.scopes import SCOPES
+from api.problems import NEXT_ACTIONS
 from api.serializers import OneOf, PlainText, StrictSerializer, is_unreadable
+from api.vocabulary import name_words
 from kernel.modes import Mode
 
 LONGEST_NAME, LONGEST_PASSWORD = 150, 500
+
+name_words("Mode", Mode.values, "`test`: no money moves. `live`: it does. They never see each other.")
+name_words("Scope", SCOPES, "What a key, a person or a browser may do.")
+name_words("CallerKind", [kind.value for kind in PrincipalKind], "A program, a person or a browser.")
+name_words(
+    "NextAction",
+    NEXT_ACTIONS,
+    "`none`: nothing. `fix_request`: change it, and send it again. `retry_same`: the same once more, with the same "
+    "key, after `Retry-After`. `try_again`: a new try, by whoever wants it. `read_again`: it is not what you thought. "
+    "`sign_in`. `ask_for_access`. `other_method`: pay another way. `contact_bank`. `wait`. `call_staff`.",
+)
 
 
 class Password(PlainText):
@@ -27,25 +40,27 @@ class Password(PlainText):
 
 
 class SignInIn(StrictSerializer):
-    username = PlainText(longest=LONGEST_NAME, shortest=1, is_reference=True)
-    password = Password(longest=LONGEST_PASSWORD)
+    username = PlainText(longest=LONGEST_NAME, shortest=1, is_reference=True, help_text="As in the console.")
+    password = Password(longest=LONGEST_PASSWORD, help_text="As in the console.")
     restaurant = PlainText(longest=50, shortest=1, is_reference=True, help_text="Its slug.")
-    mode = OneOf(Mode.values)
+    mode = OneOf(Mode.values, help_text="What the token will be for.")
 
 
 class TokenOut(serializers.Serializer[Any]):
     token = serializers.CharField(help_text="Shown once. Send it as `Authorization: Bearer …`.")
-    expires_at = serializers.DateTimeField()
-    restaurant = serializers.CharField()
-    mode = serializers.ChoiceField(Mode.choices)
-    scopes = serializers.ListField(child=serializers.ChoiceField(SCOPES))
+    expires_at = serializers.DateTimeField(help_text="Until when.")
+    restaurant = serializers.CharField(help_text="Its slug.")
+    mode = serializers.ChoiceField(Mode.choices, help_text="What it is for.")
+    scopes = serializers.ListField(child=serializers.ChoiceField(SCOPES), help_text="What may be done with it.")
 
 
 class CallerOut(serializers.Serializer[Any]):
-    kind = serializers.ChoiceField([kind.value for kind in PrincipalKind])
-    id = serializers.UUIDField()
-    restaurant = serializers.CharField()
-    mode = serializers.ChoiceField(Mode.choices)
-    scopes = serializers.ListField(child=serializers.ChoiceField(SCOPES))
-    currency = serializers.CharField()
-    time_zone = serializers.CharField()
+    kind = serializers.ChoiceField(
+        [kind.value for kind in PrincipalKind], help_text="A program, a person or a browser."
+    )
+    id = serializers.UUIDField(help_text="Of the key, the person or the payment.")
+    restaurant = serializers.CharField(help_text="Its slug.")
+    mode = serializers.ChoiceField(Mode.choices, help_text="Whether money is real here.")
+    scopes = serializers.ListField(child=serializers.ChoiceField(SCOPES), help_text="What may be done.")
+    currency = serializers.CharField(help_text="Of the restaurant: ISO 4217.")
+    time_zone = serializers.CharField(help_text="Of the restaurant, as in the tz database.")

@@ -51,28 +51,28 @@ DESCRIBED: dict[str, Described] = {}
 
 class FieldErrorOut(serializers.Serializer[Any]):
     pointer = serializers.CharField(help_text="A JSON pointer into the body, `?name` of the query, or a header.")
-    code = serializers.CharField()
-    detail = serializers.CharField()
+    code = serializers.CharField(help_text="What is wrong there, for programs.")
+    detail = serializers.CharField(help_text="What is wrong there, for people.")
 
 
 class ProblemOut(serializers.Serializer[Any]):
     """RFC 9457. Its media type is application/problem+json."""
 
     type = serializers.URLField(help_text="The page that explains this kind.")
-    title = serializers.CharField()
-    status = serializers.IntegerField()
-    detail = serializers.CharField()
+    title = serializers.CharField(help_text="The kind in words: the same each time.")
+    status = serializers.IntegerField(help_text="That of the answer.")
+    detail = serializers.CharField(help_text="What is wrong with this request.")
     code = serializers.CharField(help_text="The kind, for programs.")
-    errors = FieldErrorOut(many=True)  # type: ignore[assignment]  # The framework takes declared fields off the class.
+    errors = FieldErrorOut(many=True, help_text="Each thing that is wrong, and where.")  # type: ignore[assignment]  # The framework takes declared fields off the class.
     request_id = serializers.CharField(help_text="Also in the header X-Request-Id and in every log line.")
     retryable = serializers.BooleanField(help_text="The same request may succeed later, as it is.")
-    next_action = serializers.ChoiceField(NEXT_ACTIONS)
+    next_action = serializers.ChoiceField(NEXT_ACTIONS, help_text="What helps now.")
 
 
 class PageOut(serializers.Serializer[Any]):
     limit = serializers.IntegerField(help_text="How many rows may be on this page.")
-    offset = serializers.IntegerField(allow_null=True)
-    next_cursor = serializers.CharField(allow_null=True)
+    offset = serializers.IntegerField(allow_null=True, help_text="Rows before this page. Null: it was asked by cursor.")
+    next_cursor = serializers.CharField(allow_null=True, help_text="For the next page. Null on the last one.")
     total = serializers.IntegerField(allow_null=True, help_text="Only with `total=exact`.")
 
 

@@ -51,14 +51,30 @@ class NotesShape(_Shape):
 
 
 class MoneyShape(_Shape):
-    """What is given has the amount in words as well; what is taken must not."""
+    """What is given has the amount in words as well; what is taken must not, and knows nothing else."""
 
     target_class = "api.serializers.MoneyField"
 
+    def get_name(self) -> str:
+        if self.target.is_given:
+            return "Money" if self.target.low == 0 else "SignedMoney"
+        return "MoneyAboveZeroIn" if self.target.low else "MoneyIn"
+
     def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
-        amount = {"type": "integer", "minimum": self.target.low, "maximum": self.target.high}
-        currency = {"type": "string", "pattern": "^[A-Z]{3}$"}
+        amount = {
+            "type": "integer",
+            "minimum": self.target.low,
+            "maximum": self.target.high,
+            "examples": [84_000],
+            "description": "In minor units: 84000 is ₹840.00.",
+        }
+        currency = {
+            "type": "string",
+            "pattern": "^[A-Z]{3}$",
+            "examples": ["INR"],
+            "description": "ISO 4217.",
+        }
         given = {"amount": amount, "currency": currency}
         if self.target.is_given:
-            given["amount_display"] = {"type": "string"}
-        return {"type": "object", "properties": given, "required": list(given), "additionalProperties": False}
+            given["amount_display"] = {"type": "string", "description": "As people read it.", "examples": ["₹840.00"]}
+        return {"type": "object", "properties": given, "required": list(given)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from http import HTTPStatus
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from api.problems import CATALOGUE
+from api.recorded import shared_answers
 
 # Made by `manage.py describe_api` and committed: whoever reads the repository reads what is served.
 DESCRIPTION = Path(__file__).with_name("openapi.json")
@@ -28,6 +30,8 @@ def problem_page(request: HttpRequest, code: str) -> HttpResponse:
         raise Http404
     # Every second piece stood between backticks.
     shown = {"kind": kind, "phrase": HTTPStatus(kind.status).phrase, "remedy": kind.remedy.split("`")}
+    answer = shared_answers().get(code)
+    shown["answer"] = json.dumps(answer, indent=2, ensure_ascii=False) if answer else ""
     return render(request, "api/problem.html", shown)
 
 

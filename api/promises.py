@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 PROMISES = Path(__file__).with_name("promises.txt")
 _METHODS = ("get", "post", "put", "patch", "delete")
 MAX_DEPTH = 8  # No shape of ours is half as deep.
+_OR_NULL = " or null"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Field:
+    """By its way from the top."""
+
+    where: str
+    kind: str
+    is_needed: bool
+    may_be_null: bool
 
 
 def promises(description: Mapping[str, Any]) -> list[str]:
@@ -31,20 +43,29 @@ def _of_operation(operation: Mapping[str, Any], parts: Mapping[str, Any]) -> Ite
             must = "needs" if each.get("required") else "takes"
             yield f"{must} {each['in']} {each['name']}"
     for media in operation.get("requestBody", {}).get("content", {}).values():
-        for where, kind, is_needed in _fields(media["schema"], shapes):
-            yield f"{'needs' if is_needed else 'takes'} {where}: {kind}"
+        for field in _fields(media["schema"], shapes):
+            yield f"{'needs' if field.is_needed else 'takes'} {field.where}: {field.kind}"
     for status, answer in operation["responses"].items():
         yield f"answers {status}"
         yield from (f"{status} has header {name}" for name in answer.get("headers", {}))
         for media, content in answer.get("content", {}).items():
             if media == "application/json":
-                yield from (f"{status} gives {where}: {kind}" for where, kind, _ in _fields(content["schema"], shapes))
+                yield from _given(status, content["schema"], shapes)
 
 
-def _fields(
-    schema: Mapping[str, Any], shapes: Mapping[str, Any], where: str = "", depth: int = 0
-) -> Iterator[tuple[str, str, bool]]:
-    """Each field by its way from the top, its kind, and whether it is needed there."""
+def _given(status: str, schema: Mapping[str, Any], shapes: Mapping[str, Any]) -> Iterator[str]:
+    """What is told more exactly is still what it was; what may be nothing all at once breaks whoever reads it."""
+    for field in _fields(schema, shapes):
+        said = f"{status} gives {field.where}:"
+        for kind in (field.kind, field.kind.partition(" (")[0]):
+            yield f"{said} {kind}"
+            if field.may_be_null and _OR_NULL not in kind:
+                yield f"{said} {kind}{_OR_NULL}"
+        if not field.may_be_null:
+            yield f"{said} never null"
+
+
+def _fields(schema: Mapping[str, Any], shapes: Mapping[str, Any], where: str = "", depth: int = 0) -> Iterator[_Field]:
     schema = _resolved(schema, shapes)
     if depth > MAX_DEPTH:
         return
@@ -53,8 +74,13 @@ def _fields(
     for name, inner in schema.get("properties", {}).items():
         here = f"{where}.{name}".lstrip(".")
         resolved = _resolved(inner, shapes)
-        yield here, _kind(resolved), name in schema.get("required", ())
+        is_needed = name in schema.get("required", ())
+        yield _Field(where=here, kind=_kind(resolved), is_needed=is_needed, may_be_null=_may_be_null(inner))
         yield from _fields(resolved, shapes, here, depth + 1)
+
+
+def _may_be_null(schema: Mapping[str, Any]) -> bool:
+    return "null" in schema.get("type", ()) or any(each.get("type") == "null" for each in schema.get("oneOf", ()))
 
 
 def _resolved(schema: Mapping[str, Any], shapes: Mapping[str, Any]) -> Mapping[str, Any]:

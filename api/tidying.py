@@ -16,6 +16,7 @@ from api.headers import Sent
 from api.problems import Kind
 from api.recorded import answer_of, recorded_of, shared_answers
 from api.refusing import CONTENT_TYPE
+from api.vocabulary import with_names
 from api.words import SECURITY_IN_WORDS, TAGS
 
 # What an address names, by the name that it has in every address.
@@ -61,8 +62,10 @@ class CallerScheme(OpenApiAuthenticationExtension):
 
 
 def tidied(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    tidy: dict[str, Any] = _without_marks(result)
+    named: dict[str, Any] = {}
+    tidy: dict[str, Any] = with_names(_without_marks(result), named)
     parts = tidy["components"]
+    parts["schemas"] = dict(sorted({**parts["schemas"], **named}.items()))
     for name, schema in parts["schemas"].items():
         if name.endswith("In"):
             schema["additionalProperties"] = False  # What a request does not know it refuses.
@@ -86,13 +89,16 @@ def _operations(description: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _name_parameters(operation: dict[str, Any], shared: dict[str, Any]) -> None:
     """Headers are the same wherever they are; an address' parts say what they are."""
-    for place, parameter in enumerate(operation.get("parameters", [])):
+    # What has to be said comes first.
+    parameters = sorted(operation["parameters"], key=lambda each: not each.get("required"))
+    operation["parameters"] = parameters
+    for place, parameter in enumerate(parameters):
         name = parameter["name"]
         if parameter["in"] == "path":
             parameter["description"] = _IN_PATHS[name]
         if parameter["in"] == "header":
             shared[name] = parameter
-            operation["parameters"][place] = {"$ref": f"#/components/parameters/{name}"}
+            parameters[place] = {"$ref": f"#/components/parameters/{name}"}
 
 
 def _show_refusals(operation: dict[str, Any], kinds: tuple[Kind, ...]) -> None:

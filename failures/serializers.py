@@ -7,10 +7,15 @@ from typing import Any
 from rest_framework import serializers
 
 from api.serializers import MoneyField, OneOf, PlainText, StrictSerializer
+from api.vocabulary import name_words
 from failures.decisions import ACTIONS, actions_for
 from failures.models import Case, CaseKind, CaseStatus
 from kernel.modes import Mode
 from kernel.texts import MAX_REASON
+
+name_words("CaseAction", ACTIONS, "What a named person may decide.")
+name_words("CaseKind", CaseKind.values, "What a case is about; `sentence` says it in words.")
+name_words("CaseStatus", CaseStatus.values, "Where a case stands.")
 
 
 class ActionIn(StrictSerializer):
@@ -20,25 +25,25 @@ class ActionIn(StrictSerializer):
 
 
 class PaymentRef(serializers.Serializer[Any]):
-    id = serializers.UUIDField()
-    reference = serializers.CharField()
-    status = serializers.CharField()
+    id = serializers.UUIDField(help_text="The payment's `id`.")
+    reference = serializers.CharField(help_text="Short, to read aloud.")
+    status = serializers.CharField(help_text="Where it stands.")
 
 
 class CaseOut(serializers.Serializer[Any]):
-    id = serializers.UUIDField()
-    kind = serializers.ChoiceField(CaseKind.choices)
+    id = serializers.UUIDField(help_text="In addresses.")
+    kind = serializers.ChoiceField(CaseKind.choices, help_text="What it is about.")
     sentence = serializers.CharField(help_text="The kind in words.")
-    status = serializers.ChoiceField(CaseStatus.choices)
-    mode = serializers.ChoiceField(Mode.choices)
-    payment = PaymentRef(allow_null=True)
+    status = serializers.ChoiceField(CaseStatus.choices, help_text="Whether somebody still has to look.")
+    mode = serializers.ChoiceField(Mode.choices, help_text="Whether it is about real money.")
+    payment = PaymentRef(allow_null=True, help_text="Which payment. Null: it is about none.")
     subject = serializers.UUIDField(help_text="The payment, an attempt, a refund, an account or a notice.")
     owner = serializers.CharField(allow_null=True, help_text="Who took it.")
-    actions = serializers.ListField(child=serializers.ChoiceField(ACTIONS))
+    actions = serializers.ListField(child=serializers.ChoiceField(ACTIONS), help_text="What may be done about it now.")
     data = serializers.DictField(help_text="What the event said that opened it.")  # type: ignore[assignment]  # The framework takes it off the class.
-    resolution = serializers.CharField()
-    opened_at = serializers.DateTimeField()
-    closed_at = serializers.DateTimeField(allow_null=True)
+    resolution = serializers.CharField(help_text="How it ended. Empty: it has not.")
+    opened_at = serializers.DateTimeField(help_text="When it was opened.")
+    closed_at = serializers.DateTimeField(allow_null=True, help_text="When it ended.")
 
 
 def told_case(case: Case) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from rest_framework import serializers
 
 from accounts.models import Restaurant
 from api.serializers import Flag, Identifier, MoneyField, OneOf, PlainText, StrictSerializer, WholeNumber
+from api.vocabulary import name_words
 from kernel.modes import Mode
 from kernel.money import Money
 from orders.models import Channel, Order, OrderLine, OrderStatus, PaymentState
@@ -27,23 +28,41 @@ from orders.standings import Standing
 
 SAFE_TO_SERVE = ("yes", "no", "in_doubt")
 
+name_words("Channel", Channel.values, "How an order reaches the guest.")
+name_words(
+    "OrderStatus",
+    OrderStatus.values,
+    "`placed`: the kitchen has it. `confirmed`: it can be cooked. `fulfilled`: served or handed over. `cancelled`: "
+    "nothing is made, and what was paid goes back.",
+)
+name_words(
+    "PaymentState",
+    PaymentState.values,
+    "`unpaid`; `part_paid`: something is still due; `paid`; `refunded`: what was paid has gone back.",
+)
+name_words(
+    "SafeToServe",
+    SAFE_TO_SERVE,
+    "`yes`: it is paid. `no`: it is not. `in_doubt`: money may have moved, and nobody knows yet.",
+)
+
 
 class LineIn(StrictSerializer):
-    name = PlainText(longest=MAX_LINE_NAME, shortest=1)
-    quantity = WholeNumber(low=1, high=MAX_QUANTITY)
+    name = PlainText(longest=MAX_LINE_NAME, shortest=1, help_text="What it is, as the guest reads it.")
+    quantity = WholeNumber(low=1, high=MAX_QUANTITY, help_text="How many of it.")
     unit_price = MoneyField(help_text="Of one, in minor units.")
 
 
 class CustomerIn(StrictSerializer):
-    name = PlainText(longest=MAX_CUSTOMER_TEXT, required=False)
-    phone = PlainText(longest=MAX_CUSTOMER_TEXT, required=False)
-    email = PlainText(longest=MAX_CUSTOMER_TEXT, required=False)
+    name = PlainText(longest=MAX_CUSTOMER_TEXT, required=False, help_text="How to call the guest.")
+    phone = PlainText(longest=MAX_CUSTOMER_TEXT, required=False, help_text="Where to call.")
+    email = PlainText(longest=MAX_CUSTOMER_TEXT, required=False, help_text="Where to write.")
 
 
 class OrderIn(StrictSerializer):
-    lines = serializers.ListField(child=LineIn(), min_length=1, max_length=MAX_LINES)
-    channel = OneOf(Channel.values, required=False)
-    table = PlainText(longest=MAX_TABLE, required=False)
+    lines = serializers.ListField(child=LineIn(), min_length=1, max_length=MAX_LINES, help_text="What is ordered.")
+    channel = OneOf(Channel.values, required=False, help_text="How it reaches the guest. Default: `dine_in`.")
+    table = PlainText(longest=MAX_TABLE, required=False, help_text="Where the guest sits.")
     client_reference = PlainText(
         longest=MAX_CLIENT_REFERENCE,
         is_reference=True,
@@ -69,7 +88,9 @@ class OrderIn(StrictSerializer):
 
 
 class AmendmentIn(StrictSerializer):
-    lines = serializers.ListField(child=LineIn(), min_length=1, max_length=MAX_LINES)
+    lines = serializers.ListField(
+        child=LineIn(), min_length=1, max_length=MAX_LINES, help_text="All lines, as they are from now on."
+    )
     version = WholeNumber(help_text="That you have seen.")
     refund_surplus = Flag(required=False, help_text="Give back what is paid above the new total.")
 
@@ -93,42 +114,42 @@ def _lines(said: list[Mapping[str, Any]]) -> tuple[LineDraft, ...]:
 
 
 class LineOut(serializers.Serializer[Any]):
-    position = serializers.IntegerField()
-    name = serializers.CharField()
-    quantity = serializers.IntegerField()
-    unit_price = MoneyField()
-    total = MoneyField()
+    position = serializers.IntegerField(help_text="From 1.")
+    name = serializers.CharField(help_text="What it is.")
+    quantity = serializers.IntegerField(help_text="How many of it.")
+    unit_price = MoneyField(help_text="Of one.")
+    total = MoneyField(help_text="Of all of them.")
 
 
 class CustomerOut(serializers.Serializer[Any]):
-    name = serializers.CharField()
-    phone = serializers.CharField()
-    email = serializers.CharField()
+    name = serializers.CharField(help_text="How to call the guest.")
+    phone = serializers.CharField(help_text="Where to call.")
+    email = serializers.CharField(help_text="Where to write.")
 
 
 class OrderSummary(serializers.Serializer[Any]):
     """An order in a list."""
 
-    id = serializers.UUIDField()
+    id = serializers.UUIDField(help_text="In addresses and in other objects.")
     reference = serializers.CharField(help_text="Short, to read aloud.")
-    client_reference = serializers.CharField()
-    restaurant = serializers.CharField()
-    mode = serializers.ChoiceField(Mode.choices)
-    channel = serializers.ChoiceField(Channel.choices)
-    table = serializers.CharField()
-    status = serializers.ChoiceField(OrderStatus.choices)
-    payment_state = serializers.ChoiceField(PaymentState.choices)
+    client_reference = serializers.CharField(help_text="Your own number for it. Empty: none was said.")
+    restaurant = serializers.CharField(help_text="Its slug.")
+    mode = serializers.ChoiceField(Mode.choices, help_text="Whether it is real.")
+    channel = serializers.ChoiceField(Channel.choices, help_text="How it reaches the guest.")
+    table = serializers.CharField(help_text="Where the guest sits. Empty: nowhere here.")
+    status = serializers.ChoiceField(OrderStatus.choices, help_text="Where it stands in the kitchen.")
+    payment_state = serializers.ChoiceField(PaymentState.choices, help_text="What is paid of it.")
     safe_to_serve = serializers.ChoiceField(SAFE_TO_SERVE, help_text="For the kitchen: is it paid?")
-    total = MoneyField()
+    total = MoneyField(help_text="The sum of its lines.")
     due = MoneyField(help_text="What nobody has paid yet.")
     free = MoneyField(help_text="What of that nobody is paying right now.")
-    version = serializers.IntegerField()
-    placed_at = serializers.DateTimeField()
+    version = serializers.IntegerField(help_text="Of its last change. Needed to change its lines.")
+    placed_at = serializers.DateTimeField(help_text="When it was placed.")
 
 
 class OrderOut(OrderSummary):
-    lines = LineOut(many=True)
-    customer = CustomerOut()
+    lines = LineOut(many=True, help_text="What is ordered.")
+    customer = CustomerOut(help_text="Who ordered it. Empty texts: not known.")
 
 
 def told_order(order: Order, standing: Standing) -> dict[str, Any]:

@@ -31,9 +31,9 @@ from payments.models import (
 )
 from payments.models import NextAction as Planned
 from payments.services.acceptance import MAX_INSTRUMENT, MAX_RETURN_URL, PaymentDraft
+from payments.vocabulary import NEXT_STEPS, REFUND_STATES
 
 MAX_PROVIDER = 32
-REFUND_STATES = ("none", "partial", "full")
 
 
 class Address(PlainText):
@@ -62,8 +62,8 @@ class PaymentIn(StrictSerializer):
         longest=MAX_PROVIDER, shortest=1, is_reference=True, required=False, help_text="Default: routed."
     )
     customer = CustomerIn(required=False, help_text="Who pays. Stored encrypted.")
-    return_url = Address(longest=MAX_RETURN_URL, required=False)
-    metadata = Notes(required=False)
+    return_url = Address(longest=MAX_RETURN_URL, required=False, help_text="Where a provider sends the guest back to.")
+    metadata = Notes(required=False, help_text="Your own notes. They come back as they are.")
     hold = Flag(required=False, help_text="Only hold the share: the guest chooses later, with `start`.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -102,7 +102,11 @@ def _wrong(field: str, code: str, sentence: str) -> serializers.ValidationError:
 
 class ChoiceIn(StrictSerializer):
     method = OneOf(Method.values, required=False, help_text="Default: as before.")
-    instrument = PlainText(longest=MAX_INSTRUMENT, required=False)
+    instrument = PlainText(
+        longest=MAX_INSTRUMENT,
+        required=False,
+        help_text="The provider's token; sandbox: `sim_…`. Default: the guest is asked on the provider's page.",
+    )
 
 
 class CashIn(StrictSerializer):
@@ -133,105 +137,107 @@ class HandshakeIn(StrictSerializer):
 
 
 class OrderRef(serializers.Serializer[Any]):
-    id = serializers.UUIDField()
-    reference = serializers.CharField()
+    id = serializers.UUIDField(help_text="The order's `id`.")
+    reference = serializers.CharField(help_text="Short, to read aloud.")
 
 
 class FailureOut(serializers.Serializer[Any]):
-    code = serializers.CharField()
+    code = serializers.CharField(help_text="Why, for programs.")
     user_message = serializers.CharField(help_text="For the guest, in the language of `Accept-Language` (en, hi).")
-    next_action = serializers.ChoiceField(NEXT_ACTIONS)
+    next_action = serializers.ChoiceField(NEXT_ACTIONS, help_text="What helps the guest now.")
 
 
 class NextStepOut(serializers.Serializer[Any]):
-    kind = serializers.CharField(help_text="redirect, show_qr, wait_for_waiter, choose_method, wait or call_staff.")
-    url = serializers.CharField(required=False)
-    expires_at = serializers.DateTimeField(allow_null=True)
+    kind = serializers.ChoiceField(NEXT_STEPS, help_text="What it is.")
+    url = serializers.CharField(required=False, help_text="Where to send the guest, or what the QR code says.")
+    expires_at = serializers.DateTimeField(allow_null=True, help_text="Until when. Null: there is no end.")
 
 
 class LinksOut(serializers.Serializer[Any]):
-    self = serializers.URLField()
+    self = serializers.URLField(help_text="The payment itself.")
     wait = serializers.URLField(allow_null=True, help_text="Answers when something changed: a long poll.")
     events = serializers.URLField(allow_null=True, help_text="Server-sent events.")
-    order = serializers.URLField()
+    order = serializers.URLField(help_text="What it pays.")
 
 
 class PaymentOut(serializers.Serializer[Any]):
-    id = serializers.UUIDField()
+    id = serializers.UUIDField(help_text="In addresses and in other objects.")
     reference = serializers.CharField(help_text="Short, to read aloud.")
-    order = OrderRef()
-    mode = serializers.ChoiceField(Mode.choices)
-    status = serializers.ChoiceField(PaymentStatus.choices)
+    order = OrderRef(help_text="What it pays.")
+    mode = serializers.ChoiceField(Mode.choices, help_text="Whether it is real.")
+    status = serializers.ChoiceField(PaymentStatus.choices, help_text="Where it stands.")
     in_doubt = serializers.BooleanField(help_text="Money may have moved, and nobody knows yet. Do not pay again.")
     safe_to_retry = serializers.BooleanField(help_text="True only where provably nothing was charged.")
     user_message = serializers.CharField(
         allow_null=True, help_text="What to tell the guest: in doubt, or where the money goes back."
     )
     amount = MoneyField(help_text="This share of the bill.")
-    tip = MoneyField()
+    tip = MoneyField(help_text="Charged together, never revenue.")
     total = MoneyField(help_text="Share and tip: what is charged.")
     kept = MoneyField(
         help_text="What was taken for the order. 0 in a completed payment: it was not due, and goes back. Do not serve."
     )
-    refunded = MoneyField(help_text="Of that. Where nothing was kept: of what was not due.")
-    refund_state = serializers.ChoiceField(REFUND_STATES)
-    method = serializers.CharField(allow_null=True)
+    refunded = MoneyField(help_text="What of that has gone back. Where nothing was kept: of what was not due.")
+    refund_state = serializers.ChoiceField(REFUND_STATES, help_text="How much of it has gone back.")
+    method = serializers.ChoiceField(
+        Method.choices, allow_null=True, help_text="How it is paid. Null: the guest has not chosen yet."
+    )
     provider = serializers.CharField(allow_null=True, help_text="Where its last attempt went.")
-    failure = FailureOut(allow_null=True)
+    failure = FailureOut(allow_null=True, help_text="Why it failed, where it has.")
     next_step = NextStepOut(allow_null=True, help_text="What the client does now.")
     next_check_at = serializers.DateTimeField(allow_null=True, help_text="When Steward looks again by itself.")
-    return_url = serializers.CharField()
-    metadata = serializers.DictField(child=serializers.CharField())
+    return_url = serializers.CharField(help_text="Where a provider sends the guest back to. Empty: nowhere.")
+    metadata = serializers.DictField(child=serializers.CharField(), help_text="Your own notes.")
     version = serializers.IntegerField(help_text="Of its last event.")
-    created_at = serializers.DateTimeField()
-    finished_at = serializers.DateTimeField(allow_null=True)
-    links = LinksOut()
+    created_at = serializers.DateTimeField(help_text="When it was asked for.")
+    finished_at = serializers.DateTimeField(allow_null=True, help_text="When it came to its end.")
+    links = LinksOut(help_text="Where to go from here.")
 
 
 class AttemptOut(serializers.Serializer[Any]):
     id = serializers.UUIDField(help_text="Also the provider's idempotency key.")
-    number = serializers.IntegerField()
-    provider = serializers.CharField()
-    status = serializers.ChoiceField(AttemptStatus.choices)
-    amount = MoneyField()
-    captured = MoneyField(allow_null=True)
-    capture = serializers.ChoiceField(Capture.choices, allow_blank=True)
-    error_code = serializers.CharField(allow_null=True)
-    sends = serializers.IntegerField()
-    latency_ms = serializers.IntegerField(allow_null=True)
-    created_at = serializers.DateTimeField()
-    settled_at = serializers.DateTimeField(allow_null=True)
+    number = serializers.IntegerField(help_text="From 1, in the order in which they were tried.")
+    provider = serializers.CharField(help_text="Who was asked.")
+    status = serializers.ChoiceField(AttemptStatus.choices, help_text="What came of it.")
+    amount = MoneyField(help_text="What was asked for, with the tip.")
+    captured = MoneyField(allow_null=True, help_text="What was charged. Null: nothing, as far as anybody knows.")
+    capture = serializers.ChoiceField(Capture.choices, allow_blank=True, help_text="What becomes of that money.")
+    error_code = serializers.CharField(allow_null=True, help_text="Why nothing was charged, or why nobody knows.")
+    sends = serializers.IntegerField(help_text="How often the request was sent, under one key.")
+    latency_ms = serializers.IntegerField(allow_null=True, help_text="How long the provider's answer took.")
+    created_at = serializers.DateTimeField(help_text="When it was begun.")
+    settled_at = serializers.DateTimeField(allow_null=True, help_text="When it was known what came of it.")
 
 
 class AttemptsOut(serializers.Serializer[Any]):
-    items = AttemptOut(many=True)
+    items = AttemptOut(many=True, help_text="In the order in which they were tried.")
 
 
 class SelfOut(serializers.Serializer[Any]):
-    self = serializers.URLField()
+    self = serializers.URLField(help_text="The refund itself.")
 
 
 class RefundOut(serializers.Serializer[Any]):
-    id = serializers.UUIDField()
-    payment = serializers.UUIDField()
-    status = serializers.ChoiceField(RefundStatus.choices)
-    in_doubt = serializers.BooleanField()
-    amount = MoneyField()
-    tip = MoneyField()
-    total = MoneyField()
-    origin = serializers.ChoiceField(RefundOrigin.choices)
-    reason = serializers.CharField()
-    reopens_order = serializers.BooleanField()
+    id = serializers.UUIDField(help_text="In addresses and in other objects.")
+    payment = serializers.UUIDField(help_text="The payment's `id`.")
+    status = serializers.ChoiceField(RefundStatus.choices, help_text="Where it stands.")
+    in_doubt = serializers.BooleanField(help_text="It may have been made, and nobody knows yet.")
+    amount = MoneyField(help_text="Of the share.")
+    tip = MoneyField(help_text="Of the tip.")
+    total = MoneyField(help_text="What goes back.")
+    origin = serializers.ChoiceField(RefundOrigin.choices, help_text="Who began it.")
+    reason = serializers.CharField(help_text="Why, for colleagues.")
+    reopens_order = serializers.BooleanField(help_text="The order becomes payable again by this amount.")
     error_code = serializers.CharField(allow_null=True, help_text="Why it failed, or why nobody knows. A case is open.")
-    links = SelfOut()
-    next_check_at = serializers.DateTimeField(allow_null=True)
-    created_at = serializers.DateTimeField()
-    finished_at = serializers.DateTimeField(allow_null=True)
+    links = SelfOut(help_text="Where to go from here.")
+    next_check_at = serializers.DateTimeField(allow_null=True, help_text="When Steward looks again by itself.")
+    created_at = serializers.DateTimeField(help_text="When it was asked for.")
+    finished_at = serializers.DateTimeField(allow_null=True, help_text="When it came to its end.")
 
 
 class ClientTokenOut(serializers.Serializer[Any]):
     client_token = serializers.CharField(help_text="Reads this payment and chooses its method, nothing else.")
-    expires_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField(help_text="Until when.")
 
 
 class Audience(StrEnum):

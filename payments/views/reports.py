@@ -20,7 +20,7 @@ from api.problems import BAD_QUERY, NOT_FOUND, FieldError, Problem
 from api.queries import Parameter, Unreadable, values_of
 from api.serializers import MoneyField
 from kernel import clock
-from kernel.money import Money
+from kernel.money import MAX_MINOR, Money
 from orders.standings import standings_of
 from payments.models import Method
 from payments.services.methods import AvailableMethod, available_methods
@@ -30,19 +30,19 @@ from payments.views.routes import PaymentRoute
 
 
 class TakerOut(serializers.Serializer[Any]):
-    provider = serializers.CharField()
-    is_healthy = serializers.BooleanField()
+    provider = serializers.CharField(help_text="Who takes it.")
+    is_healthy = serializers.BooleanField(help_text="It is well at the moment.")
 
 
 class MethodOut(serializers.Serializer[Any]):
-    method = serializers.ChoiceField(Method.choices)
+    method = serializers.ChoiceField(Method.choices, help_text="How to pay.")
     is_healthy = serializers.BooleanField(help_text="Somebody who takes it is well at the moment.")
-    providers = TakerOut(many=True)
+    providers = TakerOut(many=True, help_text="Who takes it, healthy ones first.")
 
 
 class MethodsOut(serializers.Serializer[Any]):
     free = MoneyField(help_text="What may be paid now.")
-    items = MethodOut(many=True)
+    items = MethodOut(many=True, help_text="Empty where nothing is left to pay.")
 
 
 class PaymentMethods(PaymentRoute):
@@ -70,21 +70,21 @@ def _told_method(each: AvailableMethod) -> dict[str, Any]:
 
 
 class MetricsOut(serializers.Serializer[Any]):
-    attempts = serializers.IntegerField()
-    succeeded = serializers.IntegerField()
-    declined = serializers.IntegerField()
-    in_doubt = serializers.IntegerField()
-    not_sent = serializers.IntegerField()
+    attempts = serializers.IntegerField(help_text="How many there were.")
+    succeeded = serializers.IntegerField(help_text="That charged.")
+    declined = serializers.IntegerField(help_text="That were declined.")
+    in_doubt = serializers.IntegerField(help_text="Of which nobody knows.")
+    not_sent = serializers.IntegerField(help_text="That never went out.")
     success_rate = serializers.FloatField(allow_null=True, help_text="Of the attempts whose end is known.")
-    p50_ms = serializers.FloatField(allow_null=True)
-    p95_ms = serializers.FloatField(allow_null=True)
+    p50_ms = serializers.FloatField(allow_null=True, help_text="Half of them were answered faster.")
+    p95_ms = serializers.FloatField(allow_null=True, help_text="Nineteen of twenty were answered faster.")
 
 
 class ProviderOut(serializers.Serializer[Any]):
-    provider = serializers.CharField()
-    label = serializers.CharField()  # type: ignore[assignment]  # The framework takes declared fields off the class.
-    enabled = serializers.BooleanField()
-    methods = serializers.ListField(child=serializers.CharField())
+    provider = serializers.CharField(help_text="What it is called here.")
+    label = serializers.CharField(help_text="What people call this account.")  # type: ignore[assignment]  # The framework takes declared fields off the class.
+    enabled = serializers.BooleanField(help_text="It may be asked.")
+    methods = serializers.ListField(child=serializers.CharField(), help_text="What it takes.")
     circuits = serializers.DictField(
         child=serializers.CharField(), help_text="closed, half_open or open, by operation."
     )
@@ -93,7 +93,7 @@ class ProviderOut(serializers.Serializer[Any]):
 
 
 class ProvidersOut(serializers.Serializer[Any]):
-    items = ProviderOut(many=True)
+    items = ProviderOut(many=True, help_text="In the order in which they are tried.")
 
 
 class Providers(Route):
@@ -136,22 +136,22 @@ DAYS = (
 
 
 class FiguresOut(serializers.Serializer[Any]):
-    day = serializers.DateField()
-    method = serializers.ChoiceField(Method.choices)
-    payments = serializers.IntegerField()
-    completed = serializers.IntegerField()
-    failed = serializers.IntegerField()
+    day = serializers.DateField(help_text="The business day.")
+    method = serializers.ChoiceField(Method.choices, help_text="How it was paid.")
+    payments = serializers.IntegerField(help_text="How many there were.")
+    completed = serializers.IntegerField(help_text="How many of them were paid.")
+    failed = serializers.IntegerField(help_text="How many of them failed.")
     success_rate = serializers.FloatField(allow_null=True, help_text="Of the payments whose end is known.")
     gross = MoneyField(help_text="Shares that were kept, without tips.")
-    tips = MoneyField()
+    tips = MoneyField(help_text="Charged together, never revenue.")
     refunds = MoneyField(help_text="Of shares, on the day on which they were made.")
-    net = serializers.DictField(help_text="Gross less refunds; below zero on a day that gave back more.")
+    net = MoneyField(low=-MAX_MINOR, help_text="Gross less refunds; below zero on a day that gave back more.")
 
 
 class StatisticsOut(serializers.Serializer[Any]):
-    time_zone = serializers.CharField()
+    time_zone = serializers.CharField(help_text="As in the tz database.")
     day_starts_at = serializers.CharField(help_text="In the restaurant's zone.")
-    items = FiguresOut(many=True)
+    items = FiguresOut(many=True, help_text="By day and method. What did not happen has no row.")
 
 
 class DailyStatistics(Route):
@@ -194,5 +194,5 @@ def _told_figures(each: DailyFigures, currency: str) -> dict[str, Any]:
         "gross": Money(each.gross_minor, currency),
         "tips": Money(each.tips_minor, currency),
         "refunds": Money(each.refunds_minor, currency),
-        "net": MoneyField().to_representation(Money(each.net_minor, currency)),
+        "net": Money(each.net_minor, currency),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -63,6 +64,30 @@ def test_every_operation_says_what_can_go_wrong(description: dict[str, Any]) -> 
                 assert answer["content"]["application/problem+json"]["examples"], (method, path, status)
 
 
+def test_everything_is_described(description: dict[str, Any]) -> None:
+    parts = description["components"]
+    for name, shape in parts["schemas"].items():
+        for field, inner in shape.get("properties", {}).items():
+            assert inner.get("description"), (name, field)
+    for name, each in (*parts["parameters"].items(), *parts["headers"].items(), *parts["securitySchemes"].items()):
+        assert each["description"], name
+    for (method, path), operation in operations(description).items():
+        assert all(each.get("description") or "$ref" in each for each in operation["parameters"]), (method, path)
+    assert {tag["name"] for tag in description["tags"] if tag["description"]} == {
+        name for operation in operations(description).values() for name in operation["tags"]
+    }
+
+
+def test_every_reference_leads_somewhere(description: dict[str, Any]) -> None:
+    references = set(re.findall(r'"#/([^"]+)"', json.dumps(description)))
+
+    assert len(references) > 100
+    for reference in references:
+        found: Any = description
+        for part in reference.split("/"):
+            found = found[part]
+
+
 def test_what_a_request_does_not_know_it_refuses(description: dict[str, Any]) -> None:
     taken = {name: shape for name, shape in description["components"]["schemas"].items() if name.endswith("In")}
 
@@ -100,7 +125,7 @@ def with_another_kind(description: dict[str, Any]) -> None:
 
 
 def without_a_word(description: dict[str, Any]) -> None:
-    description["components"]["schemas"]["PaymentOut"]["properties"]["status"]["enum"].pop()
+    description["components"]["schemas"]["PaymentStatus"]["enum"].pop()
 
 
 def without_a_filter(description: dict[str, Any]) -> None:
@@ -112,6 +137,11 @@ def without_a_status(description: dict[str, Any]) -> None:
     del description["paths"]["/api/v1/payments"]["post"]["responses"]["202"]
 
 
+def with_nothing_instead(description: dict[str, Any]) -> None:
+    properties = description["components"]["schemas"]["PaymentOut"]["properties"]
+    properties["tip"] = {"oneOf": [properties["tip"], {"type": "null"}]}
+
+
 def without_a_header(description: dict[str, Any]) -> None:
     del description["paths"]["/api/v1/payments"]["post"]["responses"]["202"]["headers"]["Retry-After"]
 
@@ -121,6 +151,7 @@ def without_a_header(description: dict[str, Any]) -> None:
     [
         *(without_operation, without_answered_field, without_taken_field, with_needed_field, with_another_kind),
         *(without_a_word, without_a_filter, without_a_status, without_a_header),
+        with_nothing_instead,
     ],
 )
 def test_a_promise_that_is_taken_back_is_noticed(

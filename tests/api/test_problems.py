@@ -73,6 +73,13 @@ def test_every_kind_has_a_page_that_says_what_to_do(code: str) -> None:
     assert kind.next_action in NextAction
 
 
+def test_a_page_shows_what_was_once_answered() -> None:
+    page = Client().get("/problems/stale_version").content.decode()
+
+    assert "What it looks like" in page
+    assert "Read it again." in page
+
+
 def test_the_index_names_all_of_them() -> None:
     page = Client().get("/problems/").content.decode()
 
