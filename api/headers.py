@@ -15,9 +15,9 @@ RESTAURANT = "Steward-Restaurant"
 MODE = "Steward-Mode"
 
 
-def _asked(name: str, meaning: str, *, example: str = "", **schema: Any) -> OpenApiParameter:
-    """One that no request needs. What cannot be read is as if it had not been said, unless `meaning` says otherwise."""
-    shape = {"type": "string", **schema, **({"examples": [example]} if example else {})}
+def _asked(name: str, meaning: str, *, example: str) -> OpenApiParameter:
+    """One that no request needs. A text that means nothing is as if it had not been said."""
+    shape = {"type": "string", "examples": [example]}
     return OpenApiParameter(name=name, type=shape, location=OpenApiParameter.HEADER, description=meaning)
 
 
@@ -36,8 +36,9 @@ OF_A_CALLER = (
     ),
     _asked(
         MODE,
-        "Only with a session of the console: `test` or `live`, which is the default. Keys and tokens have their mode.",
-        enum=["test", "live"],
+        "Only with a session of the console: `test` or `live`, which is the default. Keys and tokens have their mode: "
+        "nothing that is said here changes it.",
+        example="test",
     ),
 )
 LANGUAGE = _asked(
@@ -52,8 +53,9 @@ KNOWN_TAG = _asked(
 )
 PREFER = _asked(
     "Prefer",
-    "`respond-async`: accept and answer 202 at once; the first attempt begins within seconds.",
-    enum=["respond-async"],
+    "`respond-async`: accept and answer 202 at once; the first attempt begins within seconds. Other preferences are as "
+    "if they had not been said.",
+    example="respond-async",
 )
 LAST_EVENT = _asked(
     "Last-Event-ID",
