@@ -20,8 +20,9 @@ _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _REFERENCE = re.compile(r"\b([OP])-[0-9A-HJKMNP-TV-Z]{8}\b")
 _SECRET = re.compile(r"\b(user_(?:test|live)|pay)_[A-Za-z0-9_:-]{20,}")
-# It takes itself for the tests' server, where no webhook arrives: what is in doubt stays so until somebody asks.
-_HERE = re.compile(r"http://(127\.0\.0\.1:\d+|testserver)")
+# What server and tests take for their own address. No webhook arrives there: a doubt lasts until somebody asks.
+NOWHERE = "http://testserver"
+_HERE = re.compile(rf"http://127\.0\.0\.1:\d+|{NOWHERE}")
 _REQUEST = re.compile(r"req-[0-9A-Z]{8}-[0-9A-Z]{8}")
 _CHARGE = re.compile(r"\bch_[0-9a-f]{32}\b")
 _CURSOR = re.compile(r'"next_cursor": "[^"]+"')

@@ -25,7 +25,7 @@ START_SECONDS = 90.0
 
 class Stack:
     def __init__(self, state: Path, **more: str) -> None:
-        here = {"DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE"}
+        here = {"DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "STEWARD_PUBLIC_URL"}
         environment = {name: text for name, text in os.environ.items() if name not in here}
         environment |= {"STATE_DIR": str(state), "PORT": str(find_free()), "STEWARD_SWEEP_SECONDS": "1"}
         # Room for more than any one client sends: what is tried here is not the limit.

@@ -19,7 +19,7 @@ from api.recorded import EXAMPLES
 from tests.scenarios.case_refusals import record_case_refusals
 from tests.scenarios.common_refusals import record_common_refusals
 from tests.scenarios.examples import record_successes
-from tests.scenarios.recorder import Heard, Recorder
+from tests.scenarios.recorder import NOWHERE, Heard, Recorder
 from tests.scenarios.refusals import REFUNDS_PER_HOUR, record_refusals, record_too_many_refunds
 from tests.scenarios.stack import Stack
 
@@ -43,7 +43,8 @@ NOT_OURS = frozenset(
 @pytest.fixture(scope="module")
 def recorder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorder]:
     """One evening of a whole server, with everything said that the description shows."""
-    stack = Stack(tmp_path_factory.mktemp("stack") / "var", STEWARD_REFUNDS_PER_HOUR=str(REFUNDS_PER_HOUR))
+    environment = {"STEWARD_REFUNDS_PER_HOUR": str(REFUNDS_PER_HOUR), "STEWARD_PUBLIC_URL": NOWHERE}
+    stack = Stack(tmp_path_factory.mktemp("stack") / "var", **environment)
     try:
         with contextlib.closing(Recorder(stack)) as recorder:
             for record in EVENING:
