@@ -37,7 +37,7 @@ address that is not there is `404 no_such_route`, a method that is not described
 
 SECURITY_IN_WORDS = """\
 `Authorization: Bearer …` with one of four secrets. Each belongs to one mode, test or live, and says what may be done
-by its scopes; [`GET /caller`](#operation/read_caller) tells which.
+by its scopes; `GET /caller` tells which.
 
 - An **API key** (`test_…`, `live_…`) is a program's, for one restaurant or several. It can neither take cash nor
   decide about cases: a program has no name.
