@@ -49,7 +49,7 @@ def of_addresses() -> Policy:
 # Each of these asks a provider.
 REFRESH = Policy(name="refresh", per_minute=6)
 # Of one payment: a guest with several cards needs some tries, and whoever tries out stolen ones gets no more.
-TRIES = Policy(name="tries", per_minute=6)
+TRIES = Policy(name="tries", per_minute=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

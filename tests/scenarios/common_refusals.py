@@ -13,6 +13,7 @@ import psycopg
 
 from api.problems import Problem
 from failures.problems import ACTING
+from payments.problems import RETRYING, TOO_MANY_WAITING
 from tests.scenarios.recorder import NO_ID, PASSWORD, REQUEST, Recorder, Said
 from tests.scenarios.refusals import sql
 
@@ -35,6 +36,8 @@ _NOT_PROVOKED = {
     ),
     "not_set_aside": "Payment P-00000001 is not set aside.",
     "not_open": "Payment P-00000001 is completed: nothing is open.",
+    "tried_too_often": "It was tried 30 times already.",
+    "too_many_waiting": "As many streams as this process can hold are open. Read the payment itself.",
 }
 
 
@@ -47,9 +50,10 @@ def record_common_refusals(r: Recorder) -> None:
     _bodies(r)
     _elsewhere(r)
     _too_often(r)
-    for kind in (each for each in ACTING if each.code in _NOT_PROVOKED):
-        answer = Problem(kind, _NOT_PROVOKED[kind.code]).as_json(request_id=REQUEST)
-        r.problems[kind.code] = {"status": answer["status"], "body": None, "answer": answer}
+    kinds = {kind.code: kind for kind in (*ACTING, *RETRYING, TOO_MANY_WAITING)}
+    for code, sentence in _NOT_PROVOKED.items():
+        answer = Problem(kinds[code], sentence).as_json(request_id=REQUEST)
+        r.problems[code] = {"status": answer["status"], "body": None, "answer": answer}
     _broken(r)
     _without_database(r)
 
