@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,7 +19,8 @@ MOST_DAYS = 93
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DailyFigures:
-    """Of one method on one business day. A tip is nobody's revenue, so that net is without it."""
+    """Of one method on one business day. A tip is nobody's revenue, so that net is without it; it has a net of its own,
+    which is what the staff are paid."""
 
     day: date
     method: str
@@ -29,10 +30,15 @@ class DailyFigures:
     gross_minor: int
     tips_minor: int
     refunds_minor: int
+    tips_refunded_minor: int
 
     @property
     def net_minor(self) -> int:
         return self.gross_minor - self.refunds_minor
+
+    @property
+    def net_tips_minor(self) -> int:
+        return self.tips_minor - self.tips_refunded_minor
 
     @property
     def success_rate(self) -> float | None:
@@ -42,7 +48,8 @@ class DailyFigures:
 
 
 # Counted where they happened: a payment on the day it began, a refund on the day it was made. Money that was never due
-# is neither revenue nor a refund of it.
+# is neither revenue nor a refund of it. What a provider gave back by itself knows no tip: it is of the share first, and
+# what is more than the share was is of the tip.
 _FIGURES = """
     WITH taken AS (
         SELECT p.method,
@@ -55,25 +62,34 @@ _FIGURES = """
     ), given_back AS (
         SELECT p.method,
                ((r.finished_at AT TIME ZONE %(zone)s) - %(starts)s)::date AS day,
-               r.amount_minor
+               r.amount_minor, r.tip_minor,
+               GREATEST(0, earlier.minor + r.amount_minor - share.minor) - GREATEST(0, earlier.minor - share.minor)
+                   AS beyond_minor
           FROM payments_refund r
           JOIN payments_payment p ON p.id = r.payment_id
           JOIN payments_attempt a ON a.id = r.attempt_id AND a.capture = 'kept'
+         CROSS JOIN LATERAL (SELECT a.captured_minor - a.tip_minor AS minor) share
+         CROSS JOIN LATERAL (
+            SELECT COALESCE(SUM(e.amount_minor), 0) AS minor FROM payments_refund e
+             WHERE e.attempt_id = r.attempt_id AND e.status = 'completed'
+               AND (e.finished_at, e.id) < (r.finished_at, r.id)
+         ) earlier
          WHERE r.restaurant_id = %(restaurant)s AND r.mode = %(mode)s AND r.status = 'completed'
            AND r.finished_at >= %(begins)s AND r.finished_at < %(ends)s
     )
     SELECT day, method,
            SUM(payments)::bigint, SUM(completed)::bigint, SUM(failed)::bigint,
-           SUM(gross)::bigint, SUM(tips)::bigint, SUM(refunds)::bigint
+           SUM(gross)::bigint, SUM(tips)::bigint, SUM(refunds)::bigint, SUM(tips_refunded)::bigint
       FROM (
         SELECT day, method, COUNT(*) AS payments,
                COUNT(*) FILTER (WHERE status = 'completed') AS completed,
                COUNT(*) FILTER (WHERE status = 'failed') AS failed,
                COALESCE(SUM(captured_minor - tip_minor), 0) AS gross, COALESCE(SUM(tip_minor), 0) AS tips,
-               0 AS refunds
+               0 AS refunds, 0 AS tips_refunded
           FROM taken GROUP BY day, method
          UNION ALL
-        SELECT day, method, 0, 0, 0, 0, 0, SUM(amount_minor) FROM given_back GROUP BY day, method
+        SELECT day, method, 0, 0, 0, 0, 0, SUM(amount_minor - beyond_minor), SUM(tip_minor + beyond_minor)
+          FROM given_back GROUP BY day, method
       ) both_sides
      GROUP BY day, method ORDER BY day, method"""
 
@@ -91,8 +107,8 @@ def daily_figures(*, restaurant: Restaurant, mode: Mode, first: date, last: date
     with connection.cursor() as cursor:
         cursor.execute(_FIGURES, words)
         rows = cursor.fetchall()
+    names = [each.name for each in fields(DailyFigures)]
     for row in rows:
-        names = ("day", "method", "payments", "completed", "failed", "gross_minor", "tips_minor", "refunds_minor")
         yield DailyFigures(**dict(zip(names, row, strict=True)))
 
 

@@ -143,9 +143,11 @@ class FiguresOut(serializers.Serializer[Any]):
     failed = serializers.IntegerField(help_text="How many of them failed.")
     success_rate = serializers.FloatField(allow_null=True, help_text="Of the payments whose end is known.")
     gross = MoneyField(help_text="Shares that were kept, without tips.")
-    tips = MoneyField(help_text="Charged together, never revenue.")
+    tips = MoneyField(help_text="Charged with these shares, whatever was given back since.")
     refunds = MoneyField(help_text="Of shares, on the day on which they were made.")
+    tips_refunded = MoneyField(help_text="Of tips, on the day on which they were given back.")
     net = MoneyField(low=-MAX_MINOR, help_text="Gross less refunds; below zero on a day that gave back more.")
+    net_tips = MoneyField(low=-MAX_MINOR, help_text="Tips less those given back: what is the staff's. May be below zero.")
 
 
 class StatisticsOut(serializers.Serializer[Any]):
@@ -194,5 +196,7 @@ def _told_figures(each: DailyFigures, currency: str) -> dict[str, Any]:
         "gross": Money(each.gross_minor, currency),
         "tips": Money(each.tips_minor, currency),
         "refunds": Money(each.refunds_minor, currency),
+        "tips_refunded": Money(each.tips_refunded_minor, currency),
         "net": Money(each.net_minor, currency),
+        "net_tips": Money(each.net_tips_minor, currency),
     }

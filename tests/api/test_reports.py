@@ -8,11 +8,14 @@ import pytest
 
 from accounts.models import Restaurant, Role, User
 from kernel import clock
+from kernel.money import Money
 from orders.models import Order
-from payments.gateways.contract import ErrorCode, Outcome
+from payments.gateways.contract import ErrorCode, Outcome, RefundFact
 from payments.models import Payment, Refund
 from payments.services import providers
 from payments.services.circuit_overrides import OPERATIONS, WORDS, force_circuit
+from payments.services.evidence import Evidence, Finding, Source
+from payments.services.settlement import settle_attempt
 from payments.statistics import beginning_of, business_day
 from tests.api.conftest import Caller, card, code_of, created, inr, pointers
 from tests.factories import order_of, staff
@@ -116,6 +119,33 @@ def test_a_day_counts_what_belongs_to_it(
     money = {name: cards[name]["amount"] for name in ("gross", "tips", "refunds", "net")}
     assert money == {"gross": 50_000, "tips": 5_000, "refunds": 8_000, "net": 42_000}
     assert upi["net"]["amount"] == 70_000
+
+
+def test_a_tip_that_went_back_is_not_paid_out(key: Caller, restaurant: Restaurant) -> None:
+    paid = created(key.post("/payments", card(order_of(restaurant), tip=inr(5_000))))
+    key.post(f"/payments/{paid.pk}/refunds", {"reason": "cold food"})
+
+    (said,) = key.get("/statistics/daily").json()["items"]
+
+    assert (said["gross"]["amount"], said["refunds"]["amount"], said["net"]["amount"]) == (84_000, 84_000, 0)
+    assert (said["tips"]["amount"], said["tips_refunded"]["amount"], said["net_tips"]["amount"]) == (5_000, 5_000, 0)
+
+
+def test_what_a_provider_gave_back_is_of_the_share_first(key: Caller, restaurant: Restaurant) -> None:
+    """It knows no tip: only what is more than the share was can be of it."""
+    paid = created(key.post("/payments", card(order_of(restaurant), tip=inr(5_000))))
+    key.post(f"/payments/{paid.pk}/refunds", {"amount": inr(4_000), "tip": inr(1_000), "reason": "cold food"})
+    dashboard = tuple(
+        RefundFact(reference=name, money=Money(minor, "INR"), succeeded=True)
+        for name, minor in (("re_1", 79_000), ("re_2", 3_000))
+    )
+    evidence = Evidence(source=Source.NOTICE, finding=Finding.SUCCEEDED, money=Money(89_000, "INR"), refunds=dashboard)
+    settle_attempt(attempt_id=paid.attempts.get().pk, evidence=evidence)
+
+    (said,) = key.get("/statistics/daily").json()["items"]
+
+    money = {name: said[name]["amount"] for name in ("refunds", "net", "tips_refunded", "net_tips")}
+    assert money == {"refunds": 84_000, "net": 0, "tips_refunded": 3_000, "net_tips": 2_000}
 
 
 def test_without_words_it_is_the_last_week(key: Caller, restaurant: Restaurant) -> None:
