@@ -5,10 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.http import HttpRequest
 
+from accounts.admin import RestaurantAdmin
+from accounts.models import Restaurant
 from kernel.console import ReadOnlyAdmin
 from kernel.money import Money
 from orders.models import Order, OrderLine
+
+admin.site.unregister(Restaurant)
+
+
+@admin.register(Restaurant)
+class RestaurantWithOrdersAdmin(RestaurantAdmin):
+    """Accounts know no orders, so it is here that a restaurant's orders decide what may still be changed of it."""
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        """Its orders are in the currency that it had: with another one nobody could pay what is left of them."""
+        has_orders = obj is not None and Order.objects.filter(restaurant=obj).exists()
+        return [*super().get_readonly_fields(request, obj), *(["currency"] if has_orders else [])]
 
 
 class OrderLineInline(admin.TabularInline):  # type: ignore[type-arg]  # Not subscriptable at run time.

@@ -1,4 +1,4 @@
-"""Daily figures per method, in the restaurant's zone and business day. Read from the rows themselves, never kept."""
+"""Daily figures per method and currency, in the restaurant's business day. Read from the rows, never kept."""
 
 from __future__ import annotations
 
@@ -19,11 +19,14 @@ MOST_DAYS = 93
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DailyFigures:
-    """Of one method on one business day. A tip is nobody's revenue, so that net is without it; it has a net of its own,
-    which is what the staff are paid."""
+    """Of one method and currency on one business day.
+
+    A tip is nobody's revenue: net is without it, and what the staff are paid is a net of its own.
+    """
 
     day: date
     method: str
+    currency: str
     payments: int
     completed: int
     failed: int
@@ -52,7 +55,7 @@ class DailyFigures:
 # what is more than the share was is of the tip.
 _FIGURES = """
     WITH taken AS (
-        SELECT p.method,
+        SELECT p.method, p.currency,
                ((p.created_at AT TIME ZONE %(zone)s) - %(starts)s)::date AS day,
                p.status, a.captured_minor, a.tip_minor
           FROM payments_payment p
@@ -60,7 +63,7 @@ _FIGURES = """
          WHERE p.restaurant_id = %(restaurant)s AND p.mode = %(mode)s
            AND p.created_at >= %(begins)s AND p.created_at < %(ends)s AND p.method <> ''
     ), given_back AS (
-        SELECT p.method,
+        SELECT p.method, p.currency,
                ((r.finished_at AT TIME ZONE %(zone)s) - %(starts)s)::date AS day,
                r.amount_minor, r.tip_minor,
                GREATEST(0, earlier.minor + r.amount_minor - share.minor) - GREATEST(0, earlier.minor - share.minor)
@@ -77,21 +80,21 @@ _FIGURES = """
          WHERE r.restaurant_id = %(restaurant)s AND r.mode = %(mode)s AND r.status = 'completed'
            AND r.finished_at >= %(begins)s AND r.finished_at < %(ends)s
     )
-    SELECT day, method,
+    SELECT day, method, currency,
            SUM(payments)::bigint, SUM(completed)::bigint, SUM(failed)::bigint,
            SUM(gross)::bigint, SUM(tips)::bigint, SUM(refunds)::bigint, SUM(tips_refunded)::bigint
       FROM (
-        SELECT day, method, COUNT(*) AS payments,
+        SELECT day, method, currency, COUNT(*) AS payments,
                COUNT(*) FILTER (WHERE status = 'completed') AS completed,
                COUNT(*) FILTER (WHERE status = 'failed') AS failed,
                COALESCE(SUM(captured_minor - tip_minor), 0) AS gross, COALESCE(SUM(tip_minor), 0) AS tips,
                0 AS refunds, 0 AS tips_refunded
-          FROM taken GROUP BY day, method
+          FROM taken GROUP BY day, method, currency
          UNION ALL
-        SELECT day, method, 0, 0, 0, 0, 0, SUM(amount_minor - beyond_minor), SUM(tip_minor + beyond_minor)
-          FROM given_back GROUP BY day, method
+        SELECT day, method, currency, 0, 0, 0, 0, 0, SUM(amount_minor - beyond_minor), SUM(tip_minor + beyond_minor)
+          FROM given_back GROUP BY day, method, currency
       ) both_sides
-     GROUP BY day, method ORDER BY day, method"""
+     GROUP BY day, method, currency ORDER BY day, method, currency"""
 
 
 def daily_figures(*, restaurant: Restaurant, mode: Mode, first: date, last: date) -> Iterator[DailyFigures]:

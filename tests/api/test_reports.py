@@ -7,9 +7,12 @@ from datetime import UTC, date, datetime, time, timedelta
 import pytest
 
 from accounts.models import Restaurant, Role, User
+from events.actors import GUEST
 from kernel import clock
+from kernel.modes import Mode
 from kernel.money import Money
 from orders.models import Order
+from orders.services import LineDraft, OrderDraft, place_order
 from payments.gateways.contract import ErrorCode, Outcome, RefundFact
 from payments.models import Payment, Refund
 from payments.services import providers
@@ -86,6 +89,14 @@ def at(payment: Payment, moment: datetime) -> None:
     Payment.objects.filter(pk=payment.pk).update(created_at=moment)
 
 
+def in_dinars(restaurant: Restaurant) -> Order:
+    """As it was placed before somebody corrected its restaurant's currency."""
+    before = Restaurant(id=restaurant.pk, name=restaurant.name, currency="KWD")
+    lines = (LineDraft(name="Machboos", quantity=1, unit_minor=70_000),)
+    draft = OrderDraft(restaurant=before, mode=Mode.TEST, currency="KWD", lines=lines)
+    return place_order(draft=draft, actor=GUEST)
+
+
 @pytest.fixture
 def evening(restaurant: Restaurant) -> date:
     """A business day from four in the morning to four in the morning, in Kolkata."""
@@ -146,6 +157,19 @@ def test_what_a_provider_gave_back_is_of_the_share_first(key: Caller, restaurant
 
     money = {name: said[name]["amount"] for name in ("refunds", "net", "tips_refunded", "net_tips")}
     assert money == {"refunds": 84_000, "net": 0, "tips_refunded": 3_000, "net_tips": 2_000}
+
+
+def test_each_currency_has_figures_of_its_own(key: Caller, restaurant: Restaurant) -> None:
+    for order in (order_of(restaurant), in_dinars(restaurant)):
+        paid = created(key.post("/payments", card(order)))
+        key.post(f"/payments/{paid.pk}/refunds", {"reason": "cold food"})
+
+    items = key.get("/statistics/daily").json()["items"]
+
+    assert [(said["currency"], said["refunds"]) for said in items] == [
+        ("INR", {"amount": 84_000, "currency": "INR", "amount_display": "₹840.00"}),
+        ("KWD", {"amount": 70_000, "currency": "KWD", "amount_display": "KWD70.000"}),
+    ]
 
 
 def test_without_words_it_is_the_last_week(key: Caller, restaurant: Restaurant) -> None:
