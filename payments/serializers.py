@@ -180,7 +180,7 @@ class PaymentOut(serializers.Serializer[Any]):
     refunded = MoneyField(help_text="What of that has gone back. Where nothing was kept: of what was not due.")
     refund_state = serializers.ChoiceField(REFUND_STATES, help_text="How much of it has gone back.")
     method = serializers.ChoiceField(
-        Method.choices, allow_null=True, help_text="How it is paid. Null: the guest has not chosen yet."
+        Method.choices, allow_null=True, help_text="Tried last; once it is paid, the one that paid it. Null: not chosen yet."
     )
     provider = serializers.CharField(allow_null=True, help_text="Where its last attempt went.")
     failure = FailureOut(allow_null=True, help_text="Why it failed, where it has.")
@@ -198,6 +198,7 @@ class AttemptOut(serializers.Serializer[Any]):
     id = serializers.UUIDField(help_text="Also the provider's idempotency key.")
     number = serializers.IntegerField(help_text="From 1, in the order in which they were tried.")
     provider = serializers.CharField(help_text="Who was asked.")
+    method = serializers.ChoiceField(Method.choices, help_text="By which method.")
     status = serializers.ChoiceField(AttemptStatus.choices, help_text="What came of it.")
     amount = MoneyField(help_text="What was asked for, with the tip.")
     captured = MoneyField(allow_null=True, help_text="What was charged. Null: nothing, as far as anybody knows.")
@@ -331,7 +332,7 @@ def _shown(step: Mapping[str, Any]) -> dict[str, Any]:
 def told_attempt(attempt: Attempt, *, audience: Audience = Audience.STAFF) -> dict[str, Any]:
     captured = Money(attempt.captured_minor, attempt.captured_currency) if attempt.captured_currency else None
     is_staff = audience == Audience.STAFF
-    names = ("id", "number", "status", "capture", "sends", "latency_ms", "created_at", "settled_at")
+    names = ("id", "number", "method", "status", "capture", "sends", "latency_ms", "created_at", "settled_at")
     said = {
         **{name: getattr(attempt, name) for name in names},
         "provider": attempt.account.provider,

@@ -11,7 +11,7 @@ from events.machines import legal_status, machine_triggers
 from kernel import clock
 from kernel.modes import Mode
 from payments.models.account import ProviderAccount
-from payments.models.payment import Payment
+from payments.models.payment import Method, Payment
 from payments.models.telling import Telling
 
 
@@ -84,6 +84,9 @@ class Attempt(Telling):
     amount_minor = models.BigIntegerField(help_text="Share and tip together: what the provider is asked for.")
     tip_minor = models.BigIntegerField(default=0, help_text="The tip in it; a waiter may add to it at the table.")
     currency = models.CharField(max_length=3)
+    method = models.CharField(
+        max_length=10, choices=Method.choices, help_text="The payment's when it began: a retry may choose another one."
+    )
     status = FSMField(default=AttemptStatus.SENT, choices=AttemptStatus.choices, protected=True)
     provider_reference = models.CharField(max_length=255, blank=True)
     routing = models.JSONField(default=dict, help_text="Why this provider: candidates, rule, breaker, chosen.")
@@ -122,6 +125,7 @@ class Attempt(Telling):
     class Meta:
         constraints = [
             legal_status("attempt", AttemptStatus),
+            models.CheckConstraint(condition=models.Q(method__in=Method.values), name="attempt_method_is_legal"),
             models.UniqueConstraint(
                 fields=["payment"], condition=models.Q(status__in=HOLDING), name="one_live_attempt_per_payment"
             ),
@@ -172,7 +176,7 @@ class Attempt(Telling):
             *machine_triggers(),
             pgtrigger.ReadOnly(
                 name="identity_is_fixed",
-                fields=["id", "payment", "account", "number", "amount_minor", "currency"],
+                fields=["id", "payment", "account", "number", "amount_minor", "currency", "method"],
             ),
             pgtrigger.Trigger(
                 name="kept_within_order",

@@ -181,6 +181,7 @@ def _new_attempt(bill: Bill, payment: Payment, choice: routing.Choice) -> Attemp
         amount_minor=payment.charge_minor,
         tip_minor=payment.tip_minor,
         currency=payment.currency,
+        method=payment.method,
         routing=choice.why,
         sent_at=now,
         send_before=timing.send_before(now),

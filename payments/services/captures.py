@@ -51,6 +51,7 @@ def complete_payment(s: Settling) -> None:
     if payment.status != PaymentStatus.COMPLETED:
         failed = payment.status == PaymentStatus.FAILED
         s.move_payment(payment.complete_late if failed else payment.complete, reason="A capture is kept.")
+    payment.method = attempt.method  # Late money may have come by another one than was tried last.
     s.journal.happened(
         PaymentEvent.COMPLETED,
         payment,

@@ -172,6 +172,25 @@ def test_each_currency_has_figures_of_its_own(key: Caller, restaurant: Restauran
     ]
 
 
+def test_late_money_is_told_under_the_method_that_paid(key: Caller, order: Order, provider_a: ScriptedGateway) -> None:
+    """The card was declined, UPI was tried instead and declined as well, and then the card's money came after all."""
+    provider_a.charges.extend([outcome(Outcome.DECLINED, ErrorCode.EXPIRED_CARD)] * 2)
+    payment = created(key.post("/payments", card(order)))
+    retried = key.post(f"/payments/{payment.pk}/retry", {"method": "upi", "instrument": "tok_2"}).json()
+    evidence = Evidence(source=Source.NOTICE, finding=Finding.SUCCEEDED, money=Money(84_000, "INR"))
+    settle_attempt(attempt_id=payment.attempts.get(number=1).pk, evidence=evidence)
+    key.post(f"/payments/{payment.pk}/refunds", {"reason": "cold food"})
+
+    told = key.get(f"/payments/{payment.pk}").json()
+    tried = key.get(f"/payments/{payment.pk}/attempts").json()["items"]
+    (said,) = key.get("/statistics/daily").json()["items"]
+
+    assert (retried["status"], retried["method"]) == ("failed", "upi")
+    assert (told["status"], told["method"]) == ("completed", "card")
+    assert {each["method"] for each in tried} == {"card", "upi"}
+    assert (said["method"], said["gross"]["amount"], said["refunds"]["amount"]) == ("card", 84_000, 84_000)
+
+
 def test_without_words_it_is_the_last_week(key: Caller, restaurant: Restaurant) -> None:
     created(key.post("/payments", card(order_of(restaurant))))
 

@@ -127,6 +127,7 @@ HARMS: list[tuple[str, Harm]] = [
     ("payment_next_action_has_its_time", lambda r: put(r.doubtful.payment, next_action_at=None)),
     ("payment_next_action_has_its_time", lambda r: put(r.doubtful.payment, next_action="")),
     ("one_payment_per_reference", lambda r: twin(r.kept.payment, reference=r.kept.payment.reference)),
+    ("attempt_method_is_legal", lambda r: twin(r.failed, method="cheque")),
     ("attempt_status_is_legal", lambda r: put(r.failed, status="refused")),
     ("one_live_attempt_per_payment", lambda r: twin(r.doubtful, status="sent")),
     ("one_live_attempt_per_payment", lambda r: twin(r.doubtful, status="pending")),
@@ -227,7 +228,7 @@ def test_what_a_payment_is_for_never_changes(rows: Rows, field: str) -> None:
     _assert_is_fixed(rows.kept.payment, field, rows)
 
 
-@pytest.mark.parametrize("field", ["payment_id", "account_id", "number", "amount_minor", "currency"])
+@pytest.mark.parametrize("field", ["payment_id", "account_id", "number", "amount_minor", "currency", "method"])
 def test_what_an_attempt_asked_for_never_changes(rows: Rows, field: str) -> None:
     _assert_is_fixed(rows.kept, field, rows)
 
