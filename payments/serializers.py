@@ -227,7 +227,7 @@ class RefundOut(serializers.Serializer[Any]):
     tip = MoneyField(help_text="Of the tip.")
     total = MoneyField(help_text="What goes back.")
     origin = serializers.ChoiceField(RefundOrigin.choices, help_text="Who began it.")
-    reason = serializers.CharField(help_text="Why, for colleagues.")
+    reason = serializers.CharField(help_text="A colleague's words to colleagues: empty for a guest.")
     reopens_order = serializers.BooleanField(help_text="The order becomes payable again by this amount.")
     error_code = serializers.CharField(allow_null=True, help_text="Why it failed, or why nobody knows. A case is open.")
     links = SelfOut(help_text="Where to go from here.")
@@ -343,15 +343,17 @@ def told_attempt(attempt: Attempt, *, audience: Audience = Audience.STAFF) -> di
     return dict(AttemptOut(said).data)
 
 
-def told_refund(refund: Refund) -> dict[str, Any]:
-    names = ("id", "status", "in_doubt", "origin", "reason", "reopens_order", "created_at", "finished_at")
+def told_refund(refund: Refund, *, audience: Audience = Audience.STAFF) -> dict[str, Any]:
+    is_staff = audience == Audience.STAFF
+    names = ("id", "status", "in_doubt", "origin", "reopens_order", "created_at", "finished_at")
     said = {
         **{name: getattr(refund, name) for name in names},
         "payment": refund.payment_id,
         "amount": Money(refund.amount_minor, refund.currency),
         "tip": Money(refund.tip_minor, refund.currency),
         "total": Money(refund.total_minor, refund.currency),
-        "error_code": refund.error_code or None,
+        "reason": refund.reason if is_staff else "",
+        "error_code": (refund.error_code if is_staff else code_for_guests(refund.error_code)) or None,
         "links": {"self": f"{settings.STEWARD_PUBLIC_URL}/api/v1/refunds/{refund.pk}"},
         "next_check_at": refund.next_action_at,
     }

@@ -60,11 +60,14 @@ class _RefundRoute(PaymentRoute):
             raise nothing_here("refund")
         return refund
 
+    def told_refund(self, refund: Refund) -> dict[str, Any]:
+        return told_refund(refund, audience=self.audience)
+
     def tell_refund(self, refund_id: UUID) -> Told:
         """One that failed may still turn out to be made: only what is made is told alike for ever."""
         refund = self.refund(refund_id)
         status = HTTPStatus.CREATED if refund.status in FINAL else HTTPStatus.ACCEPTED
-        body = told_refund(refund)
+        body = self.told_refund(refund)
         headers = {"Location": body["links"]["self"], **look_again(refund)}
         return Told(status=status, body=body, is_kept=refund.status == RefundStatus.COMPLETED, headers=headers)
 
@@ -84,7 +87,7 @@ class Refunds(_RefundRoute):
         """Newest first, also those that a provider or a bank began."""
         said = values_of(request.GET, (*FILTERS, *pages.parameters(ORDERINGS)))
         page = pages.page_of(narrowed(self.refunds(), said, FILTERS), said, ORDERINGS)
-        items = [told_refund(refund) for refund in page.rows]
+        items = [self.told_refund(refund) for refund in page.rows]
         return Response(page.as_json(items), headers=pages.link_header(request._request, page))
 
 
@@ -161,7 +164,8 @@ class OneRefund(_RefundRoute):
     def get(self, request: Request, refund_id: UUID) -> HttpResponse:
         """With `ETag`."""
         values_of(request.GET, ())
-        return conditional(request._request, told_refund(self.refund(refund_id)), headers={}, unless=("next_check_at",))
+        told = self.told_refund(self.refund(refund_id))
+        return conditional(request._request, told, headers={}, unless=("next_check_at",))
 
 
 class RefreshRefund(_RefundRoute):

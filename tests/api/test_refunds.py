@@ -9,12 +9,12 @@ import pytest
 from django.db import connection
 from pytest_django.fixtures import Settings
 
-from accounts.models import Restaurant
+from accounts.models import Restaurant, Role
 from kernel.money import Money
 from orders.models import Order
 from payments.gateways.contract import Answer, ErrorCode, LookUpResult, Outcome
 from payments.models import Attempt, Payment, Refund
-from tests.api.conftest import Caller, card, code_of, created, inr, pointers
+from tests.api.conftest import Caller, card, code_of, created, inr, person_of, pointers
 from tests.factories import order_of
 from tests.scripted import ScriptedGateway, outcome
 from tests.time_machine import ShiftedClock
@@ -40,6 +40,21 @@ def test_all_of_it_goes_back(finance: Caller, key: Caller, paid: Payment) -> Non
     assert finance.get(f"/refunds/{said['id']}").json() == said
     payment = key.get(f"/payments/{paid.pk}").json()
     assert (payment["refund_state"], payment["refunded"]["amount"]) == ("full", 90_000)
+
+
+def test_a_colleagues_reason_is_not_told_to_a_guest(
+    key: Caller, restaurant: Restaurant, provider_a: ScriptedGateway
+) -> None:
+    guest, person = person_of(restaurant, Role.CUSTOMER)
+    payment = created(key.post("/payments", card(order_of(restaurant, owner_id=person.pk))))
+    provider_a.refunds.append(outcome(Outcome.DECLINED, ErrorCode.STOLEN_CARD))
+    made = give_back(key, payment, reason="A difficult guest.").json()
+
+    (listed,) = guest.get("/refunds").json()["items"]
+
+    assert (made["status"], made["reason"], made["error_code"]) == ("failed", "A difficult guest.", "stolen_card")
+    assert guest.get(f"/refunds/{made['id']}").json() == listed
+    assert (listed["reason"], listed["error_code"]) == ("", "card_declined")
 
 
 def test_a_part_and_a_part_of_the_tip(key: Caller, paid: Payment) -> None:
