@@ -41,14 +41,20 @@ _CONFLICTS = (
         "More than the new total is paid already",
         "Send the change with `refund_surplus: true`, and what is paid above the new total goes back.",
     ),
-    (
-        "live_money",
-        "Somebody is paying right now",
-        "The new total is below what is paid and being paid. Wait until those payments have ended, or cancel them.",
-    ),
 )
 for _code, _title, _remedy in _CONFLICTS:
     CATALOGUE.add(_code, HTTPStatus.CONFLICT, _title, remedy=_remedy, next_action=NextAction.READ_AGAIN)
+# By then most guests' payments have ended, and the same change may be made.
+LIVE_MONEY_SECONDS = 10
+CATALOGUE.add(
+    "live_money",
+    HTTPStatus.CONFLICT,
+    "Somebody is paying right now",
+    remedy="The new total is below what is paid and being paid. Wait until those payments have ended, or cancel them.",
+    next_action=NextAction.WAIT,
+    retryable=True,
+    retry_after_seconds=LIVE_MONEY_SECONDS,
+)
 
 _INVALID = (
     ("wrong_currency", "Another currency", "A restaurant takes one currency; `detail` says which."),

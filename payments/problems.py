@@ -9,6 +9,9 @@ from orders.problems import TEXT_TOO_LONG, TOO_MANY_REFUNDS, WRONG_CURRENCY
 
 _add = CATALOGUE.add
 _READ = NextAction.READ_AGAIN
+# When what somebody is at right now has ended mostly: a payment or a look at a provider, a send with its lease, and the
+# question what became of a refund.
+SOON_SECONDS, LEASE_SECONDS, ASKED_SECONDS = 10, 30, 60
 
 for _code, _title, _remedy, _next in (
     (
@@ -19,28 +22,19 @@ for _code, _title, _remedy, _next in (
     ),
     ("already_covered", "The order is paid", "Read the order: nothing is due.", NextAction.NONE),
     (
-        "being_paid",
-        "Somebody is paying this right now",
-        (
-            "What is left of the order is held by another payment. Read the order's payments; wait for that one "
-            "or cancel it."
-        ),
-        NextAction.WAIT,
-    ),
-    (
         "more_than_due",
         "More than what is left to pay",
         "Read the order: `free` is what may be paid now. Leave `amount` out to pay just that.",
         _READ,
     ),
+    (
+        "share_taken",
+        "Less is left than this payment is for",
+        "A retry is for the same share. Read the order: `free` is what may be paid now, with a new payment.",
+        _READ,
+    ),
     ("not_waiting", "It does not wait for this any more", "Read it: somebody else was faster, or it has ended.", _READ),
     ("not_failed", "The payment has not failed", "Only a failed payment is tried again. Read it.", _READ),
-    (
-        "attempt_live",
-        "An earlier attempt is not closed yet",
-        "Money may still move through it. Wait until the payment says `safe_to_retry: true`.",
-        NextAction.WAIT,
-    ),
     (
         "tried_too_often",
         "This payment was tried too often",
@@ -52,12 +46,6 @@ for _code, _title, _remedy, _next in (
         "The payment is not in doubt",
         "Cash against a doubt is taken only while nobody knows. Read the payment.",
         _READ,
-    ),
-    (
-        "being_sent",
-        "The provider is being asked right now",
-        "Wait half a minute and try again.",
-        NextAction.WAIT,
     ),
     (
         "nothing_to_refund",
@@ -76,12 +64,6 @@ for _code, _title, _remedy, _next in (
         "All of this money goes back",
         "It was never due: leave `amount` out.",
         NextAction.FIX_REQUEST,
-    ),
-    (
-        "being_asked",
-        "An earlier refund may have been made after all",
-        "The provider is being asked. Try again in a minute.",
-        NextAction.WAIT,
     ),
     (
         "not_cash",
@@ -111,6 +93,37 @@ for _code, _title, _remedy, _next in (
     ("too_little", "Less than asked was captured", "There is no difference to give back.", NextAction.FIX_REQUEST),
 ):
     _add(_code, HTTPStatus.CONFLICT, _title, remedy=_remedy, next_action=_next)
+
+for _code, _title, _remedy, _seconds in (
+    (
+        "being_paid",
+        "Somebody is paying this right now",
+        "What is left of the order is held by another payment. Read its payments; wait for that one or cancel it.",
+        SOON_SECONDS,
+    ),
+    (
+        "attempt_live",
+        "An earlier attempt is not closed yet",
+        "Money may still move through it. Wait until the payment says `safe_to_retry: true`.",
+        SOON_SECONDS,
+    ),
+    ("being_sent", "The provider is being asked right now", "Wait half a minute and try again.", LEASE_SECONDS),
+    (
+        "being_asked",
+        "An earlier refund may have been made after all",
+        "The provider is being asked. Try again in a minute.",
+        ASKED_SECONDS,
+    ),
+):
+    _add(
+        _code,
+        HTTPStatus.CONFLICT,
+        _title,
+        remedy=_remedy,
+        next_action=NextAction.WAIT,
+        retryable=True,
+        retry_after_seconds=_seconds,
+    )
 
 for _code, _title, _remedy in (
     ("bad_amount", "An amount is wrong", "Amounts are whole numbers of minor units: 84000 is ₹840.00."),
@@ -203,8 +216,8 @@ STARTING = tuple(_kinds[code] for code in ("not_waiting", "unknown_method", "no_
 RETRYING = tuple(
     _kinds[code]
     for code in (
-        *("not_failed", "tried_too_often", "attempt_live", "order_cancelled", "more_than_due"),
-        *("unknown_method", "no_provider"),
+        *("not_failed", "tried_too_often", "attempt_live", "order_cancelled", "already_covered"),
+        *("being_paid", "share_taken", "unknown_method", "no_provider"),
     )
 )
 TAKING_CASH = (
@@ -237,7 +250,9 @@ DECIDING = tuple(
             "being_sent",
             "not_open",
             "not_failed",
-            "more_than_due",
+            "already_covered",
+            "being_paid",
+            "share_taken",
             "no_mismatch",
             "captured",
         ),

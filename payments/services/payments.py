@@ -243,12 +243,22 @@ def _check_retry(bill: Bill, payment: Payment) -> None:
     if payment.round >= MOST_ROUNDS:
         raise PaymentRefused(f"It was tried {payment.round} times already.", code="tried_too_often")
     if not bill.is_payable:
-        raise PaymentRefused(f"Order {bill.order.reference} is cancelled.", field="order", code="order_cancelled")
-    if payment.amount_minor > bill.free_minor:
-        raise PaymentRefused(
-            f"Only {bill.free_minor} of the order is still free; this payment is for {payment.amount_minor}.",
-            field="amount",
-            code="more_than_due",
-        )
+        raise PaymentRefused(f"Order {bill.order.reference} is cancelled.", code="order_cancelled")
+    _check_share_is_left(bill, payment)
     if bill.live_attempt_of(payment) is not None:
         raise PaymentRefused("An earlier attempt is not closed yet.", code="attempt_live")
+
+
+def _check_share_is_left(bill: Bill, payment: Payment) -> None:
+    """A retry names no amount: nothing in its request could be corrected."""
+    if bill.due_minor <= 0:
+        raise PaymentRefused(f"Order {bill.order.reference} is paid already.", code="already_covered")
+    if payment.amount_minor > bill.due_minor:
+        raise PaymentRefused(
+            f"Only {bill.due_minor} of the order is left to pay; this payment is for {payment.amount_minor}.",
+            code="share_taken",
+        )
+    if payment.amount_minor > bill.free_minor:
+        raise PaymentRefused(
+            f"Only {bill.free_minor} of the order is free, the rest is being paid right now.", code="being_paid"
+        )

@@ -292,9 +292,10 @@ def test_what_is_paid_being_paid_or_cancelled_is_not_paid_again(
     key.post("/payments", card(busy))
     cancel_order(order_id=cancelled.pk, actor=GUEST)
 
-    codes = [code_of(key.post("/payments", card(order))) for order in (paid, busy, cancelled)]
+    answers = [key.post("/payments", card(order)) for order in (paid, busy, cancelled)]
 
-    assert codes == [(409, "already_covered"), (409, "being_paid"), (409, "order_cancelled")]
+    assert [code_of(answer)[1] for answer in answers] == ["already_covered", "being_paid", "order_cancelled"]
+    assert [answer.headers.get("retry-after") for answer in answers] == [None, "10", None]
 
 
 def test_an_order_of_another_restaurant_or_mode_is_not_there(

@@ -14,6 +14,8 @@ from django.test import Client
 from django.urls import get_resolver
 
 from api.problems import CATALOGUE, NextAction
+from api.refusing import of_refusal
+from kernel.errors import ServiceError
 from orders import views as order_views
 from payments.gateways.contract import ErrorCode
 from payments.guest_words import WORDS, words_for
@@ -79,6 +81,16 @@ def test_a_page_shows_what_was_once_answered() -> None:
 
     assert "What it looks like" in page
     assert "Read it again." in page
+
+
+@pytest.mark.parametrize("code", ["attempt_live", "being_asked", "being_paid", "being_sent", "live_money"])
+def test_what_will_have_ended_soon_says_when_to_come_back(code: str) -> None:
+    kind = CATALOGUE.kinds[code]
+
+    problem = of_refusal(ServiceError("Not now.", code=code))
+
+    assert (kind.next_action, kind.retryable) == (NextAction.WAIT, True)
+    assert 10 <= int(problem.headers["Retry-After"]) <= 60
 
 
 def test_the_index_names_all_of_them() -> None:

@@ -10,6 +10,7 @@ from accounts.models import Restaurant, Role
 from events.actors import GUEST
 from events.models import Event, Transition
 from failures.models import Case, CaseKind, CaseStatus
+from kernel.money import Money
 from orders.models import OrderStatus
 from orders.services import cancel_order
 from payments.gateways.contract import Answer, CancelAnswer, CancelResult, ErrorCode, LookUpResult, Outcome
@@ -178,18 +179,29 @@ def test_the_guest_tries_again_with_another_card(restaurant: Restaurant, provide
     assert sent[0].key != sent[1].key
 
 
+@pytest.mark.parametrize(
+    ("amount", "then", "code"),
+    [
+        (84_000, Outcome.SUCCEEDED, "already_covered"),
+        (1_000, Outcome.SUCCEEDED, "share_taken"),
+        (84_000, Outcome.UNKNOWN, "being_paid"),
+        (1_000, Outcome.UNKNOWN, "being_paid"),
+    ],
+)
 def test_a_retry_is_refused_when_its_share_was_taken_meanwhile(
-    restaurant: Restaurant, provider_a: ScriptedGateway
+    restaurant: Restaurant, provider_a: ScriptedGateway, amount: int, then: Outcome, code: str
 ) -> None:
+    """It names no amount, so that no field of it is wrong."""
     provider_a.charges.append(outcome(Outcome.DECLINED, ErrorCode.EXPIRED_CARD))
     order = order_of(restaurant)
     failed = paid(order)
-    paid(order)
+    provider_a.charges.append(outcome(then, money=Money(amount, "INR")))
+    paid(order, amount_minor=amount)
 
     with pytest.raises(PaymentRefused) as refused:
         retry_payment(payment_id=failed.pk, actor=GUEST)
 
-    assert refused.value.code == "more_than_due"
+    assert (refused.value.code, refused.value.field) == (code, "")
     assert Payment.objects.get(pk=failed.pk).status == PaymentStatus.FAILED
 
 
