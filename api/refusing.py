@@ -59,7 +59,8 @@ def of_refusal(error: ServiceError) -> Problem:
     kind = CATALOGUE.kinds.get(error.code, problems.INVALID)
     pointer = pointer_of(error.field)
     errors = [FieldError(pointer=pointer, code=error.code, detail=error.sentence)] if pointer else []
-    wait = {"Retry-After": str(kind.retry_after_seconds)} if kind.retry_after_seconds else {}
+    seconds = error.retry_after_seconds or kind.retry_after_seconds
+    wait = {"Retry-After": str(seconds)} if seconds else {}
     return Problem(kind, error.sentence, errors=errors, headers=wait)
 
 

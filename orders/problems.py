@@ -89,7 +89,6 @@ TOO_MANY_REFUNDS = CATALOGUE.add(
     ),
     next_action=NextAction.WAIT,
     retryable=True,
-    retry_after_seconds=600,  # Some of the hour's refunds are older by then.
 )
 
 _kinds = CATALOGUE.kinds

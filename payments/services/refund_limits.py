@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 
 from django.conf import settings
@@ -24,9 +25,13 @@ def check_how_often(actor: Actor) -> None:
         return
     _ONE_AT_A_TIME.read([f"refunds of {actor.id}"])
     most = settings.STEWARD_REFUNDS_PER_HOUR
-    lately = Refund.objects.filter(requested_by=actor.id, created_at__gte=clock.now() - WINDOW)
-    if lately.count() >= most:
+    now = clock.now()
+    lately = Refund.objects.filter(requested_by=actor.id, created_at__gt=now - WINDOW).order_by("-created_at")
+    # The last one that there was room for: there is room again once it is an hour old.
+    last = lately.values_list("created_at", flat=True)[most - 1 : most].first()
+    if last is not None:
         raise RefundRefused(
             f"{most} refunds in an hour by one caller are enough. Go on later, or let a colleague look.",
             code="too_many_refunds",
+            retry_after_seconds=math.ceil((last + WINDOW - now).total_seconds()),
         )

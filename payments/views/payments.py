@@ -31,6 +31,7 @@ from api.headers import (
 from api.headers import (
     TAG as ENTITY_TAG,
 )
+from api.idempotency import REPLAYED
 from api.problems import NOT_FOUND, RATE_LIMITED, Problem
 from api.queries import counted, flagged, identified, narrowed, texted, timed, values_of, worded
 from payments.guest_words import language_of
@@ -134,7 +135,7 @@ class Payments(PaymentRoute):
             return self._begin(draft, call, hold=hold, in_background=in_background).pk
 
         answer = self.once(make=make, tell=self.tell, runs_for=longest_request())
-        if in_background:
+        if in_background and not hold and REPLAYED not in answer.headers:
             answer.headers["Preference-Applied"] = "respond-async"
         return answer
 

@@ -49,6 +49,21 @@ def dying_at(point: CrashPoint) -> Iterator[None]:
         crashpoints.install(previous)
 
 
+def test_a_preference_is_said_to_be_applied_by_the_request_that_applied_it(key: Caller, restaurant: Restaurant) -> None:
+    """What was begun inside a request is not said to have been begun in the background, nor is a held share."""
+    at_once, later = card(order_of(restaurant)), card(order_of(restaurant))
+    held = {"order": str(order_of(restaurant).pk), "hold": True}
+    key.post("/payments", at_once, key="press")
+
+    answers = [
+        key.post("/payments", body, key=named, Prefer="respond-async")
+        for body, named in ((at_once, "press"), (held, "hold"), (later, "later"), (later, "later"))
+    ]
+
+    assert [answer.status_code for answer in answers] == [201, 201, 202, 202]
+    assert [answer.headers.get("preference-applied") for answer in answers] == [None, None, "respond-async", None]
+
+
 @pytest.mark.parametrize("named", [None, "", "two words", "ümlaut", "x" * 256])
 def test_a_key_is_needed_and_is_a_word(key: Caller, order: Order, named: str | None) -> None:
     headers = {} if named is None else {"Idempotency_Key": named}
