@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
+from django.conf import settings
 from rest_framework import serializers
 
 from accounts.models import Restaurant
@@ -127,6 +129,12 @@ class CustomerOut(serializers.Serializer[Any]):
     email = serializers.CharField(help_text="Where to write.")
 
 
+class OrderLinksOut(serializers.Serializer[Any]):
+    self = serializers.URLField(help_text="The order itself.")
+    payments = serializers.URLField(help_text="Those of this order.")
+    payment_methods = serializers.URLField(help_text="How it can be paid now.")
+
+
 class OrderSummary(serializers.Serializer[Any]):
     """An order in a list."""
 
@@ -145,6 +153,7 @@ class OrderSummary(serializers.Serializer[Any]):
     free = MoneyField(help_text="What of that nobody is paying right now.")
     version = serializers.IntegerField(help_text="Of its last change. Needed to change its lines.")
     placed_at = serializers.DateTimeField(help_text="When it was placed.")
+    links = OrderLinksOut(help_text="Where to go from here.")
 
 
 class OrderOut(OrderSummary):
@@ -160,6 +169,12 @@ def told_order(order: Order, standing: Standing) -> dict[str, Any]:
 
 def told_summary(order: Order, standing: Standing) -> dict[str, Any]:
     return dict(OrderSummary(_summary(order, standing)).data)
+
+
+def links_of(order_id: UUID) -> dict[str, str]:
+    api = f"{settings.STEWARD_PUBLIC_URL}/api/v1"
+    mine = f"{api}/orders/{order_id}"
+    return {"self": mine, "payments": f"{api}/payments?order={order_id}", "payment_methods": f"{mine}/payment-methods"}
 
 
 def safe_to_serve(order: Order, standing: Standing) -> str:
@@ -179,6 +194,7 @@ def _summary(order: Order, standing: Standing) -> dict[str, Any]:
         "total": Money(order.total_minor, order.currency),
         "due": Money(max(0, standing.due_minor), order.currency),
         "free": Money(max(0, standing.free_minor), order.currency),
+        "links": links_of(order.pk),
     }
 
 

@@ -103,7 +103,9 @@ class Orders(_OrderRoute):
         return self.once(make=make, tell=self._tell)
 
     def _tell(self, order_id: UUID) -> Told:
-        return Told(status=HTTPStatus.CREATED, body=self.told(self.order(order_id)), is_kept=True)
+        body = self.told(self.order(order_id))
+        location = {"Location": body["links"]["self"]}
+        return Told(status=HTTPStatus.CREATED, body=body, is_kept=True, headers=location)
 
 
 class OneOrder(_OrderRoute):

@@ -54,6 +54,22 @@ def test_a_list_says_no_persons_details(key: Caller) -> None:
     assert set(answer.json()["items"][0]) & {"customer", "lines"} == set()
 
 
+def test_an_order_says_where_it_is_and_where_it_is_paid(key: Caller) -> None:
+    said = key.post("/orders", {"lines": [THALI]}, key="press")
+    again = key.post("/orders", {"lines": [THALI]}, key="press")
+    links = said.json()["links"]
+    paid = created(key.post("/payments", {"order": said.json()["id"], "method": "card"}))
+
+    assert said.headers["location"] == again.headers["location"] == links["self"]
+    mine, payments, methods = (
+        key.get(links[name].removeprefix("http://testserver/api/v1")).json()
+        for name in ("self", "payments", "payment_methods")
+    )
+    assert mine["links"] == links == key.get("/orders").json()["items"][0]["links"]
+    assert [each["id"] for each in payments["items"]] == [str(paid.pk)]
+    assert methods["free"]["amount"] == 0
+
+
 def test_a_client_reference_is_unique_in_its_restaurant_and_mode(
     key: Caller, restaurant: Restaurant, elsewhere: Restaurant
 ) -> None:
