@@ -130,11 +130,11 @@ def amend_order(*, order_id: UUID, amendment: Amendment, actor: Actor) -> Order:
 
 
 def confirm_order(*, order_id: UUID, actor: Actor) -> Order:
-    return _step(order_id=order_id, name="confirm", event=OrderEvent.CONFIRMED, actor=actor)
+    return _step(order_id=order_id, name="confirm", target=OrderStatus.CONFIRMED, actor=actor)
 
 
 def fulfil_order(*, order_id: UUID, actor: Actor) -> Order:
-    return _step(order_id=order_id, name="fulfil", event=OrderEvent.FULFILLED, actor=actor)
+    return _step(order_id=order_id, name="fulfil", target=OrderStatus.FULFILLED, actor=actor)
 
 
 def cancel_order(*, order_id: UUID, actor: Actor, may_refund: bool = True) -> Order:
@@ -143,7 +143,7 @@ def cancel_order(*, order_id: UUID, actor: Actor, may_refund: bool = True) -> Or
     Or they refuse, where money is kept and whoever cancels may not give it back.
     """
     clock.keep_true()  # They ask whether somebody's lease still lasts.
-    return _step(order_id=order_id, name="cancel", event=OrderEvent.CANCELLED, actor=actor, may_refund=may_refund)
+    return _step(order_id=order_id, name="cancel", target=OrderStatus.CANCELLED, actor=actor, may_refund=may_refund)
 
 
 def lock_order(order_id: UUID) -> Order:
@@ -162,10 +162,20 @@ def set_payment_state(*, order: Order, state: PaymentState, journal: Journal, mo
     return True
 
 
-def _step(*, order_id: UUID, name: str, event: OrderEvent, actor: Actor, **said: Any) -> Order:
+_TAKEN = {
+    OrderStatus.CONFIRMED: OrderEvent.CONFIRMED,
+    OrderStatus.FULFILLED: OrderEvent.FULFILLED,
+    OrderStatus.CANCELLED: OrderEvent.CANCELLED,
+}
+
+
+def _step(*, order_id: UUID, name: str, target: OrderStatus, actor: Actor, **said: Any) -> Order:
+    """Asked for again it is done already, by whoever was faster: nothing changes. Only the lock tells."""
     with transaction.atomic():
         order = lock_order(order_id)
-        step = getattr(order, name)
+        if order.status == target:
+            return order
+        step, event = getattr(order, name), _TAKEN[target]
         if not can_proceed(step):
             raise OrderRefused(
                 f"Order {order.reference} is {OrderStatus(order.status).label} and cannot be changed like that.",

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+
+from django.db import connection, transaction
 
 from accounts.models import Restaurant, Role
 from events.actors import GUEST
 from events.models import Transition
 from kernel.modes import Mode
 from orders.models import Order, OrderStatus
+from orders.services import cancel_order
 from payments.gateways.contract import ErrorCode, Outcome
 from payments.models import Attempt, Payment, Refund
 from payments.services.refund_requests import request_refund
 from payments.services.sweeps import sweep_refunds
 from tests.api.conftest import Caller, card, code_of, created, inr, key_of, person_of, pointers
 from tests.factories import order_of
+from tests.lock_waits import wait_until_somebody_waits_for_us
 from tests.scripted import ScriptedGateway, outcome
 
 THALI = {"name": "Thali", "quantity": 2, "unit_price": inr(32_000)}
@@ -104,6 +109,24 @@ def test_the_kitchen_moves_an_order_on(key: Caller) -> None:
         assert key.post(f"{path}/fulfil").json()["status"] == "fulfilled"
     assert code_of(key.post(f"{path}/cancel")) == (409, "cannot_cancel")
     assert code_of(key.post(f"{path}/confirm")) == (409, "cannot_confirm")
+
+
+def test_whoever_cancels_second_is_told_alike(key: Caller, order: Order) -> None:
+    def cancel() -> Any:
+        try:
+            return key.post(f"/orders/{order.pk}/cancel")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            cancel_order(order_id=order.pk, actor=GUEST)
+            second = pool.submit(cancel)
+            wait_until_somebody_waits_for_us()
+        answer = second.result(timeout=10)
+
+    assert (answer.status_code, answer.json()["status"]) == (200, "cancelled")
+    assert Transition.objects.filter(subject_id=order.pk, step="cancel").count() == 1
 
 
 def test_a_cancelled_order_gives_its_money_back(key: Caller, order: Order, provider_a: ScriptedGateway) -> None:
