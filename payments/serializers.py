@@ -180,7 +180,9 @@ class PaymentOut(serializers.Serializer[Any]):
     refunded = MoneyField(help_text="What of that has gone back. Where nothing was kept: of what was not due.")
     refund_state = serializers.ChoiceField(REFUND_STATES, help_text="How much of it has gone back.")
     method = serializers.ChoiceField(
-        Method.choices, allow_null=True, help_text="Tried last; once it is paid, the one that paid it. Null: not chosen yet."
+        Method.choices,
+        allow_null=True,
+        help_text="Tried last; once it is paid, the one that paid it. Null: not chosen yet.",
     )
     provider = serializers.CharField(allow_null=True, help_text="Where its last attempt went.")
     failure = FailureOut(allow_null=True, help_text="Why it failed, where it has.")

@@ -55,6 +55,8 @@ _ELSEWHERE = ("/healthz", "/readyz")
 _FINAL = frozenset({PaymentStatus.COMPLETED.value, PaymentStatus.FAILED.value})
 # What an answer of the API says about itself and no stream repeats.
 _OF_THE_BODY = {"content-length", "content-type", "etag", "retry-after"}
+# What a client says about the answer that it gets here, which is not the API's: an `EventSource` takes a stream only.
+_FOR_US = {"accept", "if-none-match", "content-length", "content-type"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,7 +275,7 @@ class _Call:
         }
         for name, value in self._headers:
             # With an underscore it would be taken for the header that a proxy of ours has set.
-            if "_" not in name and name not in {"if-none-match", "content-length", "content-type"}:
+            if "_" not in name and name not in _FOR_US:
                 known = f"HTTP_{name.upper().replace('-', '_')}"
                 environ[known] = f"{environ[known]},{value}" if known in environ else value
         return environ

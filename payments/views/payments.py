@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse
+from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -169,8 +170,16 @@ class OnePayment(PaymentRoute):
         return conditional(request._request, self.told(payment), headers=look_again(payment), unless=("next_check_at",))
 
 
+class _WhateverIsAccepted(BaseContentNegotiation):
+    """Whoever takes a stream only is told in JSON where it is, and not that there is no such type."""
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
+        return renderers[0], renderers[0].media_type
+
+
 class PaymentEvents(PaymentRoute):
     scopes = {"GET": (Scope.PAYMENTS_READ, Scope.PAYMENT_OF_ONE_GUEST)}
+    content_negotiation_class = _WhateverIsAccepted
 
     @documented(
         "stream_payment",

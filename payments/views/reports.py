@@ -148,7 +148,9 @@ class FiguresOut(serializers.Serializer[Any]):
     refunds = MoneyField(help_text="Of shares, on the day on which they were made.")
     tips_refunded = MoneyField(help_text="Of tips, on the day on which they were given back.")
     net = MoneyField(low=-MAX_MINOR, help_text="Gross less refunds; below zero on a day that gave back more.")
-    net_tips = MoneyField(low=-MAX_MINOR, help_text="Tips less those given back: what is the staff's. May be below zero.")
+    net_tips = MoneyField(
+        low=-MAX_MINOR, help_text="Tips less those given back: what is the staff's. May be below zero."
+    )
 
 
 class StatisticsOut(serializers.Serializer[Any]):

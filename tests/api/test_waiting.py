@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.core.handlers.wsgi import WSGIHandler
 from django.db import connection
 
 from accounts.models import ApiKey
@@ -23,79 +20,9 @@ from payments.models import Payment
 from payments.services.evidence import Evidence, Finding, Source
 from payments.services.settlement import settle_attempt
 from payments.waiting import Waiting
-from tests.api.conftest import Caller, card, created
+from tests.api.conftest import Caller, card, code_of, created
+from tests.api.visits import Visit, path_of, played
 from tests.scripted import ScriptedGateway, outcome
-
-SOON = 10.0
-
-
-@dataclass
-class Visit:
-    """One request to the waiting process, and what has come of it so far."""
-
-    application: Waiting
-    status: int = 0
-    headers: dict[str, str] = field(default_factory=dict)
-    body: bytes = b""
-    _gone: asyncio.Event = field(default_factory=asyncio.Event)
-    _task: asyncio.Task[None] | None = None
-
-    def begin(self, path: str, *, query: str = "", method: str = "GET", **headers: str) -> Visit:
-        scope = {
-            "type": "http",
-            "method": method,
-            "path": path,
-            "query_string": query.encode(),
-            "headers": [(name.replace("_", "-").lower().encode(), value.encode()) for name, value in headers.items()],
-            "client": ("127.0.0.1", 40_000),
-            "server": ("testserver", 80),
-            "scheme": "http",
-        }
-        self._task = asyncio.create_task(self.application(scope, self._receive, self._send))
-        return self
-
-    async def end(self) -> Visit:
-        assert self._task is not None
-        await asyncio.wait_for(self._task, SOON)
-        return self
-
-    def leave(self) -> None:
-        self._gone.set()
-
-    @property
-    def is_over(self) -> bool:
-        return self._task is not None and self._task.done()
-
-    @property
-    def said(self) -> Any:
-        return json.loads(self.body)
-
-    @property
-    def messages(self) -> list[dict[str, Any]]:
-        """Of a stream: each with its id, its event and its data."""
-        found = []
-        for block in self.body.decode().split("\n\n"):
-            lines = dict(line.split(": ", 1) for line in block.splitlines() if not line.startswith(":"))
-            if lines:
-                found.append({**lines, "data": json.loads(lines["data"])})
-        return found
-
-    async def until(self, count: int) -> list[dict[str, Any]]:
-        async with asyncio.timeout(SOON):
-            while len(self.messages) < count:
-                await asyncio.sleep(0.02)
-        return self.messages
-
-    async def _receive(self) -> dict[str, Any]:
-        await self._gone.wait()
-        return {"type": "http.disconnect"}
-
-    async def _send(self, message: Any) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            self.headers = {name.decode(): value.decode() for name, value in message["headers"]}
-        else:
-            self.body += message.get("body", b"")
 
 
 @pytest.fixture(autouse=True)
@@ -107,15 +34,6 @@ def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 def doubtful(key: Caller, order: Order, provider_a: ScriptedGateway) -> Payment:
     provider_a.charges.append(outcome(Outcome.UNKNOWN, ErrorCode.TIMED_OUT))
     return created(key.post("/payments", card(order)))
-
-
-def path_of(payment: Payment) -> str:
-    return f"/api/v1/payments/{payment.pk}"
-
-
-def played(scene: Callable[[Waiting], Coroutine[Any, Any, None]]) -> None:
-    """In an event loop of its own; the test's thread is where the rest of the world goes on."""
-    asyncio.run(scene(Waiting(WSGIHandler())))
 
 
 def settle(key: Caller, payment: Payment, provider: ScriptedGateway) -> Callable[[], Any]:
@@ -235,6 +153,27 @@ def test_a_stream_tells_the_state_and_then_what_happens(
     played(scene)
 
 
+def test_whoever_accepts_a_stream_only_gets_one(key: Caller, doubtful: Payment) -> None:
+    """Every `EventSource` says so."""
+
+    async def scene(application: Waiting) -> None:
+        said = {"authorization": f"Bearer {key.secret}", "accept": "text/event-stream"}
+        stream = Visit(application).begin(f"{path_of(doubtful)}/events", **said)
+        (first,) = await stream.until(1)
+        assert (stream.status, first["event"]) == (200, "payment")
+        stream.leave()
+        await stream.end()
+
+    played(scene)
+
+
+def test_the_process_that_does_not_wait_says_so_whatever_is_accepted(key: Caller, doubtful: Payment) -> None:
+    answer = key.get(f"/payments/{doubtful.pk}/events", Accept="text/event-stream")
+
+    assert code_of(answer) == (421, "not_here")
+    assert code_of(Caller().get(f"/payments/{doubtful.pk}/events", Accept="text/event-stream"))[0] == 401
+
+
 def test_a_stream_goes_on_after_the_last_event(key: Caller, doubtful: Payment, provider_a: ScriptedGateway) -> None:
     async def scene(application: Waiting) -> None:
         bearer = f"Bearer {key.secret}"
@@ -320,14 +259,14 @@ def test_no_header_is_taken_for_a_proxys() -> None:
         "headers": [
             (b"x-forwarded-for", b"10.0.0.9"),
             (b"x_forwarded_for", b"1.2.3.4"),
-            (b"accept", b"a"),
-            (b"accept", b"b"),
+            (b"accept-language", b"hi"),
+            (b"accept-language", b"en"),
         ],
     }
 
     environ = waiting._Call(scope).environ("/")
 
-    assert (environ["HTTP_X_FORWARDED_FOR"], environ["HTTP_ACCEPT"]) == ("10.0.0.9", "a,b")
+    assert (environ["HTTP_X_FORWARDED_FOR"], environ["HTTP_ACCEPT_LANGUAGE"]) == ("10.0.0.9", "hi,en")
 
 
 def test_an_id_that_no_event_has_is_none() -> None:
