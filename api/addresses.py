@@ -18,7 +18,7 @@ def address_of(request: HttpRequest) -> str:
     proxies: int = settings.STEWARD_PROXIES
     said = [*forwarded, heard][-1 - proxies] if proxies <= len(forwarded) else heard
     try:
-        address = ipaddress.ip_address(said)
+        address = _unmapped(ipaddress.ip_address(said))
     except ValueError:
         return NOWHERE
     # A household has as many of these as there are stars: it is one caller.
@@ -27,3 +27,11 @@ def address_of(request: HttpRequest) -> str:
         if address.version == FOUR
         else str(ipaddress.ip_network((address, HOUSEHOLD_BITS), strict=False)[0])
     )
+
+
+def _unmapped(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """A server that listens on both writes `::ffff:192.0.2.7`: all of those would be one household."""
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address

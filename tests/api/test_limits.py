@@ -151,6 +151,8 @@ FORWARDED = "203.0.113.9, 198.51.100.7"
         (1, "", NOWHERE),
         (1, "not an address", NOWHERE),
         (1, "2001:DB8::1", "2001:db8::"),
+        (1, "::ffff:203.0.113.9", "203.0.113.9"),
+        (1, "::FFFF:cb00:7109", "203.0.113.9"),
     ],
 )
 def test_only_our_own_proxies_are_believed(proxies: int, forwarded: str, expected: str) -> None:
