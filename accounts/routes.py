@@ -18,7 +18,7 @@ from accounts.problems import NOT_ALLOWED
 from accounts.scopes import Scope
 from api.addresses import address_of
 from api.limits import Counted, Policy, check, of_addresses, of_callers
-from api.parsing import streamed_body
+from api.parsing import MAX_BODY_BYTES, bounded, streamed_body
 from api.problems import NOT_FOUND, Problem
 from api.queries import values_of
 from api.refusing import request_id_of
@@ -42,9 +42,9 @@ class Route(APIView):
         super().initial(request, *args, **kwargs)
         if request.method in set(self.allowed_methods) - {"GET", "HEAD", "OPTIONS"}:
             values_of(request.GET, ())  # A change says all that it says in its body.
-        body = streamed_body(request._request)
+        body = streamed_body(request._request, limit=MAX_BODY_BYTES)
         if body is not None:
-            request._stream = BytesIO(body)  # As the framework makes one of other bodies.
+            request._stream = BytesIO(bounded(body))  # As the framework makes one of other bodies.
 
     def nothing_said(self) -> None:
         """For what is asked by its address alone: whoever says more meant something that would be ignored."""

@@ -22,21 +22,24 @@ class StrictJSONParser(BaseParser):
     def parse(
         self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        return read_object(bounded(stream))
+        return read_object(bounded(bytes(stream.read(MAX_BODY_BYTES + 1))))
 
 
-def bounded(stream: Any) -> bytes:
+def bounded(body: bytes) -> bytes:
     """One byte more than is allowed is enough to know."""
-    body = bytes(stream.read(MAX_BODY_BYTES + 1))
     if len(body) > MAX_BODY_BYTES:
         raise Problem(TOO_LARGE, f"A body has at most {MAX_BODY_BYTES} bytes.")
     return body
 
 
-def streamed_body(request: HttpRequest) -> bytes | None:
-    """A body without a Content-Length: the framework takes it for none, but its server says where it ends."""
-    is_chunked = "chunked" in request.headers.get("Transfer-Encoding", "").lower()
-    return bounded(request.META["wsgi.input"]) if is_chunked and request.META.get("wsgi.input_terminated") else None
+def streamed_body(request: HttpRequest, *, limit: int) -> bytes | None:
+    """A body without a Content-Length, to one byte beyond the limit. The framework takes it for none, but its server
+    says where it ends. None: it has a length, or nobody knows its end.
+    """
+    is_chunked = "chunked" in request.headers.get("Transfer-Encoding", "").lower()  # In any case: RFC 9112.
+    if not (is_chunked and request.META.get("wsgi.input_terminated")):
+        return None
+    return bytes(request.META["wsgi.input"].read(limit + 1))
 
 
 def read_object(body: bytes) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
+from api.parsing import streamed_body
 from events.actors import Actor, ActorKind
 from payments.selectors import account_at
 from payments.services.notices import apply_notice, receive_notice
@@ -41,10 +42,9 @@ def receive_webhook(request: HttpRequest, provider: str, account_id: UUID) -> Ht
 
 
 def _body(request: HttpRequest) -> bytes:
-    """One byte more than is allowed. Django reads no further than Content-Length, which a streamed body has not."""
-    streamed = request.META.get("wsgi.input_terminated") and "chunked" in request.headers.get("Transfer-Encoding", "")
-    source = request.META["wsgi.input"] if streamed else request
-    return bytes(source.read(MAX_NOTICE_BYTES + 1))
+    """One byte more than is allowed."""
+    streamed = streamed_body(request, limit=MAX_NOTICE_BYTES)
+    return bytes(request.read(MAX_NOTICE_BYTES + 1)) if streamed is None else streamed
 
 
 def _provider(request: HttpRequest) -> Actor:

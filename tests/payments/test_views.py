@@ -100,7 +100,8 @@ def test_a_changed_body_changes_nothing(restaurant: Restaurant, sandbox: InProce
     assert Payment.objects.get().in_doubt
 
 
-def test_a_streamed_notice_is_read_like_any_other(restaurant: Restaurant, sandbox: InProcess) -> None:
+@pytest.mark.parametrize("encoding", ["chunked", "Chunked", "CHUNKED"])
+def test_a_streamed_notice_is_read_like_any_other(restaurant: Restaurant, sandbox: InProcess, encoding: str) -> None:
     """Without a Content-Length Django reads nothing of it; the server says where it ends."""
     webhook = in_doubt(restaurant, sandbox)
     account = ProviderAccount.objects.get()
@@ -108,7 +109,7 @@ def test_a_streamed_notice_is_read_like_any_other(restaurant: Restaurant, sandbo
     def streamed(body: bytes) -> HttpResponse:
         headers = {name: text for name, text in webhook.headers.items() if name != "content-type"}
         request = RequestFactory().post(f"/webhooks/a/{account.pk}", headers=headers)
-        request.META.update(HTTP_TRANSFER_ENCODING="chunked", CONTENT_LENGTH="")
+        request.META.update(HTTP_TRANSFER_ENCODING=encoding, CONTENT_LENGTH="")
         request.META.update({"wsgi.input": io.BytesIO(body), "wsgi.input_terminated": True})
         return receive_webhook(request, "a", account.pk)
 
