@@ -26,6 +26,7 @@ from api.problems import Problem
 from api.refusing import CONTENT_TYPE
 from events.models import Event
 from payments.models import Payment, PaymentStatus
+from payments.places import NoPlace, Places
 from payments.problems import TOO_MANY_WAITING
 from payments.waits import MAX_WAIT_SECONDS
 
@@ -40,7 +41,6 @@ LONGEST_NUMBER = 10  # Digits. No version and no wait has more.
 HEARTBEAT_SECONDS = 15.0
 # Then a stream ends, and its client comes back with `Last-Event-ID`: no stream outlives a deployment for long.
 STREAM_SECONDS = 600.0
-MOST_WAITING = 5_000
 MOST_EVENTS = 100
 # For the API's own answers; each takes some milliseconds.
 THREADS = 4
@@ -98,6 +98,7 @@ class Waiting:
         self._wsgi = wsgi
         self._threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="waiting")
         self._versions = Versions(self._threads)
+        self._places = Places()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -116,15 +117,20 @@ class Waiting:
         return await self._ask(call, path="/api/nothing-here")
 
     async def _long_poll(self, call: _Call, payment_id: UUID, send: Send) -> None:
-        first = await self._ask(call)
-        cannot_wait = self._versions.is_full or not call.wait_seconds
-        if first.status != HTTPStatus.OK or cannot_wait or first.is_final:
-            await _send(send, _as_known(first, call))
-            return
-        if not call.known_tags or first.tag in call.known_tags:
-            await self._versions.beyond(payment_id, first.version, seconds=call.wait_seconds)
-            first = await self._ask(call)
-        await _send(send, _as_known(first, call))
+        answer = await self._ask(call)
+        can_wait = answer.status == HTTPStatus.OK and call.wait_seconds and not answer.is_final
+        if can_wait and (not call.known_tags or answer.tag in call.known_tags):
+            answer = await self._later(call, payment_id, answer)
+        await _send(send, _as_known(answer, call))
+
+    async def _later(self, call: _Call, payment_id: UUID, answer: Answer) -> Answer:
+        """Where there is no place this one is all there is to say, and it says when to ask again."""
+        try:
+            with self._places.one_at(payment_id):
+                await self._versions.beyond(payment_id, answer.version, seconds=call.wait_seconds)
+        except NoPlace:
+            return answer
+        return await self._ask(call)
 
     async def _stream(self, call: _Call, payment_id: UUID, send: Send) -> None:
         answer = await self._ask(call, path=call.path.removesuffix("/events"))
@@ -135,11 +141,13 @@ class Waiting:
         if seen is not None and seen >= answer.version and answer.is_final:
             await _send(send, Answer(status=HTTPStatus.NO_CONTENT, headers=_shared(answer), body=b""))
             return
-        if self._versions.is_full:
-            await _send(send, _no_room(answer))
+        try:
+            with self._places.one_at(payment_id):
+                await send(_begun(HTTPStatus.OK, _stream_headers(answer)))
+                await self._tell(call, payment_id, send, answer, seen)
+        except NoPlace as full:
+            await _send(send, _no_room(answer, str(full)))
             return
-        await send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": _raw(_stream_headers(answer))})
-        await self._tell(call, payment_id, send, answer, seen)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _tell(self, call: _Call, payment_id: UUID, send: Send, answer: Answer, seen: int | None) -> None:
@@ -177,19 +185,13 @@ class Versions:
     def __init__(self, threads: ThreadPoolExecutor) -> None:
         self._threads = threads
         self._waiting: dict[UUID, list[tuple[int, asyncio.Future[bool]]]] = {}
-        self._count = 0
         self._task: asyncio.Task[None] | None = None
-
-    @property
-    def is_full(self) -> bool:
-        return self._count >= MOST_WAITING
 
     async def beyond(self, payment_id: UUID, version: int, *, seconds: float) -> bool:
         """Whether it has a later version now; False when the time was over first."""
         news: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         mine = (version, news)
         self._waiting.setdefault(payment_id, []).append(mine)
-        self._count += 1
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._look())
         try:
@@ -200,7 +202,6 @@ class Versions:
             self._leave(payment_id, mine)
 
     def _leave(self, payment_id: UUID, mine: tuple[int, asyncio.Future[bool]]) -> None:
-        self._count -= 1
         left = [each for each in self._waiting.get(payment_id, []) if each is not mine]
         if left:
             self._waiting[payment_id] = left
@@ -321,9 +322,9 @@ def _as_known(answer: Answer, call: _Call) -> Answer:
     return answer.not_modified if is_known else answer
 
 
-def _no_room(answer: Answer) -> Answer:
+def _no_room(answer: Answer, sentence: str) -> Answer:
     """To a caller who may look."""
-    problem = Problem(TOO_MANY_WAITING, "As many streams as this process can hold are open. Read the payment itself.")
+    problem = Problem(TOO_MANY_WAITING, sentence)
     body = problem.as_json(request_id=answer.header("x-request-id"))
     headers = (*_shared(answer), ("Content-Type", CONTENT_TYPE), ("Retry-After", str(FULL_RETRY_SECONDS)))
     return Answer(status=int(problem.kind.status), headers=headers, body=json.dumps(body).encode())
@@ -351,8 +352,12 @@ def _raw(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
     return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
 
 
+def _begun(status: int, headers: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    return {"type": "http.response.start", "status": status, "headers": _raw(headers)}
+
+
 async def _send(send: Send, answer: Answer) -> None:
-    await send({"type": "http.response.start", "status": answer.status, "headers": _raw(answer.headers)})
+    await send(_begun(answer.status, answer.headers))
     await send({"type": "http.response.body", "body": answer.body, "more_body": False})
 
 

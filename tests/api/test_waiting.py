@@ -14,14 +14,15 @@ from accounts.models import ApiKey
 from accounts.services.keys import revoke_api_key
 from kernel.money import Money
 from orders.models import Order
-from payments import waiting
+from payments import places, waiting
 from payments.gateways.contract import Answer, ErrorCode, LookUpResult, Outcome
 from payments.models import Payment
 from payments.services.evidence import Evidence, Finding, Source
 from payments.services.settlement import settle_attempt
 from payments.waiting import Waiting
 from tests.api.conftest import Caller, card, code_of, created
-from tests.api.visits import Visit, path_of, played
+from tests.api.visits import SOON, Visit, path_of, played
+from tests.factories import order_of
 from tests.scripted import ScriptedGateway, outcome
 
 
@@ -213,10 +214,10 @@ def test_whoever_leaves_is_waited_for_no_longer(key: Caller, doubtful: Payment) 
     async def scene(application: Waiting) -> None:
         visit = Visit(application).begin(path_of(doubtful), query="wait=25", authorization=f"Bearer {key.secret}")
         await asyncio.sleep(0.3)
-        assert application._versions._count == 1
+        assert application._places.taken == 1
         visit.leave()
         await visit.end()
-        assert application._versions._count == 0
+        assert application._places.taken == 0
         assert application._versions._waiting == {}
 
     played(scene)
@@ -225,7 +226,7 @@ def test_whoever_leaves_is_waited_for_no_longer(key: Caller, doubtful: Payment) 
 def test_where_too_many_wait_the_next_is_answered_at_once(
     key: Caller, doubtful: Payment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "MOST_WAITING", 0)
+    monkeypatch.setattr(places, "MOST_WAITING", 0)
 
     async def scene(application: Waiting) -> None:
         visit = Visit(application).begin(path_of(doubtful), query="wait=25", authorization=f"Bearer {key.secret}")
@@ -237,7 +238,7 @@ def test_where_too_many_wait_the_next_is_answered_at_once(
 
 
 def test_where_too_many_wait_no_stream_begins(key: Caller, doubtful: Payment, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "MOST_WAITING", 0)
+    monkeypatch.setattr(places, "MOST_WAITING", 0)
 
     async def scene(application: Waiting) -> None:
         visit = Visit(application).begin(f"{path_of(doubtful)}/events", authorization=f"Bearer {key.secret}")
@@ -247,6 +248,44 @@ def test_where_too_many_wait_no_stream_begins(key: Caller, doubtful: Payment, mo
         assert (visit.said["code"], visit.said["request_id"]) == ("too_many_waiting", visit.headers["x-request-id"])
         stranger = await Visit(application).begin(f"{path_of(doubtful)}/events").end()
         assert stranger.status == 401
+
+    played(scene)
+
+
+def test_one_payment_takes_some_places_and_not_all(
+    key: Caller, doubtful: Payment, order: Order, provider_a: ScriptedGateway
+) -> None:
+    """Whoever holds one guest's token could keep everybody else from waiting."""
+    provider_a.charges.append(outcome(Outcome.UNKNOWN, ErrorCode.TIMED_OUT))
+    other = created(key.post("/payments", card(order_of(order.restaurant))))
+
+    async def scene(application: Waiting) -> None:
+        bearer, events = f"Bearer {key.secret}", f"{path_of(doubtful)}/events"
+        streams = [
+            Visit(application).begin(events, authorization=bearer) for _ in range(places.MOST_OF_ONE_PAYMENT + 1)
+        ]
+        async with asyncio.timeout(SOON):
+            while not all(stream.status for stream in streams):
+                await asyncio.sleep(0.02)
+        (refused,) = [stream for stream in streams if stream.status != 200]
+        await refused.end()
+        assert (refused.status, refused.said["code"]) == (503, "too_many_waiting")
+        assert refused.headers["retry-after"] == "5"
+        assert refused.said["detail"].startswith("20 clients wait for this payment already.")
+        at_once = Visit(application).begin(path_of(doubtful), query="wait=25", authorization=bearer)
+        await asyncio.wait_for(at_once.end(), 3)
+        assert (at_once.status, at_once.said["status"]) == (200, "processing")
+        assert "retry-after" in at_once.headers
+        elsewhere = Visit(application).begin(f"{path_of(other)}/events", authorization=bearer)
+        await elsewhere.until(1)
+        for stream in (*streams, elsewhere):
+            stream.leave()
+            await stream.end()
+        assert application._places.taken == 0
+        again = Visit(application).begin(events, authorization=bearer)
+        await again.until(1)
+        again.leave()
+        await again.end()
 
     played(scene)
 
@@ -276,14 +315,18 @@ def test_an_id_that_no_event_has_is_none() -> None:
 
 
 @pytest.mark.slow
-def test_many_wait_and_nobody_holds_a_connection(key: Caller, doubtful: Payment, provider_a: ScriptedGateway) -> None:
+def test_many_wait_and_nobody_holds_a_connection(
+    key: Caller, doubtful: Payment, provider_a: ScriptedGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "MOST_OF_ONE_PAYMENT", 500)  # As if each had one of their own.
+
     async def scene(application: Waiting) -> None:
         bearer = f"Bearer {key.secret}"
         visits = [
             Visit(application).begin(path_of(doubtful), query="wait=25", authorization=bearer) for _ in range(500)
         ]
         async with asyncio.timeout(20):
-            while application._versions._count < len(visits):
+            while application._places.taken < len(visits):
                 await asyncio.sleep(0.1)
         await asyncio.sleep(0.5)
         # One for the task that looks; its pool may keep what four threads used, idle.
