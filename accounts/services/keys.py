@@ -86,9 +86,9 @@ def rotate_api_key(*, key_id: UUID, overlap: timedelta = OVERLAP) -> str:
     return key
 
 
-def revoke_api_key(*, key_id: UUID) -> None:
-    """At once: the next request with it is refused."""
-    ApiKey.objects.filter(pk=key_id, revoked_at=None).update(revoked_at=clock.now())
+def revoke_api_key(*, key_id: UUID) -> bool:
+    """At once: the next request with it is refused. False: it was revoked before."""
+    return ApiKey.objects.filter(pk=key_id, revoked_at=None).update(revoked_at=clock.now()) > 0
 
 
 def note_use(key: ApiKey) -> None:

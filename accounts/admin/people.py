@@ -1,4 +1,4 @@
-"""Restaurants, people and keys in the console."""
+"""Restaurants, people and their roles in the console."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.http import HttpRequest
 
-from accounts.models import ApiKey, Membership, Restaurant, User
+from accounts.models import Membership, Restaurant, User
 
 
 @admin.register(Restaurant)
@@ -20,19 +20,6 @@ class RestaurantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Not subscr
 class MembershipAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Not subscriptable at run time.
     list_display = ["user", "restaurant", "role"]
     list_select_related = ["user", "restaurant"]
-
-
-@admin.register(ApiKey)
-class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Not subscriptable at run time.
-    list_display = ["name", "prefix", "restaurant", "mode", "expires_at", "revoked_at"]
-    # What a key is was said when it was issued: another restaurant or mode is another key.
-    readonly_fields = ["restaurant", "mode", "prefix", "scopes", "created_at", "last_used_at", "replaced_at"]
-    exclude = ["key_hash"]
-    list_select_related = ["restaurant"]
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """A key is revoked: what it did stays its doing."""
-        return False
 
 
 @admin.register(User)

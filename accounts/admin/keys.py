@@ -1,0 +1,224 @@
+"""Keys of programs in the console: issued, rotated and revoked through the services, and each shown once."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.contrib import admin, messages
+from django.contrib.admin import helpers
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import path
+
+from accounts.admin.key_forms import IssueForm
+from accounts.models import ApiKey, Restaurant, Role
+from accounts.services.keys import OVERLAP, KeyRefused, issue_api_key, revoke_api_key, rotate_api_key
+from accounts.services.secrets import hash_secret
+from kernel import clock
+
+_SHOWN = ("begins_with", "state", "name", "speaks_for", "mode", "may", "created", "used", "until")
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Not subscriptable at run time.
+    """What a key is was said when it was issued: nothing of it is edited, and a revoked key stays revoked."""
+
+    list_display = ["begins_with", "name", "state", "mode", "speaks_for", "may", "used", "until"]
+    list_display_links = ["begins_with", "name"]
+    search_fields = ["name", "prefix", "restaurant__name"]
+    search_help_text = (
+        "A program's name, its restaurant, or the first letters of the key: test_ and live_ are the modes."
+    )
+    ordering = ["restaurant__name", "name", "-created_at"]
+    list_select_related = ["restaurant"]
+    fields = readonly_fields = _SHOWN
+    actions = ["rotate", "revoke"]
+    change_list_template = "accounts/api_keys.html"
+    change_form_template = "accounts/api_key.html"
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """The common form would store a key that nobody has: see `issue`."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A key is revoked: what it did stays its doing."""
+        return False
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return any(_has(request, verb) for verb in ("view", "add", "change"))
+
+    def has_issue_permission(self, request: HttpRequest) -> bool:
+        return _has(request, "add")
+
+    def has_end_permission(self, request: HttpRequest) -> bool:
+        return _has(request, "change")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ApiKey]:
+        """Nobody sees another restaurant's keys (I20), nor rotates one into a key of their own for it."""
+        keys = super().get_queryset(request).prefetch_related("also_for")
+        if request.user.is_superuser:
+            return keys
+        mine = _restaurants_of(request)
+        return keys.filter(restaurant__in=mine).exclude(also_for__in=Restaurant.objects.exclude(pk__in=mine))
+
+    def get_urls(self) -> list[Any]:
+        issue = path("issue/", self.admin_site.admin_view(self.issue), name="accounts_apikey_issue")
+        return [issue, *super().get_urls()]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        more = {**(extra_context or {}), "title": "Keys of programs", **self._abilities(request)}
+        return super().changelist_view(request, more)
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        more = {**(extra_context or {}), "title": "A program's key", **self._abilities(request)}
+        return super().change_view(request, object_id, form_url, more)
+
+    def _abilities(self, request: HttpRequest) -> dict[str, bool]:
+        return {"may_issue": self.has_issue_permission(request), "may_end": self.has_end_permission(request)}
+
+    @admin.display(description="key", ordering="prefix")
+    def begins_with(self, key: ApiKey) -> str:
+        return f"{key.prefix}…"
+
+    @admin.display(description="may")
+    def may(self, key: ApiKey) -> str:
+        return ", ".join(key.scopes)
+
+    @admin.display(description="restaurant", ordering="restaurant__name")
+    def speaks_for(self, key: ApiKey) -> str:
+        return ", ".join(each.name for each in (key.restaurant, *key.also_for.all()))
+
+    @admin.display(description="issued")
+    def created(self, key: ApiKey) -> str:
+        return _moment(key, key.created_at)
+
+    @admin.display(description="last used", ordering="last_used_at")
+    def used(self, key: ApiKey) -> str:
+        return _moment(key, key.last_used_at) if key.last_used_at else "never"
+
+    @admin.display(description="expires", ordering="expires_at")
+    def until(self, key: ApiKey) -> str:
+        return _moment(key, key.expires_at) if key.expires_at else "never"
+
+    @admin.display
+    def state(self, key: ApiKey) -> str:
+        if key.revoked_at:
+            return f"revoked {_moment(key, key.revoked_at)}"
+        has_ended = key.expires_at is not None and key.expires_at <= clock.now()
+        if key.replaced_at:
+            return "rotated, and ended" if has_ended else "rotated: works until it expires"
+        return "expired" if has_ended else "works"
+
+    def issue(self, request: HttpRequest) -> HttpResponse:
+        """The answer that shows the key is the only place where it ever stands."""
+        if not self.has_issue_permission(request):
+            raise PermissionDenied
+        form: Any = IssueForm(request.POST or None, restaurants=_restaurants_of(request))
+        if form.is_valid():
+            try:
+                return self._shown(request, *self._issued(request, form), title="The new key")
+            except KeyRefused as refused:
+                form.add_error(refused.field if refused.field in form.fields else None, refused.sentence)
+        fields = helpers.AdminForm(form, [(None, {"fields": list(form.fields)})], {}, model_admin=self)
+        return self._page(request, "accounts/api_key_issue.html", title="Issue a key", adminform=fields, form=form)
+
+    def _issued(self, request: HttpRequest, form: IssueForm) -> tuple[str, ApiKey]:
+        with transaction.atomic():
+            secret = issue_api_key(**form.issuing())
+            key = _row_of(secret)
+            self.log_addition(request, key, f"Issued for {self.speaks_for(key)}, {key.mode}: {self.may(key)}")
+        return secret, key
+
+    @admin.action(description="Rotate (a new key; both work for a while)", permissions=["end"])
+    def rotate(self, request: HttpRequest, keys: QuerySet[ApiKey]) -> HttpResponse | None:
+        chosen = list(keys)
+        if len(chosen) != 1:
+            self.message_user(request, "Rotate one key at a time: each is shown once.", messages.WARNING)
+            return None
+        if "confirmed" not in request.POST:
+            return self._asked(request, chosen, "rotate", f"Rotate {chosen[0]}?")
+        try:
+            secret, key = self._rotated(request, chosen[0])
+        except KeyRefused as refused:
+            self.message_user(request, refused.sentence, messages.ERROR)
+            return None
+        chosen[0].refresh_from_db()
+        return self._shown(request, secret, key, title="The new key", old=chosen[0])
+
+    def _rotated(self, request: HttpRequest, old: ApiKey) -> tuple[str, ApiKey]:
+        with transaction.atomic():
+            secret = rotate_api_key(key_id=old.pk)
+            key = _row_of(secret)
+            self.log_change(request, old, f"Rotated: its successor is {key.prefix}…")
+            self.log_addition(request, key, f"Issued in place of {old.prefix}…")
+        return secret, key
+
+    @admin.action(description="Revoke (at once)", permissions=["end"])
+    def revoke(self, request: HttpRequest, keys: QuerySet[ApiKey]) -> HttpResponse | None:
+        chosen = list(keys)
+        if "confirmed" not in request.POST:
+            one = str(chosen[0]) if len(chosen) == 1 else f"{len(chosen)} keys"
+            return self._asked(request, chosen, "revoke", f"Revoke {one}?")
+        for key in chosen:
+            with transaction.atomic():
+                is_news = revoke_api_key(key_id=key.pk)
+                if is_news:
+                    self.log_change(request, key, "Revoked")
+            # A message's first letter is made a capital: it is not the key's.
+            sentence = f"Revoked {key}: its next request is refused." if is_news else f"Revoked before: {key}."
+            self.message_user(request, sentence, messages.SUCCESS if is_news else messages.WARNING)
+        return None
+
+    def _asked(self, request: HttpRequest, keys: list[ApiKey], action: str, title: str) -> HttpResponse:
+        told = [
+            {"key": key, "speaks_for": self.speaks_for(key), "used": self.used(key), "state": self.state(key)}
+            for key in keys
+        ]
+        template = f"accounts/api_key_{action}.html"
+        return self._page(request, template, title=title, keys=told, action=action, overlap_days=OVERLAP.days)
+
+    def _shown(self, request: HttpRequest, secret: str, key: ApiKey, **more: Any) -> HttpResponse:
+        old = more.get("old")
+        more["old_until"] = _moment(old, old.expires_at) if old and old.expires_at > clock.now() else ""
+        about = {"speaks_for": self.speaks_for(key), "may": self.may(key), "until": self.until(key)}
+        return self._page(request, "accounts/api_key_shown.html", secret=secret, key=key, **about, **more)
+
+    def _page(self, request: HttpRequest, template: str, **context: Any) -> HttpResponse:
+        told = {**self.admin_site.each_context(request), "opts": self.opts, "media": self.media, **context}
+        # A key is kept by nobody on its way, not even by a browser that goes back.
+        return TemplateResponse(request, template, told, headers={"Cache-Control": "no-store"})
+
+
+def _has(request: HttpRequest, verb: str) -> bool:
+    return request.user.has_perm(f"accounts.{verb}_apikey")
+
+
+def _restaurants_of(request: HttpRequest) -> QuerySet[Restaurant]:
+    """Of a superuser all; of anybody else with the permission those where they are an administrator."""
+    person: Any = request.user  # Nobody unknown comes this far.
+    every = Restaurant.objects.order_by("name")
+    return every if person.is_superuser else every.filter(memberships__user=person, memberships__role=Role.ADMIN)
+
+
+def _row_of(secret: str) -> ApiKey:
+    return ApiKey.objects.select_related("restaurant").get(key_hash=hash_secret(secret))
+
+
+def _moment(key: ApiKey, at: datetime) -> str:
+    """By the clock on the restaurant's wall, in two pieces that a narrow column does not break."""
+    there = at.astimezone(ZoneInfo(key.restaurant.time_zone))
+    return f"{there:%d\N{NO-BREAK SPACE}%b\N{NO-BREAK SPACE}%Y, %H:%M\N{NO-BREAK SPACE}%Z}"
