@@ -45,7 +45,7 @@ SWEEPS = (
     "payments.tasks.sweep_notices",
 )
 # What nobody waits for, and once an hour is often enough.
-HOURLY = ("accounts.tasks.purge_old_calls",)
+HOURLY = ("accounts.tasks.purge_old_calls", "accounts.tasks.purge_old_tokens")
 HOUR_SECONDS = 3600.0
 
 

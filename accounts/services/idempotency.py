@@ -9,14 +9,13 @@ from uuid import UUID
 from django.db import connection
 
 from accounts.models import IdempotentCall
+from accounts.services.purging import purge
 from kernel import clock
 from kernel.errors import ServiceError
 from kernel.statements import Insertion
 
 # A client that was switched off over a holiday may still send its last request again.
 KEPT_FOR = timedelta(days=30)
-PURGED_AT_ONCE = 1_000
-PURGE_SECONDS = 20.0  # Then the next hour goes on.
 _CALLS = Insertion(IdempotentCall)
 
 
@@ -88,11 +87,4 @@ def keep_final(*, call: Call, status: int, body: str) -> tuple[int, str]:
 
 def purge_old_calls() -> int:
     """Keys are promised for their time and no longer; what they made stays."""
-    old = IdempotentCall.objects.filter(created_at__lt=clock.now() - KEPT_FOR).order_by("created_at")
-    purged, until = 0, clock.monotonic() + PURGE_SECONDS
-    while clock.monotonic() < until:
-        ids = list(old.values_list("pk", flat=True)[:PURGED_AT_ONCE])
-        if not ids:
-            break
-        purged += IdempotentCall.objects.filter(pk__in=ids).delete()[0]
-    return purged
+    return purge(IdempotentCall.objects.filter(created_at__lt=clock.now() - KEPT_FOR).order_by("created_at"))

@@ -6,9 +6,8 @@ from collections.abc import Collection
 from datetime import timedelta
 from uuid import UUID
 
-from django.db import transaction
-
 from accounts.models import Membership, Restaurant, Role, User, UserToken
+from accounts.services.purging import purge
 from accounts.services.secrets import LAST_USED_STEP, hash_secret, new_secret
 from kernel import clock
 from kernel.errors import ServiceError
@@ -16,6 +15,8 @@ from kernel.modes import Mode
 
 # A shift, as with a session of the console.
 TOKEN_LASTS = timedelta(hours=12)
+# Until then it can be looked up who was signed in, and since when not any more.
+ENDED_TOKENS_KEPT_FOR = timedelta(days=30)
 TOKEN_PREFIX = "user"  # noqa: S105  What a token begins with, so that a leaked one is recognised.
 
 
@@ -56,8 +57,15 @@ def revoke_user_token(*, token_id: UUID) -> None:
 
 
 def revoke_all_tokens_of(*, person: User) -> int:
-    with transaction.atomic():
-        return UserToken.objects.filter(user=person, revoked_at=None).update(revoked_at=clock.now())
+    """How many worked until now."""
+    now = clock.now()
+    return UserToken.objects.filter(user=person, revoked_at=None, expires_at__gt=now).update(revoked_at=now)
+
+
+def purge_old_tokens() -> int:
+    """A revoked one goes when it would have ended by itself and that is long ago."""
+    ended = UserToken.objects.filter(expires_at__lt=clock.now() - ENDED_TOKENS_KEPT_FOR)
+    return purge(ended.order_by("expires_at"))
 
 
 def note_token_use(token: UserToken) -> None:

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import OperationalError, connection
 
 from accounts.services.idempotency import purge_old_calls
+from accounts.services.people import purge_old_tokens
 from kernel import clock
 from payments.services.sweeps import SWEEPS
 
@@ -44,6 +45,7 @@ class Command(BaseCommand):
             if clock.monotonic() >= self._purged_at + PURGE_SECONDS:
                 self._purged_at = clock.monotonic()
                 purge_old_calls()
+                purge_old_tokens()
         except OperationalError as error:
             self.stderr.write(f"The database does not answer ({type(error).__name__}); trying again.")
             connection.close()

@@ -1,0 +1,103 @@
+"""A person's tokens are taken away, by an operator's command or in the console, and old ones are let go."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission
+from django.core.management import CommandError, call_command
+from django.test import Client
+
+from accounts import tasks
+from accounts.models import Role, User, UserToken
+from accounts.services import purging
+from accounts.services.people import ENDED_TOKENS_KEPT_FOR, TOKEN_LASTS, issue_user_token
+from kernel.modes import Mode
+from tests.factories import RestaurantFactory, UserFactory, staff
+from tests.time_machine import ShiftedClock
+
+PEOPLE = "/admin/accounts/user/"
+
+
+@pytest.fixture
+def waiter(db: None, time: ShiftedClock) -> User:
+    """With a token that has ended by itself, and two that work."""
+    restaurant = RestaurantFactory.create()
+    person = staff(restaurant, Role.WAITER)
+    issue_user_token(person=person, restaurant=restaurant, mode=Mode.TEST)
+    time.advance(seconds=TOKEN_LASTS.total_seconds() + 1)
+    for mode in (Mode.TEST, Mode.LIVE):
+        issue_user_token(person=person, restaurant=restaurant, mode=mode)
+    return person
+
+
+def said(username: str) -> str:
+    out = StringIO()
+    call_command("sign_out", username, stdout=out)
+    return out.getvalue().strip()
+
+
+def revoked() -> int:
+    return UserToken.objects.exclude(revoked_at=None).count()
+
+
+def sign_out(*people: User, by: User) -> str:
+    console = Client()
+    console.force_login(by, backend="django.contrib.auth.backends.ModelBackend")
+    body = {"action": "sign_out", "_selected_action": [str(person.pk) for person in people]}
+    return str(console.post(PEOPLE, body, follow=True).content.decode())
+
+
+def test_a_person_is_signed_out_by_a_command(waiter: User) -> None:
+    assert said(waiter.username) == f"Signed out {waiter.username}: 2 tokens revoked."
+    assert revoked() == 2
+    assert said(waiter.username).endswith("0 tokens revoked.")
+
+
+def test_whoever_is_not_there_is_not_signed_out(db: None) -> None:
+    with pytest.raises(CommandError, match="There is nobody named asha"):
+        said("asha")
+
+
+def test_people_are_signed_out_in_the_console(waiter: User) -> None:
+    operator = UserFactory.create(is_staff=True, is_superuser=True)
+
+    page = sign_out(waiter, operator, by=operator)
+
+    assert f"Signed out {waiter.username}: 2 tokens revoked." in page
+    assert f"Signed out {operator.username}: 0 tokens revoked." in page
+    assert revoked() == 2
+    entry = LogEntry.objects.get(object_id=str(waiter.pk))
+    assert (entry.user, entry.change_message) == (operator, "Signed out: 2 tokens revoked")
+
+
+def test_whoever_only_looks_signs_nobody_out(waiter: User) -> None:
+    looker = UserFactory.create(is_staff=True)
+    looker.user_permissions.set(Permission.objects.filter(codename="view_user"))
+
+    sign_out(waiter, by=looker)
+
+    assert revoked() == 0
+
+
+def test_tokens_that_ended_long_ago_are_let_go(
+    waiter: User, time: ShiftedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(purging, "PURGED_AT_ONCE", 1)
+    time.advance(seconds=(ENDED_TOKENS_KEPT_FOR - timedelta(hours=1)).total_seconds())
+    assert tasks.purge_old_tokens() == 0
+    time.advance(seconds=2 * 60 * 60)
+    assert tasks.purge_old_tokens() == 1
+    time.advance(seconds=TOKEN_LASTS.total_seconds())
+
+    assert tasks.purge_old_tokens() == 2
+
+
+def test_a_purge_ends_when_its_time_is_over(waiter: User, time: ShiftedClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(purging, "PURGE_SECONDS", -1.0)
+    time.advance(seconds=(ENDED_TOKENS_KEPT_FOR + TOKEN_LASTS).total_seconds() + 1)
+
+    assert tasks.purge_old_tokens() == 0
