@@ -24,13 +24,14 @@ from accounts.services.secrets import hash_secret
 from api.addresses import address_of
 from api.headers import MODE as MODE_HEADER
 from api.headers import RESTAURANT as RESTAURANT_HEADER
-from api.limits import check, of_addresses
+from api.limits import check, of_addresses, of_callers
 from api.problems import FORBIDDEN_HERE, FieldError, Kind, Problem
 from kernel import clock
 from kernel.modes import Mode
 
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="Steward"'}
 LONGEST_SECRET = 500
+LONGEST_NAME_SAID = 80  # Of a name that is none, as much as shows what was meant.
 
 
 class CallerAuthentication(BaseAuthentication):
@@ -64,7 +65,26 @@ def _of_header(request: HttpRequest, header: str) -> Principal:
         principal = None
     if principal is None:
         raise _refused(request, BAD_CREDENTIALS, "This key or token is unknown, expired or revoked.")
+    _check_said_beside(request, principal)
     return principal
+
+
+def _check_said_beside(request: HttpRequest, principal: Principal) -> None:
+    """Whoever names another restaurant or mode meant that one: nothing is done in this one instead. What is said of it
+    is the same whether there is such a restaurant or not.
+    """
+    for header, spoken_for in ((RESTAURANT_HEADER, principal.restaurant.slug), (MODE_HEADER, principal.mode.value)):
+        said = request.headers.get(header, "")
+        if said and said != spoken_for:
+            sentence = f"This key or token speaks for {spoken_for}, not for {said[:LONGEST_NAME_SAID]!r}."
+            counted = check(of_callers(), principal.name)
+            error = FieldError(pointer=header, code="not_of_this_caller", detail=sentence)
+            raise Problem(
+                NAME_A_RESTAURANT,
+                f"{header}: {sentence}",
+                errors=[error],
+                headers=counted.headers() if counted else None,
+            )
 
 
 def _refused(request: HttpRequest, kind: Kind, sentence: str) -> Problem:
@@ -109,7 +129,7 @@ def _one_of(slug: str, restaurants: list[Restaurant]) -> Restaurant:
         if restaurant.slug == slug:
             return restaurant
     names = ", ".join(sorted(each.slug for each in restaurants))
-    sentence = f"Name one of: {names}." if not slug else f"{slug[:80]!r} is none of: {names}."
+    sentence = f"Name one of: {names}." if not slug else f"{slug[:LONGEST_NAME_SAID]!r} is none of: {names}."
     error = FieldError(pointer=RESTAURANT_HEADER, code="restaurant_needed", detail=sentence)
     raise Problem(NAME_A_RESTAURANT, f"{RESTAURANT_HEADER}: {sentence}", errors=[error])
 

@@ -65,7 +65,9 @@ NAME_A_RESTAURANT = _add(
     "Which restaurant?",
     remedy=(
         "This key or person may speak for several restaurants: name one with `Steward-Restaurant: its-slug`. A "
-        "person with a session also says `Steward-Mode: test` or `live`."
+        "person with a session also says `Steward-Mode: test` or `live`. A key or token that was made for one "
+        "restaurant, or for one mode, does nothing in another: leave the header out, or show the key or token of "
+        "what it names."
     ),
 )
 _add(

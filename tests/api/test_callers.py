@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from pytest_django.fixtures import Settings
 
 from accounts.models import ApiKey, Membership, Restaurant, Role, User, UserToken
 from accounts.services.keys import KeyRefused, issue_api_key, revoke_api_key, rotate_api_key
 from accounts.services.people import NotAMember, issue_user_token, revoke_all_tokens_of
 from kernel import clock
 from kernel.modes import Mode
-from tests.api.conftest import ALL_SCOPES, Caller, code_of, key_of, person_of, pointers
+from orders.models import Order
+from tests.api.conftest import ALL_SCOPES, Caller, card, code_of, inr, key_of, person_of, pointers
 from tests.factories import UserFactory, order_of, staff
 from tests.time_machine import ShiftedClock
 
@@ -241,6 +243,63 @@ def test_a_key_of_several_restaurants_names_one(restaurant: Restaurant, elsewher
 
 def test_a_key_of_one_restaurant_cannot_name_another(key: Caller, elsewhere: Restaurant) -> None:
     assert code_of(key.get("/orders", Steward_Restaurant="elsewhere")) == (400, "restaurant_needed")
+
+
+NAMES_ANOTHER = [
+    {"Steward_Restaurant": "elsewhere"},
+    {"Steward_Restaurant": "nowhere"},
+    {"Steward_Mode": "live"},
+    {"Steward_Mode": "both"},
+    {"Steward_Restaurant": "elsewhere", "Steward_Mode": "live"},
+]
+
+
+@pytest.mark.parametrize("names", NAMES_ANOTHER)
+def test_nothing_is_done_here_for_whoever_names_another_place(
+    key: Caller, waiter: Caller, elsewhere: Restaurant, names: dict[str, str]
+) -> None:
+    """They meant that one: the order would stand in the wrong books, or be paid with real money."""
+    line = {"name": "Chai", "quantity": 1, "unit_price": inr(4_000)}
+
+    answers = [caller.post("/orders", {"lines": [line]}, **names) for caller in (waiter, key)]
+
+    assert [code_of(answer) for answer in answers] == [(400, "restaurant_needed")] * 2
+    assert Order.objects.count() == 0
+
+
+def test_what_a_token_does_not_speak_for_is_told_alike_whether_it_is_there_or_not(
+    waiter: Caller, elsewhere: Restaurant
+) -> None:
+    there, nowhere = [
+        waiter.get("/caller", Steward_Restaurant=slug).json()["detail"] for slug in ("elsewhere", "nowhere")
+    ]
+
+    assert there == "Steward-Restaurant: This key or token speaks for saffron, not for 'elsewhere'."
+    assert nowhere == there.replace("elsewhere", "nowhere")
+
+
+def test_whoever_names_another_place_is_counted(waiter: Caller, settings: Settings) -> None:
+    settings.STEWARD_REQUESTS_PER_MINUTE = 3
+
+    answers = [waiter.get("/caller", Steward_Mode="live") for _ in range(4)]
+
+    assert [answer.status_code for answer in answers] == [400] * 3 + [429]
+    assert answers[0].headers["ratelimit"].startswith('"caller";r=2')
+
+
+def test_a_browsers_token_speaks_for_its_payments_place(key: Caller, order: Order, elsewhere: Restaurant) -> None:
+    payment = key.post("/payments", card(order)).json()
+    browser = Caller(key.post(f"/payments/{payment['id']}/client-tokens").json()["client_token"])
+    path = f"/payments/{payment['id']}"
+
+    assert browser.get(path, Steward_Restaurant="saffron", Steward_Mode="test").status_code == 200
+    assert code_of(browser.get(path, Steward_Restaurant="elsewhere")) == (400, "restaurant_needed")
+    assert pointers(browser.get(path, Steward_Mode="live")) == {"Steward-Mode": "not_of_this_caller"}
+
+
+def test_whoever_names_their_own_place_is_let_in(key: Caller, waiter: Caller) -> None:
+    for caller in (key, waiter):
+        assert caller.get("/caller", Steward_Restaurant="saffron", Steward_Mode="test").status_code == 200
 
 
 def test_a_session_of_the_console_reads_and_changes_with_its_token_only(restaurant: Restaurant) -> None:
