@@ -99,7 +99,13 @@ def documented(
     def describe(method: View) -> View:
         kinds = (*refuses, *_kinds_of(method.__name__, makes=makes, needs_caller=needs_caller))
         DESCRIBED[operation] = Described(
-            kinds=kinds, sends=(*of_http.EVERYWHERE, *sends, *(of_http.MAKING if makes else ()))
+            kinds=kinds,
+            sends=(
+                *of_http.EVERYWHERE,
+                *sends,
+                *(of_http.MAKING if makes else ()),
+                *([of_http.COME_BACK] if any(map(_is_over_soon, kinds)) else []),
+            ),
         )
         described = extend_schema(
             operation_id=operation,
@@ -130,6 +136,10 @@ def page_of(item: type[serializers.Serializer[Any]]) -> serializers.Serializer[A
 def event_stream(meaning: str) -> dict[str, Any]:
     """For `gives`: no object, but a text without an end."""
     return {"type": "string", "description": meaning}
+
+
+def _is_over_soon(kind: Kind) -> bool:
+    return kind == STILL_RUNNING or (kind.status == HTTPStatus.CONFLICT and kind.retry_after_seconds > 0)
 
 
 def _kinds_of(method: str, *, makes: bool, needs_caller: bool) -> Iterable[Kind]:

@@ -36,8 +36,8 @@ OF_A_CALLER = (
     ),
     _asked(
         MODE,
-        "Only with a session of the console: `test` or `live`, which is the default. Keys and tokens have their mode: "
-        "nothing that is said here changes it.",
+        "`test` or `live`. A session of the console says it, and means `live` where it does not. Keys and tokens have "
+        "their mode: another one is refused with `restaurant_needed`.",
         example="test",
     ),
 )
@@ -151,14 +151,14 @@ MAKING = (
         schema={"type": "string", "enum": ["true"]},
         example="true",
     ),
-    Sent(
-        name="Retry-After",
-        role="still_running",
-        meaning="Only with `idempotency_key_in_use`: seconds until the first request with this key may be done.",
-        on=(HTTPStatus.CONFLICT,),
-        schema=_SECONDS,
-        example=1,
-    ),
+)
+COME_BACK = Sent(
+    name="Retry-After",
+    role="busy",
+    meaning="Where somebody else is at work on the same thing: seconds until the same request may succeed.",
+    on=(HTTPStatus.CONFLICT,),
+    schema=_SECONDS,
+    example=1,
 )
 LOOK_AGAIN = Sent(
     name="Retry-After",

@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from accounts.admin import RestaurantAdmin
+from accounts.admin.people import RestaurantAdmin
 from accounts.models import Restaurant
 from kernel.console import ReadOnlyAdmin
 from kernel.money import Money

@@ -20,7 +20,7 @@ from accounts.scopes import Scope
 from accounts.services.idempotency import Call
 from api import pages
 from api.describing import documented, page_of
-from api.headers import NEXT_PAGE
+from api.headers import NEXT_PAGE, PLACE
 from api.problems import NOT_FOUND, Problem
 from api.queries import counted, narrowed, texted, timed, values_of, worded
 from orders.models import Channel, Order, OrderStatus, PaymentState
@@ -88,6 +88,7 @@ class Orders(_OrderRoute):
         tag=TAG,
         takes=OrderIn,
         gives={HTTPStatus.CREATED: OrderOut},
+        sends=[PLACE],
         refuses=PLACING,
         makes=True,
     )

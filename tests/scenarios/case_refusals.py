@@ -7,7 +7,18 @@ from typing import Any
 
 from tests.scenarios.examples import card, order
 from tests.scenarios.recorder import Recorder
-from tests.scenarios.refusals import ASKED_ABOUT, INR_5, PAY, PROVIDER, SETTLES_SECONDS, USD, failed_refund, sql, steer
+from tests.scenarios.refusals import (
+    ASKED_ABOUT,
+    INR_5,
+    PAY,
+    PROVIDER,
+    SETTLES_SECONDS,
+    USD,
+    failed_refund,
+    share_is_gone,
+    sql,
+    steer,
+)
 
 WHY = "Seen in the provider's dashboard."
 
@@ -58,8 +69,7 @@ def _exhausted(r: Recorder) -> None:
         return payment, case_of(r, payment["id"], "exhausted")
 
     payment, case = given_up()
-    r.ask(PAY, card(payment["order"]))
-    refuse(r, case, "more_than_due", "retry")
+    share_is_gone(r, payment["order"], lambda code: refuse(r, case, code, "retry"))
     payment, case = given_up()
     r.ask(f"POST /orders/{payment['order']['id']}/cancel")
     refuse(r, case, "order_cancelled", "retry")

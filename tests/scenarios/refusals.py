@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from threading import Thread
 from typing import Any
 from uuid import uuid4
@@ -160,14 +161,26 @@ def _choosing(r: Recorder) -> None:
     r.refuse("start_payment", "not_waiting", f"{path}/start", UPI, expected=409)
     r.refuse("retry_payment", "unknown_method", f"{path}/retry", {}, expected=422)
     r.refuse("retry_payment", "no_provider", f"{path}/retry", {"method": "wallet"}, expected=422)
-    r.ask(PAY, card(held["order"]))
-    r.refuse("retry_payment", "more_than_due", f"{path}/retry", UPI, expected=409)
+    share_is_gone(r, held["order"], lambda code: r.refuse("retry_payment", code, f"{path}/retry", UPI, expected=409))
     failed = r.ask(PAY, card(order(r), "sim_decline_insufficient_funds"))
     r.ask(f"POST /orders/{failed['order']['id']}/cancel")
     r.refuse("retry_payment", "order_cancelled", f"POST /payments/{failed['id']}/retry", UPI, expected=409)
     r.refuse("stream_payment", "not_here", f"GET /payments/{failed['id']}/events", expected=421)
     bad = {"query": "status=paid"}
     r.refuse("verify_handshake", "bad_handshake", f"{path}/handshake", bad, expected=422)
+
+
+def share_is_gone(r: Recorder, of: Any, refuse: Callable[[str], object]) -> None:
+    """For whoever wants to pay all of an order again: a part of it is being paid, then paid, then all of it."""
+    part = {"amount": {**INR_64, "amount": 4_000}}
+    pending = r.ask(PAY, {**card(of, "sim_pending_for_ever"), **part})
+    refuse("being_paid")
+    r.ask(f"POST /payments/{pending['id']}/cancel")
+    settled(r, pending, "failed")
+    r.ask(PAY, {**card(of), **part})
+    refuse("share_taken")
+    r.ask(PAY, card(of))
+    refuse("already_covered")
 
 
 def _taking_cash(r: Recorder) -> None:
@@ -207,16 +220,19 @@ def _cash_against_doubt(r: Recorder) -> None:
     refuse("no_provider", against, 422)
     sql(r, takes_cash, True)
     r.ask(f"POST /orders/{doubtful['order']['id']}/cancel")
-    _until_nobody_asks(r, path, against)
+    _until_nobody_asks(r, doubtful, path, against)
     refuse("order_cancelled", against, 409)
 
 
-def _until_nobody_asks(r: Recorder, path: str, body: Any) -> None:
-    """For what is refused in any case: a look-up that is under way is said first."""
+def _until_nobody_asks(r: Recorder, payment: Any, path: str, body: Any) -> None:
+    """For what is refused in any case: a look-up that is under way is said first. Then nobody begins another one."""
     until = time.monotonic() + SETTLES_SECONDS
-    while r.ask(path, body, caller="waiter")["code"] == "being_sent":
-        assert time.monotonic() < until, "Somebody asks for ever."
-        time.sleep(0.1)
+    for is_the_last in (False, True):
+        while r.ask(path, body, caller="waiter")["code"] == "being_sent":
+            assert time.monotonic() < until, "Somebody asks for ever."
+            time.sleep(0.1)
+        if not is_the_last:
+            _lease(r, payment, "-1 minute")
 
 
 LEASED = """
@@ -239,7 +255,7 @@ def _paid_meanwhile(r: Recorder) -> None:
     settled(r, late, "completed")
     path = f"POST /payments/{doubtful['id']}/cash"
     against = {"amount": INR_64, "against_doubt": True, "reason": "The guest has to go."}
-    _until_nobody_asks(r, path, against)
+    _until_nobody_asks(r, doubtful, path, against)
     r.refuse("confirm_cash", "already_covered", path, against, caller="waiter", expected=409)
 
 
