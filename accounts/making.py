@@ -22,6 +22,7 @@ from api.idempotency import KEY_REUSED, REPLAYED, STILL_RUNNING, body_hash, key_
 from api.problems import Problem
 from kernel import clock
 from kernel.crashpoints import CrashPoint, crashpoint
+from kernel.fields import UnreadableText
 
 # What is made without asking a provider is made at once.
 AT_ONCE = timedelta(seconds=10)
@@ -103,7 +104,8 @@ class MakingRoute(Route):
         if not is_same(call, earlier):
             raise Problem(KEY_REUSED, "This key was used for another request, or with another body.")
         replayed = {REPLAYED: "true"}
-        if earlier.answer_status is not None:
+        # Kept under a field key that is gone, it is told anew: what it is about can be read still.
+        if earlier.answer_status is not None and not isinstance(earlier.answer, UnreadableText):
             return _answer(earlier.answer_status, earlier.answer, {**_location(earlier.answer), **replayed})
         left = (earlier.runs_until - clock.now()).total_seconds()
         if left > 0:

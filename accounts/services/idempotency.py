@@ -12,6 +12,7 @@ from accounts.models import IdempotentCall
 from accounts.services.purging import purge
 from kernel import clock
 from kernel.errors import ServiceError
+from kernel.fields import UnreadableText
 from kernel.statements import Insertion
 
 # A client that was switched off over a holiday may still send its last request again.
@@ -78,11 +79,14 @@ def end_call(*, call: Call) -> None:
 
 
 def keep_final(*, call: Call, status: int, body: str) -> tuple[int, str]:
-    """The answer that is given from now on: this one, unless somebody kept another one just before."""
+    """The answer that is given from now on: this one, unless somebody kept another one just before.
+
+    One that no key reads stays as it is: with its key it is the answer again.
+    """
     mine = IdempotentCall.objects.filter(principal=call.principal, key=call.key)
     mine.filter(answer_status=None).update(answer_status=status, answer=body, runs_until=clock.now())
     kept = mine.get()
-    return kept.answer_status or status, kept.answer
+    return (status, body) if isinstance(kept.answer, UnreadableText) else (kept.answer_status or status, kept.answer)
 
 
 def purge_old_calls() -> int:

@@ -9,7 +9,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from django.db import connection
+from pytest_django.fixtures import Settings
 
 from accounts.models import ApiKey, IdempotentCall, Restaurant
 from accounts.services.idempotency import KEPT_FOR, Call, claim, purge_old_calls
@@ -255,6 +257,31 @@ def test_keys_are_kept_for_thirty_days(key: Caller, order: Order, time: ShiftedC
 
     assert purge_old_calls() == 1
     assert code_of(key.post("/payments", card(order), key="press")) == (409, "already_covered")
+
+
+def test_an_answer_whose_field_key_is_gone_is_told_anew(key: Caller, order: Order, settings: Settings) -> None:
+    """The key is promised for thirty days, and a field key may be taken away before."""
+    said = {"lines": [{"name": "Chai", "quantity": 1, "unit_price": inr(4_000)}]}
+    placed, paid = key.post("/orders", said, key="order"), key.post("/payments", card(order), key="press")
+    stored = _stored_answers()
+    kept_under = settings.STEWARD_FIELD_KEYS
+
+    settings.STEWARD_FIELD_KEYS = (Fernet.generate_key().decode(),)
+    again = [key.post("/orders", said, key="order"), key.post("/payments", card(order), key="press")]
+
+    assert [answer.status_code for answer in again] == [placed.status_code, paid.status_code]
+    assert [answer.json()["id"] for answer in again] == [placed.json()["id"], paid.json()["id"]]
+    assert [answer.headers["Idempotent-Replayed"] for answer in again] == ["true", "true"]
+    assert (_stored_answers(), Order.objects.count(), Payment.objects.count()) == (stored, 2, 1)
+    settings.STEWARD_FIELD_KEYS = kept_under
+    assert key.post("/payments", card(order), key="press").content == paid.content
+
+
+def _stored_answers() -> list[tuple[Any, ...]]:
+    """As they are in the table."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT key, answer_status, answer FROM accounts_idempotentcall ORDER BY key")
+        return list(cursor.fetchall())
 
 
 def test_a_key_is_claimed_in_the_transaction_that_uses_it(restaurant: Restaurant) -> None:
