@@ -85,7 +85,7 @@ _FIGURES = """
            SUM(gross)::bigint, SUM(tips)::bigint, SUM(refunds)::bigint, SUM(tips_refunded)::bigint
       FROM (
         SELECT day, method, currency, COUNT(*) AS payments,
-               COUNT(*) FILTER (WHERE status = 'completed') AS completed,
+               COUNT(*) FILTER (WHERE status = 'completed' AND captured_minor IS NOT NULL) AS completed,
                COUNT(*) FILTER (WHERE status = 'failed') AS failed,
                COALESCE(SUM(captured_minor - tip_minor), 0) AS gross, COALESCE(SUM(tip_minor), 0) AS tips,
                0 AS refunds, 0 AS tips_refunded

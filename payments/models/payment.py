@@ -101,6 +101,12 @@ class Payment(Leased):
             models.Index(fields=["order"], name="payments_of_an_order"),
             # With the id, so that a page goes on exactly where the one before ended.
             models.Index(fields=["restaurant", "mode", "created_at", "id"], name="payments_of_a_restaurant"),
+            # A handful of all there are, and the first that anybody asks for when something is wrong.
+            models.Index(
+                fields=["restaurant", "mode", "created_at", "id"],
+                condition=models.Q(in_doubt=True),
+                name="payments_in_doubt",
+            ),
         ]
         triggers = [
             *machine_triggers(),

@@ -14,7 +14,7 @@ from kernel.money import Money
 from orders.models import Order
 from orders.services import LineDraft, OrderDraft, place_order
 from payments.gateways.contract import ErrorCode, Outcome, RefundFact
-from payments.models import Payment, Refund
+from payments.models import Attempt, Payment, PaymentStatus, Refund
 from payments.services import providers
 from payments.services.circuit_overrides import OPERATIONS, WORDS, force_circuit
 from payments.services.evidence import Evidence, Finding, Source
@@ -130,6 +130,21 @@ def test_a_day_counts_what_belongs_to_it(
     money = {name: cards[name]["amount"] for name in ("gross", "tips", "refunds", "net")}
     assert money == {"gross": 50_000, "tips": 5_000, "refunds": 8_000, "net": 42_000}
     assert upi["net"]["amount"] == 70_000
+
+
+def test_money_that_was_not_due_is_no_paid_payment(
+    key: Caller, restaurant: Restaurant, provider_a: ScriptedGateway
+) -> None:
+    provider_a.charges.append(outcome(Outcome.UNKNOWN, ErrorCode.TIMED_OUT))
+    doubtful = created(key.post("/payments", card(order_of(restaurant))))
+    key.post(f"/orders/{doubtful.order_id}/cancel")
+    taken = Evidence(source=Source.LOOK_UP, finding=Finding.SUCCEEDED, money=Money(84_000, "INR"))
+    settle_attempt(attempt_id=Attempt.objects.get().pk, evidence=taken)
+
+    (said,) = key.get("/statistics/daily").json()["items"]
+
+    assert Payment.objects.get().status == PaymentStatus.COMPLETED
+    assert (said["payments"], said["completed"], said["success_rate"], said["gross"]["amount"]) == (1, 0, None, 0)
 
 
 def test_a_tip_that_went_back_is_not_paid_out(key: Caller, restaurant: Restaurant) -> None:
