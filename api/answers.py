@@ -25,7 +25,7 @@ def conditional(
     content = rendered(body)
     news = rendered({name: value for name, value in body.items() if name not in unless})
     tag = f'"{hashlib.sha256(news).hexdigest()[:TAG_LENGTH]}"'
-    if tag in _known_tags(request):
+    if not _known_tags(request).isdisjoint({tag, "*"}):
         answer = HttpResponse(status=HTTPStatus.NOT_MODIFIED)
         del answer.headers["Content-Type"]
     else:

@@ -51,7 +51,7 @@ class NotesShape(_Shape):
 
 
 class MoneyShape(_Shape):
-    """What is given has the amount in words as well; what is taken must not, and knows nothing else."""
+    """What is given has the amount in words as well; what is taken may have them, and nothing else."""
 
     target_class = "api.serializers.MoneyField"
 
@@ -74,7 +74,11 @@ class MoneyShape(_Shape):
             "examples": ["INR"],
             "description": "ISO 4217.",
         }
-        given = {"amount": amount, "currency": currency}
+        needed = {"amount": amount, "currency": currency}
+        display = {"type": "string", "description": "As people read it.", "examples": ["₹840.00"]}
         if self.target.is_given:
-            given["amount_display"] = {"type": "string", "description": "As people read it.", "examples": ["₹840.00"]}
-        return {"type": "object", "properties": given, "required": list(given)}
+            needed["amount_display"] = display
+        else:
+            display["description"] = "May be left out. Otherwise just as it was told of this amount."
+        given = {**needed, "amount_display": display}
+        return {"type": "object", "properties": given, "required": list(needed)}

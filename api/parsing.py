@@ -39,7 +39,10 @@ def streamed_body(request: HttpRequest, *, limit: int) -> bytes | None:
     is_chunked = "chunked" in request.headers.get("Transfer-Encoding", "").lower()  # In any case: RFC 9112.
     if not (is_chunked and request.META.get("wsgi.input_terminated")):
         return None
-    return bytes(request.META["wsgi.input"].read(limit + 1))
+    try:
+        return bytes(request.META["wsgi.input"].read(limit + 1))
+    except OSError:  # Its server's word for pieces that do not fit together.
+        raise Problem(MALFORMED, "The body was cut, or its pieces are not what they say.") from None
 
 
 def read_object(body: bytes) -> dict[str, Any]:

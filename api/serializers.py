@@ -168,9 +168,13 @@ class Currency(serializers.Field[str, Any, str, Any]):
         return str(value)
 
 
+MAX_DISPLAY = 50  # The longest amount in any language's form.
+
+
 class _MoneyIn(StrictSerializer):
     amount = WholeNumber()
     currency = Currency()
+    amount_display = PlainText(longest=MAX_DISPLAY, required=False)  # So that what was told can be sent back.
 
 
 class MoneyField(serializers.Field[Money, Any, dict[str, Any], Any]):
@@ -194,6 +198,11 @@ class MoneyField(serializers.Field[Money, Any, dict[str, Any], Any]):
         if not parts.is_valid():
             raise serializers.ValidationError(parts.errors)
         money = Money(parts.validated_data["amount"], parts.validated_data["currency"])
+        if parts.validated_data.get("amount_display", money.display()) != money.display():
+            sentence = f"This amount is {money.display()}. Leave it out, or send it as it was told."
+            raise serializers.ValidationError(
+                {"amount_display": [serializers.ErrorDetail(sentence, code="other_amount")]}
+            )
         if money.minor < self.low:
             sentence = f"This is a whole number from {self.low} to {MAX_MINOR}."
             raise serializers.ValidationError({"amount": [serializers.ErrorDetail(sentence, code="out_of_range")]})

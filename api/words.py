@@ -17,12 +17,12 @@ it has not: `next_step` says what the client does now, and `Retry-After` when to
 `links.wait` answers when something has changed, and `links.events` tells it as it happens.
 
 **One effect for one key.** What makes something needs an `Idempotency-Key`. Send the same request with the same key
-as often as you like: it has one effect. Until a payment has come to its end the answer is its present state, then the
-same bytes for ever, always with `Idempotent-Replayed: true`.
+as often as you like: it has one effect. Until a payment is completed the answer is its present state (one that failed
+may be tried again), then the same bytes for ever, always with `Idempotent-Replayed: true`.
 
 **A declined payment exists.** It is `201` with `status: failed`. Problems (`application/problem+json`) are for
 requests that created nothing: `code` is for programs, `errors` points at each field, `next_action` says what helps.
-After `429`, `5xx` or no answer at all send the same request again, with the same key.
+After `5xx` or no answer at all send the same request again, with the same key; after `429` when `Retry-After` is over.
 
 **Money** is a whole number of minor units and a currency: `{"amount": 84000, "currency": "INR"}` is ₹840.00.
 

@@ -151,12 +151,14 @@ class Waiting:
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _tell(self, call: _Call, payment_id: UUID, send: Send, answer: Answer, seen: int | None) -> None:
-        """What was missed, then what happens. A caller who may not look any more hears nothing more."""
+        """What was missed, then what happens until its end. A caller who may not look any more hears nothing more."""
         until = asyncio.get_running_loop().time() + STREAM_SECONDS
         while answer.status == HTTPStatus.OK and asyncio.get_running_loop().time() < until:
             if seen is None or answer.version > seen:
                 await send(_chunk(await self._messages(payment_id, seen, answer)))
                 seen = answer.version
+            if answer.is_final:
+                return
             if await self._versions.beyond(payment_id, seen, seconds=HEARTBEAT_SECONDS):
                 answer = await self._ask(call, path=call.path.removesuffix("/events"))
             else:

@@ -155,8 +155,9 @@ def _check_numbers(attempt: Attempt, amount_minor: int, tip_minor: int, tip_left
     if type(amount_minor) is not int or type(tip_minor) is not int or amount_minor < 0 or tip_minor < 0:
         raise RefundRefused("Amounts are whole numbers that are not negative.", field="amount", code="bad_amount")
     if amount_minor + tip_minor == 0:
-        left = "Nothing is left to refund." if not attempt.refundable_minor else "A refund is above zero."
-        raise RefundRefused(left, field="amount", code="bad_amount")
+        if not attempt.refundable_minor:
+            raise RefundRefused("Nothing is left to refund.", code="nothing_to_refund")
+        raise RefundRefused("A refund is above zero.", field="amount", code="bad_amount")
     if amount_minor + tip_minor > attempt.refundable_minor:
         raise RefundRefused(
             f"Only {attempt.refundable_minor} of {attempt.captured_minor} is left to refund.",

@@ -10,6 +10,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from api.parsing import streamed_body
+from api.problems import Problem
 from events.actors import Actor, ActorKind
 from payments.selectors import account_at
 from payments.services.notices import apply_notice, receive_notice
@@ -27,7 +28,10 @@ def receive_webhook(request: HttpRequest, provider: str, account_id: UUID) -> Ht
     account = account_at(provider=provider, account_id=account_id)
     if account is None:
         return JsonResponse({"detail": "There is no such account."}, status=404)
-    body = _body(request)
+    try:
+        body = _body(request)
+    except Problem as cut:
+        return JsonResponse({"detail": cut.detail}, status=400)
     if len(body) > MAX_NOTICE_BYTES:
         return JsonResponse({"detail": "A notice is never this large."}, status=413)
     try:

@@ -36,6 +36,14 @@ def test_a_key_is_issued_and_listed_without_its_secret(restaurant: Restaurant) -
     assert listed.startswith(f"{key[:PREFIX_LENGTH]}…  saffron  till  orders:read  never used, until ")
 
 
+@pytest.mark.parametrize("days", ["0", "-1"])
+def test_no_key_lasts_less_than_a_day(restaurant: Restaurant, days: str) -> None:
+    with pytest.raises(CommandError, match="at least one day"):
+        issued("--days", days)
+
+    assert ApiKey.objects.count() == 0
+
+
 def test_a_key_of_several_restaurants(restaurant: Restaurant) -> None:
     other = RestaurantFactory.create(slug="second")
 

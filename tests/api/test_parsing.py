@@ -62,13 +62,20 @@ def test_only_json_is_taken(key: Caller, content_type: str) -> None:
     assert code_of(answer) == (415, "unsupported_media_type")
 
 
-def streamed(key: Caller, body: bytes) -> Any:
+class Cut(io.BytesIO):
+    """As gunicorn reads pieces that do not fit together."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        raise OSError("A piece is not as long as it says.")
+
+
+def streamed(key: Caller, body: bytes, kind: type[io.BytesIO] = io.BytesIO) -> Any:
     """As gunicorn hands on a body without a Content-Length."""
     request = RequestFactory().post(
         "/api/v1/orders", headers={"Authorization": f"Bearer {key.secret}", "Idempotency-Key": "streamed"}
     )
     request.META.update(HTTP_TRANSFER_ENCODING="chunked", CONTENT_LENGTH="", CONTENT_TYPE="application/json")
-    request.META.update({"wsgi.input": io.BytesIO(body), "wsgi.input_terminated": True})
+    request.META.update({"wsgi.input": kind(body), "wsgi.input_terminated": True})
     return Orders.as_view()(request)
 
 
@@ -77,6 +84,7 @@ def test_a_streamed_body_is_read_like_any_other(key: Caller) -> None:
 
     assert (done.status_code, Order.objects.get().total_minor) == (201, 32_000)
     assert streamed(key, b"x" * (MAX_BODY_BYTES + 1)).status_code == 413
+    assert streamed(key, b"", Cut).status_code == 400
     assert key.post("/orders", GOOD, key="streamed").content == done.content
 
 

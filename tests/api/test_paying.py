@@ -357,6 +357,7 @@ def test_a_status_is_asked_for_cheaply(key: Caller, order: Order, provider_a: Sc
 
     assert (same.status_code, same.content) == (304, b"")
     assert same.headers["etag"] == first.headers["etag"]
+    assert key.get(f"/payments/{doubtful.pk}", If_None_Match="*").status_code == 304
     assert int(same.headers["retry-after"]) >= 1
     provider_a.look_ups.append(LookUpResult(answer=Answer.DECLINED, code=ErrorCode.CARD_DECLINED))
     key.post(f"/payments/{doubtful.pk}/refresh")

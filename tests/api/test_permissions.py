@@ -94,8 +94,12 @@ MATRIX: Mapping[tuple[str, str], Mapping[str, int | str]] = {
         ("POST", f"/orders/{{id}}/{step}"): row(
             yes=f"{STAFF}, key write", own="waiter elsewhere, key of another restaurant, live key"
         )
-        for step in ("confirm", "fulfil", "cancel")
+        for step in ("confirm", "fulfil")
     },
+    # This one is paid: who cancels it gives money back.
+    ("POST", "/orders/{id}/cancel"): row(
+        yes="admin, key write", own="waiter elsewhere, key of another restaurant, live key"
+    ),
     ("GET", "/orders/{id}/payment-methods"): row(yes=ALL_HERE, own=FOREIGN),
     ("GET", "/payments"): row(yes=f"{ALL_HERE}, {FOREIGN}"),
     ("POST", "/payments"): row(yes=f"owner, {STAFF}, key write", own=FOREIGN),

@@ -133,6 +133,8 @@ def test_another_type_is_not_given(key: Caller) -> None:
     assert code_of(key.get("/orders", Accept="text/html")) == (406, "not_acceptable")
     assert key.get("/orders", Accept="application/json").status_code == 200
     assert key.get("/orders", Accept="*/*").status_code == 200
+    assert key.get("/orders", Accept="").status_code == 200
+    assert key.get("/orders", Accept="application/problem+json").headers["content-type"] == "application/json"
 
 
 def test_a_fault_of_ours_tells_nothing_but_its_request(key: Caller, monkeypatch: pytest.MonkeyPatch) -> None:

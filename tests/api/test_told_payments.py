@@ -15,7 +15,7 @@ from payments.services import payments
 from payments.services.evidence import Evidence, Finding, Source
 from payments.services.settlement import settle_attempt
 from payments.services.sweeps import sweep_refunds
-from tests.api.conftest import Caller, card, code_of, inr
+from tests.api.conftest import Caller, card, code_of, inr, pointers
 from tests.scripted import ScriptedGateway, outcome
 
 # A look-up that ends the doubt about a whole order.
@@ -84,3 +84,21 @@ def test_who_withdrew_what_was_sent_is_in_the_history(key: Caller, order: Order,
     assert doubtful["version"] + 1 == withdrawn["version"] == again["version"]
     assert Transition.objects.get(subject_id=doubtful["id"], step="withdraw").actor_kind == ActorKind.API_KEY
     assert Event.objects.filter(stream_id=doubtful["id"], type="payment.withdrawn").count() == 1
+
+
+def test_an_amount_may_be_sent_back_as_it_was_told(key: Caller, order: Order) -> None:
+    due = key.get(f"/orders/{order.pk}").json()["due"]
+
+    refused = key.post("/payments", {**card(order), "amount": {**due, "amount": 80_000}})
+    done = key.post("/payments", {**card(order), "amount": due})
+
+    assert pointers(refused) == {"/amount/amount_display": "other_amount"}
+    assert (done.status_code, done.json()["amount"]) == (201, due)
+
+
+def test_where_all_went_back_nothing_is_left_to_give_back(key: Caller, order: Order) -> None:
+    paid = key.post("/payments", card(order)).json()
+    path, body = f"/payments/{paid['id']}/refunds", {"reason": "cold food"}
+
+    assert key.post(path, body).json()["status"] == "completed"
+    assert code_of(key.post(path, body)) == (409, "nothing_to_refund")

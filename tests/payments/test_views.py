@@ -106,13 +106,18 @@ def test_a_streamed_notice_is_read_like_any_other(restaurant: Restaurant, sandbo
     webhook = in_doubt(restaurant, sandbox)
     account = ProviderAccount.objects.get()
 
-    def streamed(body: bytes) -> HttpResponse:
+    class Cut(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            raise OSError("The server found a piece that is not as long as it says.")
+
+    def streamed(body: bytes, kind: type[io.BytesIO] = io.BytesIO) -> HttpResponse:
         headers = {name: text for name, text in webhook.headers.items() if name != "content-type"}
         request = RequestFactory().post(f"/webhooks/a/{account.pk}", headers=headers)
         request.META.update(HTTP_TRANSFER_ENCODING=encoding, CONTENT_LENGTH="")
-        request.META.update({"wsgi.input": io.BytesIO(body), "wsgi.input_terminated": True})
+        request.META.update({"wsgi.input": kind(body), "wsgi.input_terminated": True})
         return receive_webhook(request, "a", account.pk)
 
+    assert streamed(webhook.body, Cut).status_code == 400
     assert streamed(b"x" * (MAX_NOTICE_BYTES + 1)).status_code == 413
     assert streamed(webhook.body).status_code == 200
     assert Payment.objects.get().status == PaymentStatus.COMPLETED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,11 +28,11 @@ class Command(BaseCommand):
         issue.add_argument("--restaurant", required=True, nargs="+", metavar="SLUG", help="The first is its home.")
         issue.add_argument("--mode", required=True, choices=Mode.values)
         issue.add_argument("--scopes", required=True, nargs="+", metavar="SCOPE", help=f"Of: {', '.join(ALL_SCOPES)}.")
-        issue.add_argument("--days", type=int, help="How long it lasts. Default: until it is revoked.")
+        issue.add_argument("--days", type=_days, help="How long it lasts. Default: until it is revoked.")
         verbs.add_parser("list", help="All keys that are not revoked, by their first letters.")
         rotate = verbs.add_parser("rotate", help="Make its successor, and let both work for a while.")
         rotate.add_argument("prefix")
-        rotate.add_argument("--days", type=int, default=OVERLAP.days, help="How long both work: %(default)s.")
+        rotate.add_argument("--days", type=_days, default=OVERLAP.days, help="How long both work: %(default)s.")
         revoke = verbs.add_parser("revoke", help="End it at once.")
         revoke.add_argument("prefix")
 
@@ -41,6 +42,13 @@ class Command(BaseCommand):
                 self.stdout.write(line)
         except ServiceError as refused:
             raise CommandError(f"{refused.sentence} ({refused.code})") from refused
+
+
+def _days(text: str) -> int:
+    days = int(text)
+    if days < 1:
+        raise ArgumentTypeError("at least one day; without it a key lasts until it is revoked")
+    return days
 
 
 def _issue(options: Mapping[str, Any]) -> Iterator[str]:
