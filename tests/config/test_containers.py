@@ -227,7 +227,7 @@ def test_an_installation_can_have_every_process_that_the_chaos_run_measures() ->
     """Or its recovery is that of an installation that nobody has."""
     measured = {SECOND_CLOCK if part is Part.SWEEP else part.value for part in Part if part not in PROVIDERS}
 
-    assert measured == SERVICES.keys() - {ONE_SHOT, WAITING}
+    assert measured == SERVICES.keys() - {ONE_SHOT}
 
 
 def test_the_second_clock_sweeps_without_celery_and_its_broker() -> None:

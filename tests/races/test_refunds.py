@@ -63,4 +63,4 @@ def _figures(ran: list[Group]) -> dict[str, int]:
 def _judge(ran: list[Group]) -> None:
     assert [group.told() for group in ran if group.violations] == []
     assert max(group.size for group in ran) == MOST_THREADS
-    assert {"more_than_left", "bad_amount"} <= {code for group in ran for code in group.refused}
+    assert {"more_than_left", "nothing_to_refund"} <= {code for group in ran for code in group.refused}
