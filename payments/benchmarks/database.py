@@ -40,7 +40,7 @@ def bench_database(*, create: bool) -> Iterator[None]:
         yield
     finally:
         _switch_to(name)
-        execute(f"DROP DATABASE {connection.ops.quote_name(own)} WITH (FORCE)")
+        execute(f"DROP DATABASE {connection.ops.quote_name(own)}")
 
 
 def _switch_to(name: str) -> None:
