@@ -15,7 +15,7 @@ from tests.races.scenes import PART, SHARE, TOTAL, Scene
 # What somebody else who acts on the same thing may be the reason for. Whatever else is answered breaks the race.
 EXPECTED = {
     "pay": {"being_paid", "already_covered", "more_than_due", "order_cancelled"},
-    "pay_again": {"not_failed", "attempt_live", "more_than_due", "order_cancelled", "being_paid"},
+    "pay_again": {"not_failed", "attempt_live", "share_taken", "already_covered", "order_cancelled", "being_paid"},
     "take_cash": {"not_waiting", "being_sent", "already_covered", "order_cancelled"},
     "give_back": {"nothing_to_refund", "more_than_left", "being_asked"},
     "amend": {"stale_version", "live_money", "order_cancelled", "cannot_amend"},
