@@ -250,6 +250,7 @@ DECIDING = tuple(
             "being_sent",
             "not_open",
             "not_failed",
+            "tried_too_often",
             "already_covered",
             "being_paid",
             "share_taken",

@@ -20,13 +20,16 @@ from accounts.models import ApiKey, Restaurant, Role
 from accounts.services.keys import OVERLAP, KeyRefused, issue_api_key, revoke_api_key, rotate_api_key
 from accounts.services.secrets import hash_secret
 from kernel import clock
+from kernel.console import ReadOnlyAdmin
 
 _SHOWN = ("begins_with", "state", "name", "speaks_for", "mode", "may", "created", "used", "until")
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Not subscriptable at run time.
-    """What a key is was said when it was issued: nothing of it is edited, and a revoked key stays revoked."""
+class ApiKeyAdmin(ReadOnlyAdmin):
+    """What a key is was said when it was issued: nothing of it is edited, and a revoked key stays revoked. What it did
+    stays its doing: it is not deleted either. The common form would store a key that nobody has: see `issue`.
+    """
 
     list_display = ["begins_with", "name", "state", "mode", "speaks_for", "may", "used", "until"]
     list_display_links = ["begins_with", "name"]
@@ -40,17 +43,6 @@ class ApiKeyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Not subscripta
     actions = ["rotate", "revoke"]
     change_list_template = "accounts/api_keys.html"
     change_form_template = "accounts/api_key.html"
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """The common form would store a key that nobody has: see `issue`."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """A key is revoked: what it did stays its doing."""
-        return False
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return any(_has(request, verb) for verb in ("view", "add", "change"))

@@ -21,16 +21,14 @@ def longest_request() -> timedelta:
     return timing.request_budget() + timing.provider_deadline() / 2
 
 
-def start_now(*, payment_id: UUID, actor: Actor, method: str, instrument: str, call: Call) -> Payment:
+def start_now(*, payment_id: UUID, actor: Actor, method: str, instrument: str, call: Call) -> None:
     start_payment(payment_id=payment_id, actor=actor, method=method, instrument=instrument, call=call)
     run_payment(payment_id=payment_id)
-    return Payment.objects.get(pk=payment_id)
 
 
-def retry_now(*, payment_id: UUID, actor: Actor, method: str, instrument: str, call: Call) -> Payment:
+def retry_now(*, payment_id: UUID, actor: Actor, method: str, instrument: str, call: Call) -> None:
     retry_payment(payment_id=payment_id, actor=actor, method=method, instrument=instrument, call=call)
     run_payment(payment_id=payment_id)
-    return Payment.objects.get(pk=payment_id)
 
 
 def refund_now(

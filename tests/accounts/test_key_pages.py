@@ -253,12 +253,12 @@ def test_only_the_permitted(restaurant: Restaurant, verbs: tuple[str, ...], may:
 def test_nobody_reaches_another_restaurants_keys(restaurant: Restaurant) -> None:
     """Nor a key that speaks for another one as well: rotating it would open that one."""
     elsewhere = RestaurantFactory.create(name="Elsewhere")
-    foreign, both = key_of(elsewhere, name="foreign"), key_of(restaurant, name="both", also_for=[elsewhere])
+    foreign, both = key_of(elsewhere, name="foreign"), key_of(restaurant, name="of two houses", also_for=[elsewhere])
     helper = helper_of(restaurant, "add", "change")
 
     text = text_of(helper.get(LIST))
     assert "foreign" not in text
-    assert "both" not in text
+    assert "of two houses" not in text
     assert "Elsewhere" not in text + text_of(helper.get(ISSUE))
     act(helper, "revoke", foreign, both)
     act(helper, "rotate", foreign)

@@ -31,3 +31,13 @@ def test_elsewhere_it_is_a_page(path: str) -> None:
 
     assert answer.status_code == 404
     assert answer.headers["content-type"].startswith("text/html")
+
+
+@pytest.mark.parametrize(
+    ("path", "page"), [("/api/", "/api/docs/"), ("/api/docs", "/api/docs/"), ("/api/redoc", "/api/redoc/")]
+)
+def test_whoever_types_an_address_of_the_api_finds_its_pages(path: str, page: str) -> None:
+    answer = Client().get(path)
+
+    assert (answer.status_code, answer.headers["location"]) == (302, page)
+    assert Client().get(page).status_code == 200

@@ -143,12 +143,21 @@ def _being_made(r: Recorder) -> None:
     key, body = {"Idempotency-Key": "example-slow"}, card(order(r), "sim_slow_8s")
     first = Thread(target=r.send, args=(PAY, body), kwargs={"headers": key})
     first.start()
-    time.sleep(0.4)  # Long enough for it to be at work, and shorter than the provider's deadline.
+    _until_claimed(r, "example-slow")
     r.refuse("create_payment", "idempotency_key_in_use", PAY, body, expected=409, headers=key)
     first.join()
     r.refuse("create_payment", "idempotency_key_reused", PAY, card(order(r)), expected=422, headers=key)
     none = {"Idempotency-Key": ""}
     r.refuse("create_payment", "idempotency_key_missing", PAY, body, expected=400, headers=none)
+
+
+def _until_claimed(r: Recorder, key: str) -> None:
+    """From then on its request is at work, for as long as the provider's deadline."""
+    until = time.monotonic() + SETTLES_SECONDS
+    with psycopg.connect(r.stack.record["database_url"], autocommit=True) as connection:
+        while not connection.execute("SELECT 1 FROM accounts_idempotentcall WHERE key = %s", [key]).fetchone():
+            assert time.monotonic() < until, f"Nobody claims {key}."
+            time.sleep(0.02)
 
 
 def _choosing(r: Recorder) -> None:
