@@ -60,13 +60,14 @@ class SandboxServer:
     def _accept_all(self) -> None:
         while not self.stopped.is_set() and not self._is_refusing():
             with contextlib.suppress(TimeoutError):
-                connection, _ = self._listener.accept()
-                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+                connection, caller = self._listener.accept()
+                threading.Thread(target=self._serve, args=(connection, caller), daemon=True).start()
 
-    def _serve(self, connection: socket.socket) -> None:
-        # A caller that goes away in the middle is what this program is for, and no news.
-        with connection, contextlib.suppress(OSError):
-            _Handler(connection, connection.getpeername(), self)  # type: ignore[arg-type]  # See `_Handler.server`.
+    def _serve(self, connection: socket.socket, caller: tuple[str, int]) -> None:
+        # A caller that goes away in the middle is what this program is for, and no news. Books that cannot be written
+        # are news, and stay an error that is seen.
+        with connection, contextlib.suppress(ConnectionError, TimeoutError):
+            _Handler(connection, caller, self)  # type: ignore[arg-type]  # See `_Handler.server`.
 
     def _is_refusing(self) -> bool:
         return self.provider.steering.mode_trouble.network is Network.REFUSED

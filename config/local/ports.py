@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from typing import Final
 
 LOOPBACK: Final = "127.0.0.1"
@@ -20,9 +21,17 @@ def is_free(port: int) -> bool:
 
 
 def find_free() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
+    """Nobody else is given it while this process lives, also not while the server that it is for is down."""
+    probe = socket.socket()
+    probe.bind((LOOPBACK, 0))
+    port: int = probe.getsockname()[1]
+    if sys.platform == "linux":
+        # The kernel gives a port that a socket sits on to no caller and to nobody who asks for any, and lets a server
+        # listen there if both sides say this. Other systems would keep that server out as well.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.detach()  # It never listens, and is closed with the process.
+    else:
+        probe.close()
     return port
 
 

@@ -58,7 +58,7 @@ class Evening:
         crowd.close()
         hands.finish()
         crowd.go(seconds=LEAVING_SECONDS)
-        room.wait_for_guests_doors()
+        room.wait_for_doors()
         crowd.settle_tabs()
         self.say("The faults are over. Waiting until everything has come to rest.")
         rest_seconds = rest(room.database_url, tend=room.tend)

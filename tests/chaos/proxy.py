@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from config.local.ports import LOOPBACK
+from config.local.ports import LOOPBACK, find_free
 
 CHUNK_BYTES: Final = 64 * 1024
 # A burst of callers is accepted at once: the kernel's own wait for a lost SYN is a whole second.
@@ -73,7 +73,7 @@ class Proxy:
 
     def __init__(self, name: str, target_port: int) -> None:
         self.name = name
-        self.port = 0
+        self.port = find_free()
         self._target_port = target_port
         self._infection: Infection | None = None
         self._links: set[Link] = set()
@@ -84,7 +84,6 @@ class Proxy:
     async def listen(self) -> None:
         if self._server is None:
             self._server = await asyncio.start_server(self._accept, LOOPBACK, self.port, backlog=BACKLOG)
-            self.port = self._server.sockets[0].getsockname()[1]
 
     async def refuse(self) -> None:
         """While the server behind is gone a caller must meet a closed port, as it would without us."""

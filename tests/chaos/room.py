@@ -160,6 +160,7 @@ class Room:
                 self.children[Part.REDIS if isinstance(server, RedisServer) else Part.POSTGRES] = server.child
         for part in PROVIDERS:
             self._begin(part, self._workshop.sandbox(Role(part), port=self.ports[part]))
+        self._wait_for(*PROVIDERS)
         self._finish(self._workshop.manage("migrate", "migrate", "--no-input"))
         words = [json.dumps(self._contracts()), str(self._callers)]
         self._finish(self._workshop.child("furnish", ["-m", "tests.chaos.furnish", *words]))
@@ -172,7 +173,7 @@ class Room:
         self._begin(Part.BEAT, self._workshop.child(Part.BEAT, [*celery, "beat", "--loglevel", "INFO", "--pidfile="]))
         # The second clock, for a host that has to recover within a minute whatever becomes of Celery.
         self._begin(Part.SWEEP, self._workshop.manage(Part.SWEEP, "sweep", "--loop"))
-        self.wait_for_guests_doors()
+        self.wait_for_doors()
         if not wait_until(lambda: len(self.workers_of(Part.WORKER)) == WORKER_PROCESSES, seconds=READY_SECONDS):
             raise CannotStart(f"worker does not start. Its last words:\n{self.children[Part.WORKER].last_lines()}")
 
@@ -183,8 +184,12 @@ class Room:
                 _continue_group(self.children[part].pid)
                 self.children[part].stop(patience_seconds=STOP_SECONDS)
 
-    def wait_for_guests_doors(self) -> None:
-        for part in (Part.WEB, Part.WAITING):
+    def wait_for_doors(self) -> None:
+        """Where guests come in, and where the books are read when it is over."""
+        self._wait_for(Part.WEB, Part.WAITING, *PROVIDERS)
+
+    def _wait_for(self, *parts: Part) -> None:
+        for part in parts:
             if not wait_until(partial(self._answers, part), seconds=READY_SECONDS):
                 raise CannotStart(f"{part} gives no answer. Its last words:\n{self.children[part].last_lines()}")
 
@@ -215,7 +220,7 @@ class Room:
     def _answers(self, part: Part) -> bool:
         connection = http.client.HTTPConnection(ports.LOOPBACK, self.ports[part], timeout=2)
         try:
-            connection.request("GET", "/healthz")
+            connection.request("GET", "/" if part in PROVIDERS else "/healthz")
             return connection.getresponse().status == HTTPStatus.OK
         except (OSError, http.client.HTTPException):
             return False

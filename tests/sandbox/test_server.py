@@ -188,3 +188,17 @@ def test_it_is_the_same_provider_after_a_restart(tmp_path: Path):
         assert line.gateway().charge(charge).reference == reference
         assert line.gateway().look_up(look_up_of(pending)).answer is Answer.PENDING
         assert captured(line, charge.order_reference) == {"INR": 84000}
+
+
+def test_books_that_cannot_be_written_are_an_error_that_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    seen: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", lambda about: seen.append(about.exc_value))
+    with on_a_socket(tmp_path / "books") as line:
+        monkeypatch.setattr("sandbox.journal.os.fsync", _disk_is_full)
+        assert line.gateway().charge(charge_request()).code is ErrorCode.CONNECTION_LOST
+        monkeypatch.undo()
+    assert [str(error) for error in seen] == ["the disk is full"]
+
+
+def _disk_is_full(file: int) -> None:
+    raise OSError("the disk is full")
