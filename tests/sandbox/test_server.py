@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import socket
 import threading
 from pathlib import Path
@@ -16,6 +17,7 @@ from sandbox.server import MAX_BODY_BYTES
 from tests.gateways.parties import charge_request, look_up_of, refund_request
 from tests.sandbox.running import API_KEY, DEADLINE_SECONDS, Line, on_a_socket
 
+SEEN_SECONDS = 5
 PATIENCE_SECONDS = 0.5  # Beyond the deadline: threads, and a loaded computer.
 UNHAPPY = {
     "sim_timeout_before_effect": (ErrorCode.TIMED_OUT, False),
@@ -191,13 +193,14 @@ def test_it_is_the_same_provider_after_a_restart(tmp_path: Path):
 
 
 def test_books_that_cannot_be_written_are_an_error_that_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    seen: list[object] = []
-    monkeypatch.setattr(threading, "excepthook", lambda about: seen.append(about.exc_value))
+    seen: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+    monkeypatch.setattr(threading, "excepthook", lambda about: seen.put(about.exc_value))
     with on_a_socket(tmp_path / "books") as line:
         monkeypatch.setattr("sandbox.journal.os.fsync", _disk_is_full)
         assert line.gateway().charge(charge_request()).code is ErrorCode.CONNECTION_LOST
+        # Its caller hears of the closed connection a moment before the error is said.
+        assert str(seen.get(timeout=SEEN_SECONDS)) == "the disk is full"
         monkeypatch.undo()
-    assert [str(error) for error in seen] == ["the disk is full"]
 
 
 def _disk_is_full(file: int) -> None:
