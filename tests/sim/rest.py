@@ -89,8 +89,11 @@ def _let_providers_go_on(world: World, until: datetime) -> bool:
 
 
 def _finish_all(world: World) -> list[str]:
+    """Looked at after each step, as all evening: whether a share was free is judged when somebody takes it."""
     while world.stage.actors:
         _finish(world)
+        if found := world.offences():
+            return found
     return world.offences()
 
 
