@@ -12,6 +12,8 @@ from urllib.parse import urlunsplit
 from api.words import API_IN_WORDS, TAGS
 from config import environment as read
 from config.celery import beat_table, broker_transport_options, celery_broker_url
+from config.console import FOR_UNFOLD
+from config.content_policy import STRICT
 from config.environment import Environment, LogFormat, Secrecy
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -135,6 +137,7 @@ environment.finish()
 # --- Applications -----------------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
+    "unfold",  # Before the admin, which is its site.
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -147,6 +150,8 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "csp",
+    "kernel",  # For the console's pictures and styles; it has no tables.
     "api",
     "accounts",
     "events",
@@ -163,6 +168,7 @@ ASGI_APPLICATION = "config.asgi.application"
 MIDDLEWARE = [
     # First, so that whatever refuses the request is still found by its id.
     "config.middleware.RequestIdMiddleware",
+    "config.content_policy.ContentPolicyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
@@ -234,6 +240,9 @@ SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 12 * 60 * 60  # A shift. Whoever may refund money signs in once a day.
 X_FRAME_OPTIONS = "DENY"
+UNFOLD = FOR_UNFOLD
+# The console and the API's two descriptions need more: `config.content_policy` says where and why.
+CONTENT_SECURITY_POLICY = {"DIRECTIVES": STRICT}
 SECURE_REFERRER_POLICY = "same-origin"
 # TLS ends at a proxy in front of us, which says so in this header; without TLS nobody may claim it.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _SERVED_OVER_TLS else None

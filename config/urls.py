@@ -14,8 +14,7 @@ from api.refusing import outside_views
 from config.health import healthz, readyz
 from payments.urls import webhooks
 
-admin.site.site_header = admin.site.site_title = "Steward"
-admin.site.index_title = "Console"
+admin.site.index_title = "Finance desk"
 
 # Programs call these: to them a page is noise.
 WEBHOOKS = "/webhooks/"

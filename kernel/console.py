@@ -1,21 +1,75 @@
-"""The console's base for rows that only services write: looked at by staff of their restaurant, edited by nobody."""
+"""The console's base: pages in the users' words, and rows that only services write, looked at by their staff."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from django.apps import apps
 from django.contrib import admin
-from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.db.models import F, Model, OuterRef, QuerySet, Subquery
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.text import capfirst
+from unfold.admin import ModelAdmin, TabularInline
+
+from kernel.pages import BoundedPaginator
 
 # What the roles are called where memberships are kept.
 LOOKING_ROLES = ("finance", "admin")
+# Two screens of a notebook. More is not read, and each row costs its share of the page.
+ROWS_PER_PAGE = 50
+# Named, not imported: the ground knows no app. It is the table that every row's `restaurant_id` points into.
+_RESTAURANT = "accounts.Restaurant"
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Not subscriptable at run time.
-    """Money rows are never edited here: changes go through services, with a name and a reason."""
+class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold has no types: it is `Any` to the checker.
+    """Any page of the console."""
 
+    called = ""  # What people call these rows, on the menu and above the list; empty: the model's own name.
+    about = ""  # One line that says what somebody finds here.
+    nothing = "There is nothing here yet."  # Said by an empty list, which is where somebody new begins.
+
+    paginator = BoundedPaginator
+    list_per_page = ROWS_PER_PAGE
+    list_max_show_all = 0  # "All" of a busy restaurant's payments is not a page.
+    list_disable_select_all = True  # What is not on the screen is not acted on.
     show_full_result_count = False  # A count over millions of rows, on every page.
+    show_facets = admin.ShowFacets.NEVER  # One more count for each choice of each filter.
+    compressed_fields = True
+
+    @property
+    def list_title(self) -> str:
+        return self.called or capfirst(str(self.opts.verbose_name_plural))
+
+    def title_of(self, row: Any) -> str:
+        return str(row)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        return super().changelist_view(request, {"title": self.list_title, **(extra_context or {})})
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: Any = None, **kwargs: Any
+    ) -> HttpResponse:
+        """Above the form stands what the row is called, not what may be done with it."""
+        named = {"title": self.title_of(obj), "subtitle": None} if obj else {}
+        context.update({**self.way_back(), **named})
+        page: HttpResponse = super().render_change_form(request, context, *args, obj=obj, **kwargs)
+        return page
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        page: HttpResponse = super().history_view(request, object_id, {**self.way_back(), **(extra_context or {})})
+        return page
+
+    def way_back(self) -> dict[str, str]:
+        """From one row to the list of all, for the heading."""
+        name = f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_changelist"
+        return {"list_title": self.list_title, "list_url": reverse(name)}
+
+
+class ReadOnlyAdmin(ConsoleAdmin):
+    """Money rows are never edited here: changes go through services, with a name and a reason."""
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return request.user.is_superuser or bool(_restaurants_of(request))
@@ -24,8 +78,8 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Not subscrip
         return self.has_view_permission(request)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Nobody sees another restaurant's rows (I20)."""
-        rows = super().get_queryset(request)
+        """Nobody sees another restaurant's rows (I20). Each knows the time on its restaurant's wall."""
+        rows: QuerySet[Any] = super().get_queryset(request).annotate(console_zone=_zone(self.model))
         return rows if request.user.is_superuser else rows.filter(restaurant_id__in=_restaurants_of(request))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -38,8 +92,38 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Not subscrip
         return False
 
 
+class ReadOnlyInline(TabularInline):  # type: ignore[misc]  # Unfold has no types: it is `Any` to the checker.
+    """Rows of a row, on its page: who may see that one sees these."""
+
+    can_delete = False
+    extra = 0
+    hide_title = True  # Its columns say what it is.
+
+    def has_view_permission(self, *_: Any) -> bool:
+        return True
+
+    def has_add_permission(self, *_: Any) -> bool:
+        return False
+
+    def has_change_permission(self, *_: Any) -> bool:
+        return False
+
+
+def _zone(model: type[Model]) -> F | Subquery:
+    """A join where there is a foreign key; some tables keep the bare id."""
+    if any(field.name == "restaurant" for field in model._meta.get_fields()):
+        return F("restaurant__time_zone")
+    restaurants = apps.get_model(_RESTAURANT)._default_manager
+    return Subquery(restaurants.filter(pk=OuterRef("restaurant_id")).values("time_zone")[:1])
+
+
 def _restaurants_of(request: HttpRequest) -> list[Any]:
+    """Asked once for each request: the menu asks for every page it may show."""
     user: Any = request.user
     if not (user.is_active and user.is_staff):
         return []
-    return list(user.memberships.filter(role__in=LOOKING_ROLES).values_list("restaurant_id", flat=True))
+    known: dict[str, Any] = request.__dict__
+    if "console_restaurants" not in known:
+        looking = user.memberships.filter(role__in=LOOKING_ROLES)
+        known["console_restaurants"] = list(looking.values_list("restaurant_id", flat=True))
+    return list(known["console_restaurants"])

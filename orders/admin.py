@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from accounts.admin.people import RestaurantAdmin
 from accounts.models import Restaurant
-from kernel.console import ReadOnlyAdmin
-from kernel.money import Money
-from orders.models import Order, OrderLine
+from kernel.console import ReadOnlyAdmin, ReadOnlyInline
+from kernel.shown import Amount, Moment, State, Tone
+from orders.models import Order, OrderLine, OrderStatus, PaymentState
 
 admin.site.unregister(Restaurant)
 
@@ -26,30 +27,46 @@ class RestaurantWithOrdersAdmin(RestaurantAdmin):
         return [*super().get_readonly_fields(request, obj), *(["currency"] if has_orders else [])]
 
 
-class OrderLineInline(admin.TabularInline):  # type: ignore[type-arg]  # Not subscriptable at run time.
+_STATUS_TONES = {OrderStatus.FULFILLED: Tone.GOOD, OrderStatus.CANCELLED: Tone.BAD}
+_PAID_TONES = {
+    PaymentState.PAID: Tone.GOOD,
+    PaymentState.PART_PAID: Tone.WAIT,
+    PaymentState.UNPAID: Tone.WAIT,
+}
+
+
+class OrderLineInline(ReadOnlyInline):
     model = OrderLine
-    fields = ["position", "quantity", "name", "unit_minor", "total_minor"]
-    can_delete = False
-    extra = 0
+    verbose_name_plural = "What was ordered"
+    fields = readonly_fields = ["position", "quantity", "name", "each", "total"]
 
-    def has_add_permission(self, *_: Any) -> bool:
-        return False
-
-    def has_change_permission(self, *_: Any) -> bool:
-        return False
+    each = Amount("unit_minor", "each", currency="order.currency")
+    total = Amount("total_minor", currency="order.currency")
 
 
 @admin.register(Order)
 class OrderAdmin(ReadOnlyAdmin):
-    list_display = ["reference", "placed_at", "table", "channel", "total", "status", "payment_state", "mode"]
+    called = "Orders"
+    about = "What guests have ordered, and how much of it is paid."
+    nothing = "No orders yet. The platform places them through the API."
+    list_display = ["reference", "placed", "table", "channel", "total", "state", "paid", "mode"]
     list_filter = ["status", "payment_state", "channel", "mode"]
     search_fields = ["reference", "client_reference", "table"]
-    ordering = ["-placed_at"]
-    list_select_related = ["restaurant"]
-    # A person's details are shown where the job needs them, not on every list and page.
-    exclude = ["customer_name", "customer_phone", "customer_email", "customer_phone_hash", "customer_email_hash"]
+    search_help_text = "An order's reference, the platform's own number, or a table"
+    ordering = ["-id"]  # Ids sort by time, and have an index.
     inlines = [OrderLineInline]
+    # A person's details are shown where the job needs them, not on every list and page.
+    fieldsets = [
+        (None, {"fields": ["state", "paid", "total", "table", "channel", "placed", "client_reference"]}),
+        ("For support", {"classes": ["collapse"], "fields": ["id", "mode", "restaurant", "owner", "version"]}),
+    ]
 
-    @admin.display(ordering="total_minor")
-    def total(self, order: Order) -> str:
-        return Money(order.total_minor, order.currency).display()
+    total = Amount("total_minor")
+    state = State("status", tones=_STATUS_TONES)
+    paid = State("payment_state", "paid", tones=_PAID_TONES)
+    placed = Moment("placed_at")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Order]:
+        """Nor are they read."""
+        orders: QuerySet[Order] = super().get_queryset(request)
+        return orders.defer("customer_name", "customer_phone", "customer_email")

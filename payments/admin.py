@@ -2,80 +2,312 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from kernel.console import ReadOnlyAdmin
-from kernel.money import Money
-from payments.models import Attempt, InboundNotice, Payment, ProviderAccount, Refund, Route
+from kernel.console import ReadOnlyAdmin, ReadOnlyInline
+from kernel.shown import Amount, Data, Link, Moment, Said, State, Tone
+from payments.models import (
+    Attempt,
+    AttemptStatus,
+    Capture,
+    InboundNotice,
+    NoticeState,
+    Payment,
+    PaymentStatus,
+    ProviderAccount,
+    Refund,
+    RefundStatus,
+    Route,
+)
+
+IN_DOUBT = ("in doubt: money may have moved", Tone.DOUBT)
+_PAYMENT_TONES = {
+    PaymentStatus.COMPLETED: Tone.GOOD,
+    PaymentStatus.FAILED: Tone.BAD,
+    PaymentStatus.PROCESSING: Tone.WAIT,
+}
+_ATTEMPT_TONES = {
+    AttemptStatus.SUCCEEDED: Tone.GOOD,
+    AttemptStatus.LATE_SUCCESS: Tone.GOOD,
+    AttemptStatus.UNKNOWN: Tone.DOUBT,
+    AttemptStatus.RELEASED: Tone.DOUBT,
+    AttemptStatus.SENT: Tone.WAIT,
+    AttemptStatus.PENDING: Tone.WAIT,
+    AttemptStatus.DECLINED: Tone.BAD,
+}
+_CAPTURE_TONES = {Capture.KEPT: Tone.GOOD, Capture.SURPLUS: Tone.BAD, Capture.UNDECIDED: Tone.DOUBT}
+_REFUND_TONES = {
+    RefundStatus.COMPLETED: Tone.GOOD,
+    RefundStatus.FAILED: Tone.BAD,
+    RefundStatus.PROCESSING: Tone.WAIT,
+    RefundStatus.REQUESTED: Tone.WAIT,
+    RefundStatus.WAITING_APPROVAL: Tone.WAIT,
+}
+_NOTICE_TONES = {
+    NoticeState.APPLIED: Tone.GOOD,
+    NoticeState.STORED: Tone.WAIT,
+    NoticeState.PARKED: Tone.WAIT,
+    NoticeState.ORPHANED: Tone.BAD,
+    NoticeState.QUARANTINED: Tone.BAD,
+}
+
+
+def _payment_says(payment: Payment) -> tuple[str, Tone]:
+    if payment.in_doubt:
+        return IN_DOUBT
+    return payment.get_status_display(), _PAYMENT_TONES.get(PaymentStatus(payment.status), Tone.QUIET)
+
+
+def _refund_says(refund: Refund) -> tuple[str, Tone]:
+    if refund.in_doubt:
+        return IN_DOUBT
+    return refund.get_status_display(), _REFUND_TONES[RefundStatus(refund.status)]
+
+
+def _is_used(row: ProviderAccount | Route) -> tuple[str, Tone]:
+    return ("in use", Tone.GOOD) if row.enabled else ("switched off", Tone.QUIET)
+
+
+class AttemptInline(ReadOnlyInline):
+    model = Attempt
+    verbose_name_plural = "Attempts, one provider each"
+    ordering = ["number"]
+    fields = readonly_fields = ["number", "account", "state", "captured", "error_code", "created"]
+    show_change_link = True
+
+    state = State("status", tones=_ATTEMPT_TONES)
+    captured = Amount("captured_minor", currency="captured_currency", zero=False)
+    created = Moment("created_at", "began")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Attempt]:
+        """With the zone of their restaurant, as on their own pages."""
+        attempts: QuerySet[Attempt] = self.admin_site.get_model_admin(Attempt).get_queryset(request)
+        return attempts.select_related("account").order_by("number")
+
+
+class RefundInline(ReadOnlyInline):
+    model = Refund
+    fk_name = "payment"
+    verbose_name_plural = "Refunds"
+    fields = readonly_fields = ["amount", "said", "origin", "reason", "created"]
+    show_change_link = True
+
+    amount = Amount("total_minor")
+    said = Said(_refund_says, "status")
+    created = Moment("created_at", "asked for")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Refund]:
+        """With the zone of their restaurant, as on their own pages."""
+        refunds: QuerySet[Refund] = self.admin_site.get_model_admin(Refund).get_queryset(request)
+        return refunds.order_by("pk")
 
 
 @admin.register(Payment)
 class PaymentAdmin(ReadOnlyAdmin):
-    list_display = ["reference", "created_at", "order", "amount", "method", "state", "failure_code", "next_action"]
+    called = "Payments"
+    about = "Each share of a bill that somebody pays, and how it stands."
+    nothing = "No payments yet. One appears here as soon as a guest begins to pay an order."
+    list_display = ["reference", "created", "amount", "said", "failure_code", "method", "of_order", "due"]
     list_filter = ["status", "in_doubt", "method", "mode"]
     search_fields = ["reference", "order__reference", "=attempts__provider_reference"]
-    ordering = ["-created_at"]
+    search_help_text = "A payment's or order's reference, or a provider's own number"
+    ordering = ["-id"]  # Ids sort by time, and have an index.
     list_select_related = ["order"]
-    exclude = ["instrument", "lease_token"]
+    inlines = [AttemptInline, RefundInline]
+    fieldsets = [
+        (None, {"fields": ["said", "amount", "tip", "of_order", "method", "failure_code", "created", "finished"]}),
+        ("What happens next", {"fields": ["next_action", "due", "hold", "retry", "close_wanted"]}),
+        ("Who pays", {"classes": ["collapse"], "fields": ["customer", "return_url", "metadata_said"]}),
+        (
+            "For support",
+            {
+                "classes": ["collapse"],
+                "fields": ["id", "mode", "restaurant", "account", "wanted_provider", "round", "version", "claims"],
+            },
+        ),
+    ]
 
-    @admin.display(ordering="amount_minor")
-    def amount(self, payment: Payment) -> str:
-        return Money(payment.charge_minor, payment.currency).display()
+    amount = Amount("charge_minor", "amount", ordering="amount_minor")
+    tip = Amount("tip_minor", "tip in it")
+    said = Said(_payment_says, "status", ordering="status")
+    of_order = Link("order")
+    created = Moment("created_at")
+    finished = Moment("finished_at")
+    due = Moment("next_action_at", "next step")
+    hold = Moment("hold_until", "share is held until")
+    retry = Moment("retry_until", "tried automatically until")
+    metadata_said = Data("metadata")
 
-    @admin.display(description="status", ordering="status")
-    def state(self, payment: Payment) -> str:
-        return "in doubt: money may have moved" if payment.in_doubt else str(payment.status)
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Payment]:
+        """What somebody pays with, and who it is, is not even read for a list."""
+        payments: QuerySet[Payment] = super().get_queryset(request)
+        return payments.defer("instrument", "customer")
 
 
 @admin.register(Attempt)
 class AttemptAdmin(ReadOnlyAdmin):
-    list_display = ["payment", "number", "account", "created_at", "status", "error_code", "sends", "latency_ms"]
+    called = "Attempts"
+    about = "Each request to a provider to take money, and what became of it."
+    nothing = "No attempts yet. Each payment makes one for every provider that it tries."
+    list_display = ["named", "created", "of_payment", "account", "amount", "state", "kept", "error_code", "latency_ms"]
     list_filter = ["status", "capture", "mode"]
     search_fields = ["=id", "payment__reference", "=provider_reference"]
-    ordering = ["-created_at"]
+    search_help_text = "A payment's reference, or a provider's own number"
+    ordering = ["-id"]
     list_select_related = ["payment", "account"]
+    fieldsets = [
+        (None, {"fields": ["state", "kept", "of_payment", "account", "amount", "captured", "created", "settled"]}),
+        ("What the provider said", {"fields": ["provider_reference", "error_code", "error_message", "evidence_said"]}),
+        ("Given back", {"fields": ["refunded", "refunding", "excess", "reopened"]}),
+        (
+            "For support",
+            {
+                "classes": ["collapse"],
+                "fields": [
+                    *("id", "mode", "method", "round", "sends", "sent", "look_ups", "doubted", "latency_ms"),
+                    *("watched", "routing_said", "next_step_said"),
+                ],
+            },
+        ),
+    ]
+
+    state = State("status", tones=_ATTEMPT_TONES)
+    kept = State("capture", "money", tones=_CAPTURE_TONES)
+    of_payment = Link("payment")
+    amount = Amount("amount_minor", "asked for")
+    captured = Amount("captured_minor", currency="captured_currency", zero=False)
+    refunded = Amount("refunded_minor", zero=False)
+    refunding = Amount("refunding_minor", "on its way back", zero=False)
+    excess = Amount("excess_minor", "captured beyond what was asked", zero=False)
+    reopened = Amount("reopened_minor", "owed to the guest, or given back", zero=False)
+    created = Moment("created_at", "began")
+    settled = Moment("settled_at")
+    sent = Moment("sent_at")
+    doubted = Moment("doubt_since", "in doubt since")
+    watched = Moment("watch_until", "watched for late money until")
+    evidence_said = Data("evidence", "its last answer")
+    routing_said = Data("routing", "why this provider")
+    next_step_said = Data("next_step", "what the guest has to do")
+
+    @admin.display(description="attempt")
+    def named(self, attempt: Attempt) -> str:
+        return f"No. {attempt.number}"
+
+    def title_of(self, row: Any) -> str:
+        return f"Attempt {row.number} of {row.payment.reference}"
 
 
 @admin.register(Refund)
 class RefundAdmin(ReadOnlyAdmin):
-    list_display = ["payment", "created_at", "amount", "origin", "status", "in_doubt", "reason"]
+    called = "Refunds"
+    about = "Money on its way back to a guest, and whether it has arrived."
+    nothing = "No refunds yet. Whoever may give money back asks for one at its payment."
+    list_display = ["named", "created", "of_payment", "amount", "said", "origin", "reason"]
     list_filter = ["status", "origin", "mode"]
     search_fields = ["=id", "payment__reference", "=provider_reference"]
-    ordering = ["-created_at"]
+    search_help_text = "A payment's reference, or a provider's own number"
+    ordering = ["-id"]
     list_select_related = ["payment"]
-    exclude = ["lease_token"]
+    fieldsets = [
+        (None, {"fields": ["said", "amount", "tip", "of_payment", "origin", "reason", "created", "finished"]}),
+        ("What the provider said", {"fields": ["provider_reference", "error_code", "error_message", "evidence_said"]}),
+        ("What happens next", {"fields": ["next_action", "due"]}),
+        (
+            "For support",
+            {
+                "classes": ["collapse"],
+                "fields": [
+                    *("id", "mode", "account", "requested_by", "reopens_order", "sends", "failed_sends"),
+                    *("look_ups", "doubted", "claims"),
+                ],
+            },
+        ),
+    ]
 
-    @admin.display(ordering="amount_minor")
-    def amount(self, refund: Refund) -> str:
-        return Money(refund.total_minor, refund.currency).display()
+    amount = Amount("total_minor", "amount", ordering="amount_minor")
+    tip = Amount("tip_minor", "tip in it")
+    said = Said(_refund_says, "status", ordering="status")
+    of_payment = Link("payment")
+    created = Moment("created_at", "asked for")
+    finished = Moment("finished_at")
+    due = Moment("next_action_at", "next step")
+    doubted = Moment("doubt_since", "in doubt since")
+    evidence_said = Data("evidence", "its last answer")
+
+    @admin.display(description="refund")
+    def named(self, refund: Refund) -> str:
+        return str(refund.pk)[-8:]
+
+    def title_of(self, row: Any) -> str:
+        return f"Refund of {row.payment.reference}"
 
 
 @admin.register(ProviderAccount)
 class ProviderAccountAdmin(ReadOnlyAdmin):
     """Credentials are written by whoever installs an account and shown to nobody."""
 
-    list_display = ["label", "provider", "restaurant", "mode", "enabled", "fee_bps"]
+    called = "Accounts"
+    about = "The restaurant's contracts with providers. Their credentials are shown to nobody."
+    nothing = "No accounts yet. Whoever installs Steward adds a provider's account; docs/providers.md says how."
+    list_display = ["label", "provider", "restaurant", "mode", "used", "fee"]
     list_select_related = ["restaurant"]
-    exclude = ["credentials"]
+    ordering = ["restaurant", "mode", "label"]
+    fieldsets = [(None, {"fields": ["used", "provider", "restaurant", "mode", "fee", "thresholds", "id"]})]
+
+    used = Said(_is_used, "state", ordering="enabled")
+    thresholds = Data("breaker", "thresholds of its own")
+
+    @admin.display(description="fee", ordering="fee_bps")
+    def fee(self, account: ProviderAccount) -> str:
+        return f"{account.fee_bps // 100}.{account.fee_bps % 100:02} %"
 
 
 @admin.register(Route)
 class RouteAdmin(ReadOnlyAdmin):
-    list_display = ["restaurant", "position", "account", "methods", "currencies", "channels", "enabled", "mode"]
+    called = "Routes"
+    about = "In which order providers are tried, and for what."
+    nothing = "No routes yet: without one no provider is tried, and nobody can pay."
+    list_display = ["position", "account", "restaurant", "mode", "methods", "currencies", "channels", "used"]
     list_select_related = ["restaurant", "account"]
+    ordering = ["restaurant", "mode", "position"]
+    fieldsets = [
+        (None, {"fields": ["used", "position", "account", "restaurant", "mode"]}),
+        ("For what", {"fields": ["methods", "currencies", "channels", "least", "most"]}),
+    ]
+
+    used = Said(_is_used, "state", ordering="enabled")
+    least = Amount("min_minor", "from", currency="restaurant.currency")
+    most = Amount("max_minor", "up to", currency="restaurant.currency")
+
+    def title_of(self, row: Any) -> str:
+        return f"{row.account}, number {row.position}"
 
 
 @admin.register(InboundNotice)
 class InboundNoticeAdmin(ReadOnlyAdmin):
-    list_display = ["event_id", "account", "received_at", "state", "tries", "repeats"]
+    called = "Notices"
+    about = "Signed messages of providers, stored before anything is done about them."
+    nothing = "No notices yet. A provider sends one when something happens to a payment."
+    list_display = ["event_id", "received", "account", "how", "tries", "repeats"]
     list_filter = ["state", "mode"]
     search_fields = ["=event_id", "=subject_id"]
-    ordering = ["-received_at"]
+    search_help_text = "The provider's number of the message, or our key in it"
+    ordering = ["-id"]
     list_select_related = ["account"]
-    exclude = ["headers", "body", "content"]
+    fieldsets = [
+        (None, {"fields": ["how", "account", "received", "subject_id", "tries", "repeats", "due"]}),
+        ("For support", {"classes": ["collapse"], "fields": ["id", "mode", "claims", "version"]}),
+    ]
+
+    how = State("state", tones=_NOTICE_TONES)
+    received = Moment("received_at")
+    due = Moment("next_action_at", "next try")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[InboundNotice]:
         """Raw messages are not even read for a list."""
-        return super().get_queryset(request).defer("headers", "body", "content")
+        notices: QuerySet[InboundNotice] = super().get_queryset(request)
+        return notices.defer("headers", "body", "content")

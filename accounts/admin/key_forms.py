@@ -7,6 +7,13 @@ from typing import Any
 
 from django import forms
 from django.db.models import QuerySet
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminRadioSelectWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+)
 
 from accounts.models import ApiKey, Restaurant
 from accounts.scopes import KEY_SCOPES, Scope
@@ -28,24 +35,28 @@ _ALL_SCOPES = [(scope.value, f"{scope.value}: {SCOPES_IN_WORDS[scope]}") for sco
 
 
 class IssueForm(forms.Form):
-    restaurant = forms.ModelChoiceField(Restaurant.objects.none(), help_text="Whose orders and payments it is for.")
+    restaurant = forms.ModelChoiceField(
+        Restaurant.objects.none(), widget=UnfoldAdminSelectWidget, help_text="Whose orders and payments it is for."
+    )
     mode = forms.ChoiceField(
         choices=Mode.choices,
-        widget=forms.RadioSelect,
+        widget=UnfoldAdminRadioSelectWidget,
         initial=Mode.TEST,
         help_text="A test key moves no money, a live key does. Neither sees what the other has made.",
     )
     name = forms.CharField(
         max_length=ApiKey._meta.get_field("name").max_length,
+        widget=UnfoldAdminTextInputWidget,
         help_text="The program that will show it, such as “web shop”: unique in its restaurant and mode.",
     )
     scopes = forms.MultipleChoiceField(
         choices=_ALL_SCOPES,
-        widget=forms.CheckboxSelectMultiple,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text="As few as it needs: whoever finds the key may do all of this.",
     )
     lasts_days = forms.IntegerField(
         label="Lasts (days)",
+        widget=UnfoldAdminIntegerFieldWidget,
         required=False,
         min_value=1,
         max_value=LONGEST_DAYS,
@@ -54,7 +65,7 @@ class IssueForm(forms.Form):
     also_for = forms.ModelMultipleChoiceField(
         Restaurant.objects.none(),
         required=False,
-        widget=forms.CheckboxSelectMultiple,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text="Other restaurants that it may speak for. Each of its requests then names one.",
     )
 

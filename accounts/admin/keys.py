@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.contrib import admin, messages
-from django.contrib.admin import helpers
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path
+from unfold.forms import AdminForm
 
 from accounts.admin.key_forms import IssueForm
 from accounts.models import ApiKey, Restaurant, Role
@@ -21,8 +20,18 @@ from accounts.services.keys import OVERLAP, KeyRefused, issue_api_key, revoke_ap
 from accounts.services.secrets import hash_secret
 from kernel import clock
 from kernel.console import ReadOnlyAdmin
+from kernel.shown import Moment, Said, Tone, in_words, moment
 
 _SHOWN = ("begins_with", "state", "name", "speaks_for", "mode", "may", "created", "used", "until")
+
+
+def _standing(key: ApiKey) -> tuple[str, Tone]:
+    if key.revoked_at:
+        return f"revoked {_words(key, key.revoked_at)}", Tone.BAD
+    has_ended = key.expires_at is not None and key.expires_at <= clock.now()
+    if key.replaced_at:
+        return ("rotated, and ended", Tone.QUIET) if has_ended else ("rotated: works until it expires", Tone.WAIT)
+    return ("expired", Tone.QUIET) if has_ended else ("works", Tone.GOOD)
 
 
 @admin.register(ApiKey)
@@ -31,6 +40,9 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     stays its doing: it is not deleted either. The common form would store a key that nobody has: see `issue`.
     """
 
+    called = "Keys"
+    about = "What programs show instead of a password: issued, rotated and revoked here, and each shown once."
+    nothing = "No keys yet. Issue one for each program that calls the API."
     list_display = ["begins_with", "name", "state", "mode", "speaks_for", "may", "used", "until"]
     list_display_links = ["begins_with", "name"]
     search_fields = ["name", "prefix", "restaurant__name"]
@@ -43,6 +55,9 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     actions = ["rotate", "revoke"]
     change_list_template = "accounts/api_keys.html"
     change_form_template = "accounts/api_key.html"
+
+    created = Moment("created_at", "issued")
+    state = Said(_standing, "state")
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return any(_has(request, verb) for verb in ("view", "add", "change"))
@@ -66,7 +81,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         return [issue, *super().get_urls()]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        more = {**(extra_context or {}), "title": "Keys of programs", **self._abilities(request)}
+        more = {**(extra_context or {}), **self._abilities(request)}
         return super().changelist_view(request, more)
 
     def change_view(
@@ -76,8 +91,9 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        more = {**(extra_context or {}), "title": "A program's key", **self._abilities(request)}
-        return super().change_view(request, object_id, form_url, more)
+        more = {**(extra_context or {}), **self._abilities(request)}
+        page: HttpResponse = super().change_view(request, object_id, form_url, more)
+        return page
 
     def _abilities(self, request: HttpRequest) -> dict[str, bool]:
         return {"may_issue": self.has_issue_permission(request), "may_end": self.has_end_permission(request)}
@@ -94,26 +110,13 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     def speaks_for(self, key: ApiKey) -> str:
         return ", ".join(each.name for each in (key.restaurant, *key.also_for.all()))
 
-    @admin.display(description="issued")
-    def created(self, key: ApiKey) -> str:
-        return _moment(key, key.created_at)
-
     @admin.display(description="last used", ordering="last_used_at")
     def used(self, key: ApiKey) -> str:
-        return _moment(key, key.last_used_at) if key.last_used_at else "never"
+        return _moment(key, key.last_used_at)
 
     @admin.display(description="expires", ordering="expires_at")
     def until(self, key: ApiKey) -> str:
-        return _moment(key, key.expires_at) if key.expires_at else "never"
-
-    @admin.display
-    def state(self, key: ApiKey) -> str:
-        if key.revoked_at:
-            return f"revoked {_moment(key, key.revoked_at)}"
-        has_ended = key.expires_at is not None and key.expires_at <= clock.now()
-        if key.replaced_at:
-            return "rotated, and ended" if has_ended else "rotated: works until it expires"
-        return "expired" if has_ended else "works"
+        return _moment(key, key.expires_at)
 
     def issue(self, request: HttpRequest) -> HttpResponse:
         """The answer that shows the key is the only place where it ever stands."""
@@ -125,7 +128,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
                 return self._shown(request, *self._issued(request, form), title="The new key")
             except KeyRefused as refused:
                 form.add_error(refused.field if refused.field in form.fields else None, refused.sentence)
-        fields = helpers.AdminForm(form, [(None, {"fields": list(form.fields)})], {}, model_admin=self)
+        fields = AdminForm(form, [(None, {"fields": list(form.fields)})], {}, model_admin=self)
         return self._page(request, "accounts/api_key_issue.html", title="Issue a key", adminform=fields, form=form)
 
     def _issued(self, request: HttpRequest, form: IssueForm) -> tuple[str, ApiKey]:
@@ -177,7 +180,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
 
     def _asked(self, request: HttpRequest, keys: list[ApiKey], action: str, title: str) -> HttpResponse:
         told = [
-            {"key": key, "speaks_for": self.speaks_for(key), "used": self.used(key), "state": self.state(key)}
+            {"key": key, "speaks_for": self.speaks_for(key), "used": self.used(key), "state": _standing(key)[0]}
             for key in keys
         ]
         template = f"accounts/api_key_{action}.html"
@@ -185,12 +188,18 @@ class ApiKeyAdmin(ReadOnlyAdmin):
 
     def _shown(self, request: HttpRequest, secret: str, key: ApiKey, **more: Any) -> HttpResponse:
         old = more.get("old")
-        more["old_until"] = _moment(old, old.expires_at) if old and old.expires_at > clock.now() else ""
+        more["old_until"] = _words(old, old.expires_at) if old and old.expires_at > clock.now() else ""
         about = {"speaks_for": self.speaks_for(key), "may": self.may(key), "until": self.until(key)}
         return self._page(request, "accounts/api_key_shown.html", secret=secret, key=key, **about, **more)
 
     def _page(self, request: HttpRequest, template: str, **context: Any) -> HttpResponse:
-        told = {**self.admin_site.each_context(request), "opts": self.opts, "media": self.media, **context}
+        told = {
+            **self.admin_site.each_context(request),
+            **self.way_back(),
+            "opts": self.opts,
+            "media": self.media,
+            **context,
+        }
         # A key is kept by nobody on its way, not even by a browser that goes back.
         return TemplateResponse(request, template, told, headers={"Cache-Control": "no-store"})
 
@@ -210,7 +219,10 @@ def _row_of(secret: str) -> ApiKey:
     return ApiKey.objects.select_related("restaurant").get(key_hash=hash_secret(secret))
 
 
-def _moment(key: ApiKey, at: datetime) -> str:
-    """By the clock on the restaurant's wall, in two pieces that a narrow column does not break."""
-    there = at.astimezone(ZoneInfo(key.restaurant.time_zone))
-    return f"{there:%d\N{NO-BREAK SPACE}%b\N{NO-BREAK SPACE}%Y, %H:%M\N{NO-BREAK SPACE}%Z}"
+def _moment(key: ApiKey, at: datetime | None) -> str:
+    return moment(at, key.restaurant.time_zone) if at else "never"
+
+
+def _words(key: ApiKey, at: datetime) -> str:
+    """By the clock on the restaurant's wall."""
+    return in_words(at, key.restaurant.time_zone)

@@ -5,34 +5,79 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from accounts.models import Membership, Restaurant, User
 from accounts.services.people import revoke_all_tokens_of
+from kernel.console import ConsoleAdmin
+from kernel.shown import Said, State, Tone
+
+admin.site.unregister(Group)
+
+
+def _may_sign_in(person: User) -> tuple[str, Tone]:
+    return ("may sign in", Tone.GOOD) if person.is_active else ("shut out", Tone.QUIET)
 
 
 @admin.register(Restaurant)
-class RestaurantAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Not subscriptable at run time.
+class RestaurantAdmin(ConsoleAdmin):
+    called = "Restaurants"
+    about = "Whose orders and money are kept here: currency, time zone, and when a day begins."
+    nothing = "No restaurants yet. Add the first one: everything else belongs to a restaurant."
     list_display = ["name", "slug", "currency", "time_zone", "day_starts_at"]
+    ordering = ["name"]
 
 
 @admin.register(Membership)
-class MembershipAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Not subscriptable at run time.
-    list_display = ["user", "restaurant", "role"]
+class MembershipAdmin(ConsoleAdmin):
+    called = "Roles"
+    about = "Who may do what, and in which restaurant."
+    nothing = "No roles yet. A person without one sees nothing of any restaurant."
+    list_display = ["user", "restaurant", "is_a"]
     list_select_related = ["user", "restaurant"]
+    list_filter = ["role"]
+    ordering = ["restaurant__name", "user__username"]
+
+    is_a = State("role", tones={})
+
+
+@admin.register(Group)
+class PermissionGroupAdmin(GroupAdmin, ConsoleAdmin):  # type: ignore[misc]  # Django's class and Unfold's, as its guide says.
+    called = "Permission groups"
+    about = "Permissions for pages of the console, under one name."
+    nothing = "No groups yet. They are needed only where many people look after keys."
 
 
 @admin.register(User)
-class PersonAdmin(UserAdmin):  # type: ignore[type-arg]  # Not subscriptable at run time.
+class PersonAdmin(UserAdmin, ConsoleAdmin):  # type: ignore[misc,type-arg]  # Django's class and Unfold's, as its guide says.
     """A person who took cash or decided about money stays named: deactivated, never deleted (I17)."""
 
+    called = "People"
+    about = "Who signs in, and who is signed out at once when a phone is lost."
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+    list_display = ["username", "first_name", "last_name", "roles", "state", "is_staff"]
+    list_filter = ["is_active", "is_staff", "memberships__role"]
     actions = ["sign_out"]
+
+    state = Said(_may_sign_in, "state", ordering="is_active")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        return super().get_queryset(request).prefetch_related("memberships__restaurant")
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    @admin.display(description="roles")
+    def roles(self, person: User) -> str:
+        said = [f"{each.get_role_display()} of {each.restaurant}" for each in person.memberships.all()]
+        return ", ".join(said) or "none"
 
     @admin.action(description="Sign out everywhere (revoke API tokens)", permissions=["change"])
     def sign_out(self, request: HttpRequest, people: QuerySet[User]) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.contrib import admin
+from django.db import connection
 from django.db.models import Model
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.models import Restaurant, Role, User
@@ -13,6 +17,8 @@ from kernel.console import ReadOnlyAdmin
 from payments.models import Payment
 from tests.factories import RestaurantFactory, accepted, order_of, routed, staff
 
+# Session, person, roles, the rows, their count. Whatever a page shows beside them is a reason to look again.
+MOST_QUERIES = 8
 READ_ONLY = [model for model, site in admin.site._registry.items() if isinstance(site, ReadOnlyAdmin)]
 
 
@@ -65,3 +71,48 @@ def test_nobody_edits_or_deletes(transactional_db: None, model: type[Model], ver
 
     assert client.post(address, {"status": "completed"}).status_code in {302, 403}
     assert len(READ_ONLY) >= 9
+
+
+def test_a_page_of_a_list_costs_the_same_for_one_row_and_for_many(payment: Payment) -> None:
+    client = client_of(payment.restaurant, Role.FINANCE)
+    lists = [reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist") for model in READ_ONLY]
+    few = [queries_of(client, page) for page in lists]
+    for _ in range(4):
+        accepted(order_of(payment.restaurant), method="cash")
+
+    assert [queries_of(client, page) for page in lists] == few
+    assert max(few) <= MOST_QUERIES
+
+
+def queries_of(client: Client, page: str) -> int:
+    with CaptureQueriesContext(connection) as queries:
+        assert client.get(page).status_code in {200, 403}
+    assert not [query["sql"] for query in queries if re.match(r"SELECT COUNT\(\*\) (?!.*LIMIT)", query["sql"])]
+    return len(queries)
+
+
+def test_a_list_shows_amounts_states_and_the_restaurant_s_time(payment: Payment) -> None:
+    page = client_of(payment.restaurant, Role.FINANCE).get(reverse("admin:payments_payment_changelist"))
+
+    text = page.content.decode()
+    assert re.search(r'<span class="amount">₹[\d,.]+</span>', text)
+    assert re.search(r'<span class="state state-[a-z]+">\w+</span>', text)
+    assert re.search(r'<time datetime="[^"]+\+00:00" title="[^"]+ UTC">[^<]+IST</time>', text)
+
+
+@pytest.mark.parametrize(("query", "said"), [("", "No refunds yet."), ("?q=nothing", "No row here has “nothing”")])
+def test_an_empty_list_says_something_useful(payment: Payment, query: str, said: str) -> None:
+    page = reverse("admin:payments_refund_changelist")
+
+    assert said in client_of(payment.restaurant, Role.FINANCE).get(page + query).content.decode()
+
+
+def test_a_row_is_called_by_its_name_and_leads_back_to_its_list(payment: Payment) -> None:
+    page = reverse("admin:payments_payment_change", args=[payment.pk])
+
+    text = client_of(payment.restaurant, Role.FINANCE).get(page).content.decode()
+
+    back = reverse("admin:payments_payment_changelist")
+    assert re.search(
+        rf'<h1><a href="{back}">Payments</a>.*<span class="console-title">{payment.reference}</span>', text
+    )

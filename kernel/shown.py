@@ -1,0 +1,154 @@
+"""Columns of the console: how amounts, states, moments and data are shown, right also without their colour."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from operator import attrgetter
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.db.models import Model
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from kernel.money import Money
+
+NOTHING = "–"
+
+
+class Tone(StrEnum):
+    """How a state should strike whoever looks for trouble. Its word says the same."""
+
+    GOOD = "good"
+    BAD = "bad"
+    WAIT = "wait"
+    DOUBT = "doubt"
+    QUIET = "quiet"
+
+
+class Column:
+    """A callable with a title, which is what a list and a page of the admin ask for.
+
+    `field` may lead through other rows ("payment.reference"): the list has to select them with its own.
+    """
+
+    def __init__(self, field: str, title: str = "", *, ordering: str | None = "") -> None:
+        self.field = field
+        self.short_description = title or field.removesuffix("_at").removesuffix("_minor").replace("_", " ")
+        self.admin_order_field = field.replace(".", "__") if ordering == "" else ordering
+
+    def __call__(self, row: Any) -> str:
+        value = self.value(row)
+        return NOTHING if value is None or value == "" else self.shown(value, row)
+
+    def value(self, row: Any) -> Any:
+        return attrgetter(self.field)(row)
+
+    def shown(self, value: Any, row: Any) -> str:
+        return str(value)
+
+
+class Amount(Column):
+    """An amount the way its currency is written, in digits that stand below each other."""
+
+    def __init__(
+        self, field: str, title: str = "", *, currency: str = "currency", ordering: str | None = "", zero: bool = True
+    ) -> None:
+        super().__init__(field, title, ordering=ordering)
+        self.currency = attrgetter(currency)
+        self.shows_zero = zero
+
+    def value(self, row: Any) -> Any:
+        minor = super().value(row)
+        return minor if minor or self.shows_zero else None
+
+    def shown(self, value: Any, row: Any) -> str:
+        return format_html('<span class="amount">{}</span>', Money(value, self.currency(row)).display())
+
+
+class State(Column):
+    """One of a few words, with a colour that only repeats it."""
+
+    def __init__(self, field: str, title: str = "", *, tones: Mapping[Any, Tone], ordering: str | None = "") -> None:
+        super().__init__(field, title, ordering=ordering)
+        self.tones = tones
+
+    def shown(self, value: Any, row: Any) -> str:
+        return label(_word(row, self.field, value), self.tones.get(value, Tone.QUIET))
+
+
+class Said(Column):
+    """A state that more than one field decides."""
+
+    def __init__(self, says: Callable[[Any], tuple[str, Tone]], title: str, *, ordering: str | None = None) -> None:
+        super().__init__("", title, ordering=ordering)
+        self.says = says
+
+    def __call__(self, row: Any) -> str:
+        return label(*self.says(row))
+
+
+class Moment(Column):
+    """By the clock on the restaurant's wall. UTC, which logs and providers speak, is said on asking."""
+
+    def shown(self, value: Any, row: Any) -> str:
+        return moment(value, getattr(row, "console_zone", None) or "UTC")
+
+
+class Data(Column):
+    """What a provider or a client said, as it was stored."""
+
+    def __init__(self, field: str, title: str = "") -> None:
+        super().__init__(field, title, ordering=None)
+
+    def shown(self, value: Any, row: Any) -> str:
+        if not value:
+            return NOTHING
+        return format_html('<pre class="data">{}</pre>', json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+class Link(Column):
+    """Another row of the console, by its own name."""
+
+    def __init__(self, field: str, title: str = "", *, ordering: str | None = "") -> None:
+        super().__init__(field, title, ordering=ordering)
+
+    def shown(self, value: Any, row: Any) -> str:
+        return format_html('<a class="link" href="{}">{}</a>', _page_of(value), value)
+
+
+def label(word: str, tone: Tone) -> SafeString:
+    return format_html('<span class="state state-{}">{}</span>', tone.value, word)
+
+
+def moment(at: datetime, zone: str) -> SafeString:
+    utc = at.astimezone(UTC)
+    return format_html(
+        '<time datetime="{}" title="{} UTC">{}</time>',
+        utc.isoformat(timespec="seconds"),
+        f"{utc:%Y-%m-%d %H:%M:%S}",
+        in_words(at, zone),
+    )
+
+
+def in_words(at: datetime, zone: str) -> str:
+    """In two pieces that a narrow column does not break."""
+    return f"{at.astimezone(ZoneInfo(zone)):%d %b %Y, %H:%M %Z}".replace(" ", "\N{NO-BREAK SPACE}").replace(
+        ",\N{NO-BREAK SPACE}", ", "
+    )
+
+
+def _page_of(row: Model) -> str:
+    return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
+
+
+def _word(row: Any, field: str, value: Any) -> str:
+    """The choice's own name, where the field has any."""
+    *path, name = field.split(".")
+    owner = attrgetter(".".join(path))(row) if path else row
+    named = getattr(owner, f"get_{name}_display", None)
+    return str(named()) if named else str(value)

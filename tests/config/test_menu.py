@@ -1,0 +1,81 @@
+"""The console's menu: every page of it, once, and for each person what may be opened."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib import admin
+from django.db import connection
+from django.test import Client, RequestFactory
+from django.test.utils import CaptureQueriesContext
+
+from accounts.models import Restaurant, Role, User
+from config.menu import menu
+from kernel.console import ConsoleAdmin
+from tests.factories import RestaurantFactory, UserFactory, order_of, staff
+
+
+@pytest.fixture
+def restaurant(transactional_db: None) -> Restaurant:
+    return RestaurantFactory.create()
+
+
+def titles(person: User) -> dict[str, list[str]]:
+    request = RequestFactory().get("/admin/")
+    request.user = person
+    return {group["title"]: [item["title"] for item in group["items"]] for group in menu(request)}
+
+
+def finance(restaurant: Restaurant) -> User:
+    person = staff(restaurant, Role.FINANCE)
+    User.objects.filter(pk=person.pk).update(is_staff=True)
+    return User.objects.get(pk=person.pk)
+
+
+def test_an_administrator_finds_every_page(restaurant: Restaurant) -> None:
+    shown = titles(UserFactory.create(is_staff=True, is_superuser=True))
+
+    assert shown["Work"] == ["Failure queue"]
+    assert shown["Money"] == ["Payments", "Attempts", "Refunds", "Orders"]
+    assert shown["Providers"] == ["Accounts", "Routes", "Notices"]
+    assert shown["People and keys"] == ["People", "Roles", "Restaurants", "Keys", "Permission groups"]
+    assert shown["History"] == ["Events", "Transitions"]
+    assert sum(map(len, shown.values())) == len(admin.site._registry)
+
+
+def test_finance_finds_money_and_no_people(restaurant: Restaurant) -> None:
+    shown = titles(finance(restaurant))
+
+    assert list(shown) == ["Work", "Money", "Providers", "History"]
+
+
+def test_a_waiter_finds_nothing(restaurant: Restaurant) -> None:
+    assert titles(staff(restaurant, Role.WAITER)) == {}
+
+
+def test_the_menu_asks_once_what_a_person_may_see(restaurant: Restaurant) -> None:
+    person = finance(restaurant)
+    with CaptureQueriesContext(connection) as queries:
+        titles(person)
+
+    assert len([query for query in queries if "membership" in query["sql"]]) == 1
+
+
+def test_every_page_is_on_the_console_s_base_and_says_what_it_is_for() -> None:
+    for page in admin.site._registry.values():
+        assert isinstance(page, ConsoleAdmin), page
+        # The queue says it itself, where it is built.
+        if page.opts.label != "failures.Case":
+            assert page.called, page
+            assert page.about.endswith("."), page
+
+
+def test_every_page_of_the_console_has_the_menu_and_the_mark(restaurant: Restaurant) -> None:
+    order_of(restaurant)
+    client = Client()
+    client.force_login(finance(restaurant), backend="django.contrib.auth.backends.ModelBackend")
+
+    page = client.get("/admin/orders/order/").content.decode()
+
+    assert page.count(">Failure queue<") == 1
+    assert "/static/kernel/mark.svg" in page
+    assert "<h1><span" in page.replace("\n", "")
