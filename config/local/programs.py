@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,6 +13,8 @@ from config.local.binaries import find_redis
 
 class Program(StrEnum):
     REDIS = "redis-server"
+    CHROMIUM = "chromium"
+    NPM = "npm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +23,15 @@ class Need:
     remedy: str
 
 
+def find_chromium() -> str | None:
+    """Debian's own: nothing is downloaded for a test."""
+    return shutil.which("chromium")
+
+
 NEEDS: dict[Program, Need] = {
     Program.REDIS: Need(lambda: find_redis() is not None, "apt-get install redis-server"),
+    Program.CHROMIUM: Need(lambda: find_chromium() is not None, "apt-get install chromium"),
+    Program.NPM: Need(lambda: shutil.which("npm") is not None, "apt-get install npm"),
 }
 
 

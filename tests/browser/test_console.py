@@ -1,0 +1,108 @@
+"""The whole console in a real browser, against all of `make run`: each page, at two widths, in two themes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from config.local.programs import Program, may_be_skipped
+from config.local.state import state_folder
+from tests.browser import places
+from tests.browser.visitor import NARROW, Visitor, browsing
+from tests.scenarios.stack import Stack
+
+# Kept after the run: what a person who doubts a test looks at.
+ALBUM = state_folder() / "screenshots"
+NEEDED = (Program.CHROMIUM, Program.NPM)
+needs_a_browser = pytest.mark.skipif(any(map(may_be_skipped, NEEDED)), reason=f"{' or '.join(NEEDED)} is missing")
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    running = Stack(tmp_path / "var")
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.mark.slow
+@needs_a_browser
+def test_every_page_of_the_console_is_whole(stack: Stack) -> None:
+    (login,) = [one for one in stack.record["logins"] if one["username"] == "admin"]
+    with browsing(stack.record["addresses"]["web"].rstrip("/"), ALBUM) as visitor:
+        _sign_in(visitor, login["username"], login["password"])
+        _look_at_lists_and_rows(visitor)
+        for path in (*places.plain(), *places.forms(), *places.DESCRIPTIONS):
+            visitor.visit(path)
+        _look_at_what_opens(visitor)
+        _handle_keys(visitor)
+
+    assert visitor.complaints == [], "\n" + "\n".join(visitor.complaints)
+    assert visitor.looks > 4 * 3 * len(places.pages()) - 4 * len(places.pages())
+
+
+def _sign_in(visitor: Visitor, username: str, password: str) -> None:
+    visitor.visit("/admin/login/?next=/admin/", "login")
+    _type_in(visitor, username, "wrong")
+    visitor.look("login-refused")
+    _type_in(visitor, username, password)
+    assert visitor.page.get_by_role("heading", name="Finance desk").count() == 1
+
+
+def _type_in(visitor: Visitor, username: str, password: str) -> None:
+    visitor.page.get_by_label("Username").fill(username)
+    visitor.page.get_by_label("Password").fill(password)
+    visitor.page.get_by_role("button", name="Sign in").click()
+    visitor.page.wait_for_load_state("load")
+
+
+def _look_at_lists_and_rows(visitor: Visitor) -> None:
+    for page in places.pages():
+        path = places.list_of(page)
+        visitor.visit(path)
+        rows = visitor.page.locator("#result_list tbody th a")
+        if rows.count():
+            address = str(rows.first.get_attribute("href"))
+            visitor.visit(address, f"{page.opts.app_label}-{page.opts.model_name}-one")
+        else:
+            assert page.nothing in visitor.page.locator(".console-empty").inner_text()
+
+
+def _look_at_what_opens(visitor: Visitor) -> None:
+    """The menu on a phone, the filters, a search that finds nothing, and what somebody did to a person."""
+    visitor.visit(f"/admin/payments/payment/?q={places.NOWHERE}", "nothing-found")
+    visitor.go("/admin/payments/payment/")
+    visitor.page.get_by_role("button", name="Filters").click()
+    visitor.look("filters-open")
+    visitor.page.set_viewport_size({"width": NARROW, "height": 780})
+    visitor.page.keyboard.press("Escape")
+    visitor.page.get_by_role("button", name="Menu").click()
+    visitor.page.screenshot(path=visitor.album / "menu-open-360.png")
+    assert visitor.page.get_by_role("link", name="Failure queue").is_visible()
+    visitor.page.get_by_role("button", name="Close the menu").click()
+    assert not visitor.page.get_by_role("link", name="Failure queue").is_visible()
+
+
+def _handle_keys(visitor: Visitor) -> None:
+    """Each page in the life of a key."""
+    page = visitor.page
+    page.set_viewport_size({"width": 1440, "height": 900})
+    visitor.go("/admin/accounts/apikey/issue/")
+    page.get_by_role("button", name="Issue the key").click()
+    visitor.look("key-issue-refused")
+    page.get_by_label("Restaurant").select_option(label="Saffron Table")
+    page.get_by_label("Name").fill("browser")
+    page.get_by_label(re.compile("^orders:read:")).check()
+    page.get_by_role("button", name="Issue the key").click()
+    visitor.look("key-shown")
+    for verb in ("Rotate", "Revoke"):
+        visitor.go("/admin/accounts/apikey/?q=browser")
+        page.locator("#result_list tbody th a").first.click()
+        page.get_by_role("button", name=f"{verb}…").click()
+        visitor.look(f"key-{verb.lower()}")
+    page.get_by_role("button", name="Revoke now").click()
+    visitor.look("key-revoked")
