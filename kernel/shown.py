@@ -111,6 +111,28 @@ class Data(Column):
         return format_html('<pre class="data">{}</pre>', json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 
+class Listed(Column):
+    """A few words, or what none of them means."""
+
+    def __init__(self, field: str, title: str = "", *, none: str) -> None:
+        super().__init__(field, title, ordering=None)
+        self.none = none
+
+    def __call__(self, row: Any) -> str:
+        return ", ".join(self.value(row)) or self.none
+
+
+class Itself(Column):
+    """The row's own page, from where the row is one of several."""
+
+    def __init__(self, says: Callable[[Any], str], title: str) -> None:
+        super().__init__("", title, ordering=None)
+        self.says = says
+
+    def __call__(self, row: Any) -> str:
+        return format_html('<a class="link" href="{}">{}</a>', _page_of(row), self.says(row))
+
+
 class Link(Column):
     """Another row of the console, by its own name."""
 

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from kernel.console import ReadOnlyAdmin, ReadOnlyInline
-from kernel.shown import Amount, Data, Link, Moment, Said, State, Tone
+from kernel.shown import Amount, Data, Itself, Link, Listed, Moment, Said, State, Tone
 from payments.models import (
     Attempt,
     AttemptStatus,
@@ -68,6 +68,11 @@ def _refund_says(refund: Refund) -> tuple[str, Tone]:
     return refund.get_status_display(), _REFUND_TONES[RefundStatus(refund.status)]
 
 
+def _short(refund: Refund) -> str:
+    """A refund has no reference to read aloud. The end of its id is what differs."""
+    return f"…{str(refund.pk)[-8:]}"
+
+
 def _is_used(row: ProviderAccount | Route) -> tuple[str, Tone]:
     return ("in use", Tone.GOOD) if row.enabled else ("switched off", Tone.QUIET)
 
@@ -75,10 +80,9 @@ def _is_used(row: ProviderAccount | Route) -> tuple[str, Tone]:
 class AttemptInline(ReadOnlyInline):
     model = Attempt
     verbose_name_plural = "Attempts, one provider each"
-    ordering = ["number"]
-    fields = readonly_fields = ["number", "account", "state", "captured", "error_code", "created"]
-    show_change_link = True
+    fields = readonly_fields = ["itself", "account", "state", "captured", "error_code", "created"]
 
+    itself = Itself(lambda attempt: f"No. {attempt.number}", "attempt")
     state = State("status", tones=_ATTEMPT_TONES)
     captured = Amount("captured_minor", currency="captured_currency", zero=False)
     created = Moment("created_at", "began")
@@ -93,9 +97,9 @@ class RefundInline(ReadOnlyInline):
     model = Refund
     fk_name = "payment"
     verbose_name_plural = "Refunds"
-    fields = readonly_fields = ["amount", "said", "origin", "reason", "created"]
-    show_change_link = True
+    fields = readonly_fields = ["itself", "amount", "said", "origin", "reason", "created"]
 
+    itself = Itself(_short, "refund")
     amount = Amount("total_minor")
     said = Said(_refund_says, "status")
     created = Moment("created_at", "asked for")
@@ -240,7 +244,7 @@ class RefundAdmin(ReadOnlyAdmin):
 
     @admin.display(description="refund")
     def named(self, refund: Refund) -> str:
-        return str(refund.pk)[-8:]
+        return _short(refund)
 
     def title_of(self, row: Any) -> str:
         return f"Refund of {row.payment.reference}"
@@ -271,15 +275,27 @@ class RouteAdmin(ReadOnlyAdmin):
     called = "Routes"
     about = "In which order providers are tried, and for what."
     nothing = "No routes yet: without one no provider is tried, and nobody can pay."
-    list_display = ["position", "account", "restaurant", "mode", "methods", "currencies", "channels", "used"]
+    list_display = [
+        "position",
+        "account",
+        "restaurant",
+        "mode",
+        "for_methods",
+        "for_currencies",
+        "for_channels",
+        "used",
+    ]
     list_select_related = ["restaurant", "account"]
     ordering = ["restaurant", "mode", "position"]
     fieldsets = [
         (None, {"fields": ["used", "position", "account", "restaurant", "mode"]}),
-        ("For what", {"fields": ["methods", "currencies", "channels", "least", "most"]}),
+        ("For what", {"fields": ["for_methods", "for_currencies", "for_channels", "least", "most"]}),
     ]
 
     used = Said(_is_used, "state", ordering="enabled")
+    for_methods = Listed("methods", none="any")
+    for_currencies = Listed("currencies", none="any")
+    for_channels = Listed("channels", none="any")
     least = Amount("min_minor", "from", currency="restaurant.currency")
     most = Amount("max_minor", "up to", currency="restaurant.currency")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kernel.shown import NOTHING, Amount, Column, Data, Moment, Said, State, Tone, in_words, label
+from kernel.shown import NOTHING, Amount, Column, Data, Itself, Link, Listed, Moment, Said, State, Tone, in_words, label
 from payments.models import Attempt, AttemptStatus
 
 NOON = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
@@ -85,3 +85,18 @@ def test_a_column_may_look_through_another_row() -> None:
 
     assert column(row(payment=row(reference="P-1"))) == "P-1"
     assert column.admin_order_field == "payment__reference"
+
+
+def test_a_list_of_nothing_says_what_that_means() -> None:
+    methods = Listed("methods", none="any")
+
+    assert methods(row(methods=["card", "upi"])) == "card, upi"
+    assert methods(row(methods=[])) == "any"
+
+
+def test_other_rows_are_a_link_away() -> None:
+    attempt = Attempt(number=2)
+    page = f"/admin/payments/attempt/{attempt.pk}/change/"
+
+    assert Itself(lambda each: f"No. {each.number}", "attempt")(attempt) == f'<a class="link" href="{page}">No. 2</a>'
+    assert f'href="{page}"' in Link("attempt")(row(attempt=attempt))
