@@ -13,7 +13,7 @@ from kernel.console import ReadOnlyAdmin
 PLAIN = ("admin:index", "admin:password_change")
 APPS = ("accounts", "events", "failures", "orders", "payments")
 # For people as well, and outside of the console.
-PROBLEMS = ("/problems/", "/problems/payment_in_doubt")
+PROBLEMS = ("/problems/", "/problems/not_found")
 # Pages of other makers, by what is there once their script has read the description. How they look is not ours.
 DESCRIPTIONS = {"/api/docs/": ".opblock-summary", "/api/redoc/": "[data-section-id]"}
 NOWHERE = "zzz-nothing-is-called-this"
