@@ -43,7 +43,10 @@ class Column:
 
     def __call__(self, row: Any) -> str:
         value = self.value(row)
-        return NOTHING if value is None or value == "" else self.shown(value, row)
+        return self.absent() if value is None or value == "" else self.shown(value, row)
+
+    def absent(self) -> str:
+        return NOTHING
 
     def value(self, row: Any) -> Any:
         return attrgetter(self.field)(row)
@@ -66,6 +69,10 @@ class Amount(Column):
         minor = super().value(row)
         return minor if minor or self.shows_zero else None
 
+    def absent(self) -> str:
+        """Below the amounts of other rows."""
+        return format_html('<span class="amount">{}</span>', NOTHING)
+
     def shown(self, value: Any, row: Any) -> str:
         return format_html('<span class="amount">{}</span>', Money(value, self.currency(row)).display())
 
@@ -79,6 +86,13 @@ class State(Column):
 
     def shown(self, value: Any, row: Any) -> str:
         return label(_word(row, self.field, value), self.tones.get(value, Tone.QUIET))
+
+
+class Word(Column):
+    """One of a few words that are no trouble in themselves."""
+
+    def shown(self, value: Any, row: Any) -> str:
+        return _word(row, self.field, value)
 
 
 class Said(Column):
@@ -107,7 +121,7 @@ class Data(Column):
 
     def shown(self, value: Any, row: Any) -> str:
         if not value:
-            return NOTHING
+            return self.absent()
         return format_html('<pre class="data">{}</pre>', json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from kernel.console import ReadOnlyAdmin, ReadOnlyInline
-from kernel.shown import Amount, Data, Itself, Link, Listed, Moment, Said, State, Tone
+from kernel.shown import Amount, Data, Itself, Link, Listed, Moment, Said, State, Tone, Word
 from payments.models import (
     Attempt,
     AttemptStatus,
@@ -115,7 +115,7 @@ class PaymentAdmin(ReadOnlyAdmin):
     called = "Payments"
     about = "Each share of a bill that somebody pays, and how it stands."
     nothing = "No payments yet. One appears here as soon as a guest begins to pay an order."
-    list_display = ["reference", "created", "amount", "said", "failure_code", "method", "of_order", "due"]
+    list_display = ["reference", "created", "amount", "said", "failure_code", "paid_by", "of_order", "due"]
     list_filter = ["status", "in_doubt", "method", "mode"]
     search_fields = ["reference", "order__reference", "=attempts__provider_reference"]
     search_help_text = "A payment's or order's reference, or a provider's own number"
@@ -123,7 +123,7 @@ class PaymentAdmin(ReadOnlyAdmin):
     list_select_related = ["order"]
     inlines = [AttemptInline, RefundInline]
     fieldsets = [
-        (None, {"fields": ["said", "amount", "tip", "of_order", "method", "failure_code", "created", "finished"]}),
+        (None, {"fields": ["said", "amount", "tip", "of_order", "paid_by", "failure_code", "created", "finished"]}),
         ("What happens next", {"fields": ["next_action", "due", "hold", "retry", "close_wanted"]}),
         ("Who pays", {"classes": ["collapse"], "fields": ["customer", "return_url", "metadata_said"]}),
         (
@@ -138,6 +138,7 @@ class PaymentAdmin(ReadOnlyAdmin):
     amount = Amount("charge_minor", "amount", ordering="amount_minor")
     tip = Amount("tip_minor", "tip in it")
     said = Said(_payment_says, "status", ordering="status")
+    paid_by = Word("method")
     of_order = Link("order")
     created = Moment("created_at")
     finished = Moment("finished_at")
@@ -186,8 +187,8 @@ class AttemptAdmin(ReadOnlyAdmin):
     captured = Amount("captured_minor", currency="captured_currency", zero=False)
     refunded = Amount("refunded_minor", zero=False)
     refunding = Amount("refunding_minor", "on its way back", zero=False)
-    excess = Amount("excess_minor", "captured beyond what was asked", zero=False)
-    reopened = Amount("reopened_minor", "owed to the guest, or given back", zero=False)
+    excess = Amount("excess_minor", "captured in excess", zero=False)
+    reopened = Amount("reopened_minor", "owed or given back", zero=False)
     created = Moment("created_at", "began")
     settled = Moment("settled_at")
     sent = Moment("sent_at")

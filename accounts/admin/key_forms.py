@@ -36,7 +36,10 @@ _ALL_SCOPES = [(scope.value, f"{scope.value}: {SCOPES_IN_WORDS[scope]}") for sco
 
 class IssueForm(forms.Form):
     restaurant = forms.ModelChoiceField(
-        Restaurant.objects.none(), widget=UnfoldAdminSelectWidget, help_text="Whose orders and payments it is for."
+        Restaurant.objects.none(),
+        widget=UnfoldAdminSelectWidget,
+        empty_label="Choose one",
+        help_text="Whose orders and payments it is for.",
     )
     mode = forms.ChoiceField(
         choices=Mode.choices,

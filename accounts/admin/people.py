@@ -51,6 +51,7 @@ class PermissionGroupAdmin(GroupAdmin, ConsoleAdmin):  # type: ignore[misc]  # D
     called = "Permission groups"
     about = "Permissions for pages of the console, under one name."
     nothing = "No groups yet. They are needed only where many people look after keys."
+    filter_horizontal = ()
 
 
 @admin.register(User)
@@ -64,6 +65,7 @@ class PersonAdmin(UserAdmin, ConsoleAdmin):  # type: ignore[misc,type-arg]  # Dj
     change_password_form = AdminPasswordChangeForm
     list_display = ["username", "first_name", "last_name", "roles", "state", "is_staff"]
     list_filter = ["is_active", "is_staff", "memberships__role"]
+    filter_horizontal = ()
     actions = ["sign_out"]
 
     state = Said(_may_sign_in, "state", ordering="is_active")

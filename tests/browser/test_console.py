@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,8 +60,7 @@ def _sign_in(visitor: Visitor, username: str, password: str) -> None:
 def _type_in(visitor: Visitor, username: str, password: str) -> None:
     visitor.page.get_by_label("Username").fill(username)
     visitor.page.get_by_label("Password").fill(password)
-    visitor.page.get_by_role("button", name="Sign in").click()
-    visitor.page.wait_for_load_state("load")
+    visitor.press(visitor.page.get_by_role("button", name="Sign in"))
 
 
 def _look_at_lists_and_rows(visitor: Visitor) -> None:
@@ -97,17 +95,17 @@ def _handle_keys(visitor: Visitor) -> None:
     page = visitor.page
     page.set_viewport_size({"width": 1440, "height": 900})
     visitor.go("/admin/accounts/apikey/issue/")
-    page.get_by_role("button", name="Issue the key").click()
+    visitor.press(page.get_by_role("button", name="Issue the key"))
     visitor.look("key-issue-refused")
     page.get_by_label("Restaurant").select_option(label="Saffron Table")
     page.get_by_label("Name").fill("browser")
-    page.get_by_label(re.compile("^orders:read:")).check()
-    page.get_by_role("button", name="Issue the key").click()
+    page.locator("input[value='orders:read']").check()
+    visitor.press(page.get_by_role("button", name="Issue the key"))
     visitor.look("key-shown")
     for verb in ("Rotate", "Revoke"):
         visitor.go("/admin/accounts/apikey/?q=browser")
-        page.locator("#result_list tbody th a").first.click()
-        page.get_by_role("button", name=f"{verb}…").click()
+        visitor.press(page.locator("#result_list tbody th a").first)
+        visitor.press(page.get_by_role("button", name=f"{verb}…"))
         visitor.look(f"key-{verb.lower()}")
-    page.get_by_role("button", name="Revoke now").click()
+    visitor.press(page.get_by_role("button", name="Revoke now"))
     visitor.look("key-revoked")

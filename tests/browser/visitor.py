@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, Response, sync_playwright
 
 from config.local.programs import find_chromium
 from tests.browser.axe import axe_source
@@ -74,6 +74,11 @@ class Visitor:
     def go(self, path: str) -> None:
         self.page.goto(f"{self.origin}{path}", wait_until="load")
 
+    def press(self, what: Locator) -> None:
+        """A button or a link that leads to another page."""
+        with self.page.expect_navigation(wait_until="load"):
+            what.click()
+
     def look(self, name: str) -> None:
         """At both widths and in both themes, at the page as it is now."""
         self._settle()
@@ -136,7 +141,12 @@ def browsing(origin: str, album: Path) -> Iterator[Visitor]:
         browser = _launch(playwright)
         try:
             context = browser.new_context(viewport={"width": WIDE, "height": HEIGHTS[WIDE]})
-            yield Visitor(context.new_page(), origin, album)
+            visitor = Visitor(context.new_page(), origin, album)
+            try:
+                yield visitor
+            finally:
+                # Beside the pictures, also where the walk itself came to an early end.
+                (album / "complaints.txt").write_text("\n".join(visitor.complaints), encoding="utf-8")
         finally:
             browser.close()
 

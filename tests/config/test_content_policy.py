@@ -14,7 +14,9 @@ UNSAFE = ("'unsafe-inline'", "'unsafe-eval'", "data:", "blob:")
 
 
 def policy_at(path: str) -> dict[str, list[str]]:
-    header = Client().get(path).headers["Content-Security-Policy"]
+    answer = Client().get(path)
+    header = answer.headers["Content-Security-Policy"]
+    answer.close()  # A static file's is open until it is sent.
     return {words[0]: words[1:] for words in (directive.split() for directive in header.split("; "))}
 
 

@@ -8,8 +8,23 @@ from typing import Any
 
 import pytest
 
-from kernel.shown import NOTHING, Amount, Column, Data, Itself, Link, Listed, Moment, Said, State, Tone, in_words, label
-from payments.models import Attempt, AttemptStatus
+from kernel.shown import (
+    NOTHING,
+    Amount,
+    Column,
+    Data,
+    Itself,
+    Link,
+    Listed,
+    Moment,
+    Said,
+    State,
+    Tone,
+    Word,
+    in_words,
+    label,
+)
+from payments.models import Attempt, AttemptStatus, Method
 
 NOON = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
 
@@ -20,7 +35,7 @@ def row(**fields: Any) -> SimpleNamespace:
 
 @pytest.mark.parametrize(
     ("minor", "currency", "shown"),
-    [(12_345_678, "INR", "₹1,23,456.78"), (840, "JPY", "¥840"), (1_234_567, "KWD", "KWD\xa01,234.567")],
+    [(12_345_678, "INR", "₹1,23,456.78"), (840, "JPY", "JP¥840"), (1_234_567, "KWD", "KWD1,234.567")],
 )
 def test_an_amount_is_written_like_its_currency(minor: int, currency: str, shown: str) -> None:
     amount = Amount("total_minor")
@@ -32,8 +47,8 @@ def test_an_amount_is_written_like_its_currency(minor: int, currency: str, shown
 def test_an_amount_that_is_not_there_is_not_nought() -> None:
     captured = Amount("captured_minor", currency="captured_currency", zero=False)
 
-    assert captured(row(captured_minor=0, captured_currency="")) == NOTHING
-    assert Amount("min_minor")(row(min_minor=None, currency="INR")) == NOTHING
+    assert captured(row(captured_minor=0, captured_currency="")) == f'<span class="amount">{NOTHING}</span>'
+    assert Amount("min_minor")(row(min_minor=None, currency="INR")) == f'<span class="amount">{NOTHING}</span>'
 
 
 def test_an_amount_may_have_its_currency_from_another_row() -> None:
@@ -61,6 +76,11 @@ def test_a_state_is_its_word_in_a_colour() -> None:
 
     assert state(Attempt(status=AttemptStatus.UNKNOWN)) == '<span class="state state-doubt">unknown</span>'
     assert state(Attempt(status=AttemptStatus.NOT_SENT)) == '<span class="state state-quiet">not sent</span>'
+
+
+def test_a_word_is_the_choice_s_own_name() -> None:
+    assert Word("method")(Attempt(method=Method.UPI)) == "UPI"
+    assert Word("method")(Attempt(method="")) == NOTHING
 
 
 def test_a_state_of_more_than_one_field_is_said() -> None:
