@@ -23,10 +23,10 @@ STRICT: Final[Directives] = {
 }
 # Unfold's menus are Alpine expressions, which are evaluated, and its colours stand in the page.
 _CONSOLE: Final[Directives] = {"script-src": [SELF, UNSAFE_EVAL], "style-src": [SELF, UNSAFE_INLINE]}
-# Swagger's arrows are pictures inside its styles.
+# Both have pictures inside their styles and scripts.
 _SWAGGER: Final[Directives] = {"img-src": [SELF, "data:"]}
 # Redoc writes its styles while it runs, and searches in a worker that it makes of its own text.
-_REDOC: Final[Directives] = {"style-src": [SELF, UNSAFE_INLINE], "worker-src": ["blob:"]}
+_REDOC: Final[Directives] = {**_SWAGGER, "style-src": [SELF, UNSAFE_INLINE], "worker-src": ["blob:"]}
 LOOSER: Final[tuple[tuple[str, Directives], ...]] = (
     ("/admin/", _CONSOLE),
     ("/api/docs/", _SWAGGER),

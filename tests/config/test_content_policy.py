@@ -43,7 +43,7 @@ def test_it_is_strict(db: None, path: str) -> None:
         ("/admin/login/", {"script-src": {"'unsafe-eval'"}, "style-src": {"'unsafe-inline'"}}),
         ("/admin/nowhere/", {"script-src": {"'unsafe-eval'"}, "style-src": {"'unsafe-inline'"}}),
         ("/api/docs/", {"img-src": {"data:"}}),
-        ("/api/redoc/", {"style-src": {"'unsafe-inline'"}, "worker-src": {"blob:"}}),
+        ("/api/redoc/", {"style-src": {"'unsafe-inline'"}, "img-src": {"data:"}, "worker-src": {"blob:"}}),
     ],
 )
 def test_it_is_looser_as_far_as_a_page_needs(db: None, path: str, looser: dict[str, set[str]]) -> None:
