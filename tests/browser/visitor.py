@@ -90,9 +90,7 @@ class Visitor:
             if width == NARROW:
                 for element in self.page.evaluate(_TOO_WIDE):
                     self.complain(f"wider than {width} px: {element}")
-            self.page.screenshot(
-                path=self.album / f"{name}-{width}-{theme}.jpg", type="jpeg", quality=70, full_page=True
-            )
+            self.page.screenshot(path=self.album / f"{name}-{width}-{theme}.png", full_page=True)
         self._dress(*LOOKS[0])
 
     def visit(self, path: str, name: str = "") -> None:
