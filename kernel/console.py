@@ -28,6 +28,7 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold has no types: it
 
     called = ""  # What people call these rows, on the menu and above the list; empty: the model's own name.
     about = ""  # One line that says what somebody finds here.
+    has_log = True  # What was done here, and by whom, stands on a page of its own.
     nothing = "There is nothing here yet."  # Said by an empty list, which is where somebody new begins.
 
     paginator = BoundedPaginator
@@ -58,7 +59,7 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold has no types: it
     ) -> HttpResponse:
         """Above the form stands what the row is called, not what may be done with it."""
         named = {"title": self.title_of(obj), "subtitle": None} if obj else {}
-        context.update({**self.way_back(), **named})
+        context.update({**self.way_back(), **named, "show_history": self.has_log})
         page: HttpResponse = super().render_change_form(request, context, *args, obj=obj, **kwargs)
         return page
 
@@ -76,6 +77,8 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold has no types: it
 
 class ReadOnlyAdmin(ConsoleAdmin):
     """Money rows are never edited here: changes go through services, with a name and a reason."""
+
+    has_log = False  # Their one history are the transitions.
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return request.user.is_superuser or bool(_restaurants_of(request))

@@ -41,6 +41,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     """
 
     called = "Keys"
+    has_log = True
     about = "What programs show instead of a password: issued, rotated and revoked here, and each shown once."
     nothing = "No keys yet. Issue one for each program that calls the API."
     list_display = ["begins_with", "name", "state", "mode", "speaks_for", "may", "used", "until"]

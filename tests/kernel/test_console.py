@@ -107,6 +107,14 @@ def test_an_empty_list_says_something_useful(payment: Payment, query: str, said:
     assert said in client_of(payment.restaurant, Role.FINANCE).get(page + query).content.decode()
 
 
+def test_rows_with_one_history_show_no_second_one(payment: Payment) -> None:
+    page = reverse("admin:payments_payment_change", args=[payment.pk])
+
+    text = client_of(payment.restaurant, Role.FINANCE).get(page).content.decode()
+
+    assert reverse("admin:payments_payment_history", args=[payment.pk]) not in text
+
+
 def test_a_row_is_called_by_its_name_and_leads_back_to_its_list(payment: Payment) -> None:
     page = reverse("admin:payments_payment_change", args=[payment.pk])
 
