@@ -35,7 +35,7 @@ NOT_OURS = frozenset(
     {
         *("date", "server", "connection", "transfer-encoding", "content-type", "content-length", "vary"),
         *("cache-control", "cross-origin-opener-policy", "referrer-policy", "x-content-type-options"),
-        *("x-frame-options", "x-accel-buffering"),
+        *("content-security-policy", "x-frame-options", "x-accel-buffering"),
     }
 )
 
