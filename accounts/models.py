@@ -48,7 +48,13 @@ class Role(models.TextChoices):
     CUSTOMER = "customer", "customer"
     WAITER = "waiter", "waiter"
     FINANCE = "finance", "finance"
+    FINANCE_LEAD = "finance_lead", "finance lead"  # The second person, where two are needed.
     ADMIN = "admin", "admin"
+    AUDITOR = "auditor", "auditor"  # Sees everything and changes nothing.
+
+
+# Who decides about money.
+OFFICE = (Role.FINANCE, Role.FINANCE_LEAD, Role.ADMIN)
 
 
 class Membership(models.Model):
@@ -56,7 +62,7 @@ class Membership(models.Model):
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
     restaurant = models.ForeignKey(Restaurant, on_delete=models.CASCADE, related_name="memberships")
-    role = models.CharField(max_length=10, choices=Role.choices)
+    role = models.CharField(max_length=12, choices=Role.choices)
 
     class Meta:
         constraints = [

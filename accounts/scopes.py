@@ -31,11 +31,16 @@ _OFFICE = frozenset(
         *(Scope.PROVIDERS_READ, Scope.REPORTS_READ, Scope.CASES_READ, Scope.CASES_WRITE),
     }
 )
+_READING = frozenset(
+    {Scope.ORDERS_READ, Scope.PAYMENTS_READ, Scope.PROVIDERS_READ, Scope.REPORTS_READ, Scope.CASES_READ}
+)
 SCOPES_OF: dict[Role, frozenset[Scope]] = {
     Role.CUSTOMER: _GUEST,
     Role.WAITER: _FLOOR,
     Role.FINANCE: _OFFICE,
+    Role.FINANCE_LEAD: _OFFICE,
     Role.ADMIN: _FLOOR | _OFFICE,
+    Role.AUDITOR: _READING,
 }
 # A program has no name: it neither takes cash nor decides about money that nobody is sure of.
 KEY_SCOPES = frozenset(Scope) - {Scope.CASH_CONFIRM, Scope.CASES_WRITE, Scope.PAYMENT_OF_ONE_GUEST}

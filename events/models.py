@@ -1,4 +1,4 @@
-"""The history of every transition and the event rows. Both are written once and never changed."""
+"""The history of every transition, the event rows, and what people did. All are written once and never changed."""
 
 from __future__ import annotations
 
@@ -66,3 +66,48 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.type} of {self.stream_kind} {self.stream_id} v{self.version}"
+
+
+class AuditChain(models.Model):
+    """Where the entries of one restaurant, or of the whole installation, have got to. Its row is their lock."""
+
+    id = models.UUIDField(primary_key=True, editable=False, help_text="The restaurant, or zero for the installation.")
+    number = models.PositiveBigIntegerField(default=0)
+    seal = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        triggers = [pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete)]
+
+    def __str__(self) -> str:
+        return f"{self.id} at {self.number}"
+
+
+class AuditEntry(models.Model):
+    """One deed of a named person (I16). Each entry is sealed together with the seal of the one before it."""
+
+    id = models.BigAutoField(primary_key=True)
+    chain = models.ForeignKey(AuditChain, on_delete=models.PROTECT, related_name="entries")
+    number = models.PositiveBigIntegerField()
+    mode = models.CharField(max_length=4, choices=Mode.choices, blank=True, help_text="Empty: it is about no money.")
+    at = models.DateTimeField(default=clock.now)
+    actor_kind = models.CharField(max_length=10)
+    actor_id = models.CharField(max_length=64)
+    request_id = models.CharField(max_length=128, blank=True)
+    action = models.CharField(max_length=60)
+    subject_kind = models.CharField(max_length=20)
+    subject_id = models.CharField(max_length=64)
+    reason = models.CharField(max_length=500, blank=True)
+    before = models.JSONField(default=dict)
+    after = models.JSONField(default=dict)
+    transaction_id = models.BigIntegerField(
+        db_default=RawSQL("txid_current()", ()), editable=False, help_text="The transaction that it was done in."
+    )
+    seal = models.CharField(max_length=64)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["chain", "number"], name="one_audit_entry_per_number")]
+        indexes = [models.Index(fields=["subject_id", "id"], name="audit_by_subject")]
+        triggers = [IMMUTABLE]
+
+    def __str__(self) -> str:
+        return f"{self.chain_id} no. {self.number}: {self.action}"

@@ -16,7 +16,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 from kernel.pages import BoundedPaginator
 
 # What the roles are called where memberships are kept.
-LOOKING_ROLES = ("finance", "admin")
+LOOKING_ROLES = ("finance", "finance_lead", "admin", "auditor")
 # Two screens of a notebook. More is not read, and each row costs its share of the page.
 ROWS_PER_PAGE = 50
 # Named, not imported: the ground knows no app. It is the table that every row's `restaurant_id` points into.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from accounts.models import Restaurant
 from accounts.services.idempotency import Call, claim
 from accounts.services.people import is_guest_of
 from events.actors import Actor
+from events.audit import Deed, audited
 from events.services import Journal
 from kernel import clock
 from kernel.errors import ServiceError
@@ -143,7 +145,14 @@ def cancel_order(*, order_id: UUID, actor: Actor, may_refund: bool = True) -> Or
     Or they refuse, where money is kept and whoever cancels may not give it back.
     """
     clock.keep_true()  # They ask whether somebody's lease still lasts.
-    return _step(order_id=order_id, name="cancel", target=OrderStatus.CANCELLED, actor=actor, may_refund=may_refund)
+    with transaction.atomic():
+        order = lock_order(order_id)
+        if order.status == OrderStatus.CANCELLED:
+            return order
+        with audited(_cancelling(order, actor)):
+            return _step(
+                order_id=order_id, name="cancel", target=OrderStatus.CANCELLED, actor=actor, may_refund=may_refund
+            )
 
 
 def lock_order(order_id: UUID) -> Order:
@@ -160,6 +169,23 @@ def set_payment_state(*, order: Order, state: PaymentState, journal: Journal, mo
     event = OrderEvent.PAID if state == PaymentState.PAID and money_came else OrderEvent.PAYMENT_STATE_CHANGED
     journal.happened(event, order, payment_state=state.value, before=str(before))
     return True
+
+
+def _cancelling(order: Order, actor: Actor) -> Deed:
+    return Deed(
+        actor=actor,
+        action="cancel_order",
+        subject_kind="order",
+        subject_id=str(order.pk),
+        picture=partial(_picture_of, order.pk),
+        restaurant_id=order.restaurant_id,
+        mode=order.mode,
+    )
+
+
+def _picture_of(order_id: UUID) -> dict[str, Any]:
+    shown = ("status", "payment_state", "total_minor", "currency")
+    return {"order": Order.objects.values(*shown).get(pk=order_id)}
 
 
 _TAKEN = {

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -12,6 +14,8 @@ from django.db.models import Q
 from accounts.models import ApiKey, Restaurant
 from accounts.scopes import KEY_SCOPES
 from accounts.services.secrets import LAST_USED_STEP, hash_secret, new_secret
+from events.actors import SYSTEM, Actor
+from events.audit import Deed, audited
 from kernel import clock
 from kernel.errors import ServiceError
 from kernel.modes import Mode
@@ -35,6 +39,7 @@ def issue_api_key(
     key: str = "",
     also_for: Sequence[Restaurant] = (),
     lasts: timedelta | None = None,
+    by: Actor = SYSTEM,
 ) -> str:
     """Returns the key, which cannot be read again. A given key serves the demo, which repeats itself."""
     _check_scopes(scopes)
@@ -55,40 +60,31 @@ def issue_api_key(
         scopes=list(scopes),
         expires_at=clock.now() + lasts if lasts else None,
     )
-    _insert(row, also_for)
+    with audited(_deed_on(row, "issue_api_key", by)):
+        _insert(row, also_for)
     return key
 
 
-def rotate_api_key(*, key_id: UUID, overlap: timedelta = OVERLAP) -> str:
+def rotate_api_key(*, key_id: UUID, overlap: timedelta = OVERLAP, by: Actor = SYSTEM) -> str:
     """A new key for the same caller. The old one works until the overlap is over."""
     with transaction.atomic():
         old = ApiKey.objects.select_for_update().get(pk=key_id)
         if old.revoked_at or old.replaced_at:
             raise KeyRefused("This key was revoked or rotated already.", code="key_ended")
-        now = clock.now()
-        lasts = old.expires_at - old.created_at if old.expires_at else None
-        old.replaced_at = now
-        old.expires_at = min(now + overlap, old.expires_at or now + overlap)
-        old.save(update_fields=["replaced_at", "expires_at"])
-        key = new_secret(old.mode)
-        row = ApiKey(
-            lineage=old.lineage,
-            restaurant_id=old.restaurant_id,
-            mode=old.mode,
-            name=old.name,
-            prefix=key[:PREFIX_LENGTH],
-            key_hash=hash_secret(key),
-            scopes=old.scopes,
-            # As long as the old one was meant to last.
-            expires_at=now + lasts if lasts else None,
-        )
-        _insert(row, list(old.also_for.all()))
-    return key
+        with audited(_deed_on(old, "rotate_api_key", by)):
+            return _rotate(old, overlap)
 
 
-def revoke_api_key(*, key_id: UUID) -> bool:
+def revoke_api_key(*, key_id: UUID, by: Actor = SYSTEM) -> bool:
     """At once: the next request with it is refused. False: it was revoked before."""
-    return ApiKey.objects.filter(pk=key_id, revoked_at=None).update(revoked_at=clock.now()) > 0
+    with transaction.atomic():
+        key = ApiKey.objects.select_for_update().filter(pk=key_id, revoked_at=None).first()
+        if key is None:
+            return False
+        with audited(_deed_on(key, "revoke_api_key", by)):
+            key.revoked_at = clock.now()
+            key.save(update_fields=["revoked_at"])
+    return True
 
 
 def note_use(key: ApiKey) -> None:
@@ -96,6 +92,28 @@ def note_use(key: ApiKey) -> None:
     if key.last_used_at is None or now - key.last_used_at >= LAST_USED_STEP:
         old_enough = Q(last_used_at=None) | Q(last_used_at__lte=now - LAST_USED_STEP)
         ApiKey.objects.filter(old_enough, pk=key.pk).update(last_used_at=now)
+
+
+def _rotate(old: ApiKey, overlap: timedelta) -> str:
+    now = clock.now()
+    lasts = old.expires_at - old.created_at if old.expires_at else None
+    old.replaced_at = now
+    old.expires_at = min(now + overlap, old.expires_at or now + overlap)
+    old.save(update_fields=["replaced_at", "expires_at"])
+    key = new_secret(old.mode)
+    row = ApiKey(
+        lineage=old.lineage,
+        restaurant_id=old.restaurant_id,
+        mode=old.mode,
+        name=old.name,
+        prefix=key[:PREFIX_LENGTH],
+        key_hash=hash_secret(key),
+        scopes=old.scopes,
+        # As long as the old one was meant to last.
+        expires_at=now + lasts if lasts else None,
+    )
+    _insert(row, list(old.also_for.all()))
+    return key
 
 
 def _insert(row: ApiKey, also_for: Sequence[Restaurant]) -> None:
@@ -108,6 +126,29 @@ def _insert(row: ApiKey, also_for: Sequence[Restaurant]) -> None:
             raise
         taken = f"There is a key named {row.name} already. Revoke it, or choose another name."
         raise KeyRefused(taken, field="name") from error
+
+
+def _deed_on(key: ApiKey, action: str, by: Actor) -> Deed:
+    return Deed(
+        actor=by,
+        action=action,
+        subject_kind="api_key",
+        subject_id=str(key.pk),
+        picture=partial(_picture_of, key.lineage),
+        restaurant_id=key.restaurant_id,
+        mode=key.mode,
+    )
+
+
+def _picture_of(lineage: UUID) -> dict[str, Any]:
+    """The caller's keys, also those that were rotated: their first letters, never more of them."""
+    shown = ("prefix", "name", "scopes", "expires_at", "replaced_at", "revoked_at")
+    rows = ApiKey.objects.filter(lineage=lineage).order_by("created_at").values(*shown)
+    return {"keys": [{name: _plain(value) for name, value in row.items()} for row in rows]}
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
 
 
 def _check_scopes(scopes: Sequence[str]) -> None:

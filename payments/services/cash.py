@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from accounts.models import Role, User
+from accounts.models import OFFICE, Role, User
 from accounts.services.idempotency import Call, claim
 from accounts.services.people import works_as
 from events.actors import Actor
@@ -21,6 +21,7 @@ from payments.services import routing, timing
 from payments.services.acceptance import MAX_TIP_TO_TOTAL
 from payments.services.attempts import begin_locked
 from payments.services.bill import Bill, lock_bill_of_payment
+from payments.services.deeds import PaymentDeed, deed_of
 from payments.services.evidence import Evidence, Finding, Source
 from payments.services.facts import PaymentEvent
 from payments.services.providers import candidates_for_payment, facts_of
@@ -30,7 +31,7 @@ from payments.services.refusals import CashRefused
 from payments.services.settlement import settle_locked
 from payments.services.settling import PROLONGED_DOUBT
 
-MAY_TAKE_CASH = (Role.WAITER, Role.FINANCE, Role.ADMIN)
+MAY_TAKE_CASH = (Role.WAITER, *OFFICE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +58,8 @@ def confirm_cash(*, payment_id: UUID, waiter: User, taken: CashTaken, call: Call
                 f"Payment {payment.reference} does not wait for cash: it is {payment.status}.", code="not_waiting"
             )
         _check_taken(bill, attempt, taken)
-        _settle_cash(bill, attempt, waiter, taken)
+        with deed_of(waiter, payment, PaymentDeed.CONFIRM_CASH):
+            _settle_cash(bill, attempt, waiter, taken)
         crashpoint(CrashPoint.CASH_BEFORE_COMMIT)
     crashpoint(CrashPoint.CASH_AFTER_COMMIT)
     return payment
@@ -86,11 +88,12 @@ def take_cash_against_doubt(
         _release(doubtful, payment, reason, journal)
         attempt = _cash_attempt(bill, payment, candidates, journal)
         _check_taken(bill, attempt, taken)
-        payment.save()
-        doubtful.save()
-        attempt.save(force_insert=True)
-        journal.write()
-        _settle_cash(bill, attempt, person, taken)
+        with deed_of(person, payment, PaymentDeed.TAKE_CASH_AGAINST_DOUBT, reason=reason):
+            payment.save()
+            doubtful.save()
+            attempt.save(force_insert=True)
+            journal.write()
+            _settle_cash(bill, attempt, person, taken)
     return payment
 
 
@@ -113,17 +116,18 @@ def record_cash_refund(
         if not facts_of(refundable_attempt(bill, payment).account).is_manual:
             raise CashRefused(f"Payment {payment.reference} was not paid in cash.", code="not_cash")
         actor = Actor.user(person)
-        request_refund(
-            refund_id=refund_id,
-            payment_id=payment_id,
-            amount_minor=amount_minor,
-            tip_minor=tip_minor,
-            reopens_order=reopens_order,
-            reason=reason,
-            actor=actor,
-            is_handed_over=True,
-        )
-        return complete_cash_refund(refund_id=refund_id, actor=actor)
+        with deed_of(person, payment, PaymentDeed.HAND_BACK_CASH, reason=reason):
+            request_refund(
+                refund_id=refund_id,
+                payment_id=payment_id,
+                amount_minor=amount_minor,
+                tip_minor=tip_minor,
+                reopens_order=reopens_order,
+                reason=reason,
+                actor=actor,
+                is_handed_over=True,
+            )
+            return complete_cash_refund(refund_id=refund_id, actor=actor)
 
 
 def hand_over_refund(*, refund_id: UUID, person: User) -> Refund:
@@ -135,7 +139,8 @@ def hand_over_refund(*, refund_id: UUID, person: User) -> Refund:
         _check_waiter(refund.payment, person)
         if not facts_of(refund.account).is_manual or refund.status != RefundStatus.REQUESTED:
             raise CashRefused(f"This refund is {refund.status}: no cash is waiting.", code="not_waiting")
-        return complete_cash_refund(refund_id=refund_id, actor=Actor.user(person))
+        with deed_of(person, refund.payment, PaymentDeed.HAND_OVER_REFUND):
+            return complete_cash_refund(refund_id=refund_id, actor=Actor.user(person))
 
 
 def _check_waiter(payment: Payment, person: User) -> None:

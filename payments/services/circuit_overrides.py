@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 from django.db import transaction
 
 from accounts.models import User
+from events.actors import Actor
+from events.audit import Deed, audited
 from kernel import clock
 from kernel.modes import Mode
 from kernel.texts import check_reason
@@ -40,7 +43,16 @@ def force_circuit(
 ) -> BreakerOverride:
     """Open or closed by hand until the time is over; None takes an earlier word back."""
     _check(provider, state, person, reason, lasts)
-    with transaction.atomic():
+    deed = Deed(
+        actor=Actor.user(person),
+        action="force_circuit",
+        subject_kind="circuit",
+        subject_id=f"{provider} {operation.value}",
+        picture=partial(_last_word, provider, mode, operation),
+        mode=mode,
+        reason=reason,
+    )
+    with audited(deed), transaction.atomic():
         return BreakerOverride.objects.create(
             provider=provider,
             mode=mode,
@@ -51,6 +63,12 @@ def force_circuit(
             # What takes a word back has to outlast every word that it takes back.
             expires_at=clock.now() + (lasts if state else LONGEST),
         )
+
+
+def _last_word(provider: str, mode: Mode, operation: Operation) -> dict[str, str]:
+    said = BreakerOverride.objects.filter(provider=provider, mode=mode, operation=operation.value)
+    last = said.filter(expires_at__gt=clock.now()).order_by("id").last()
+    return {"state": last.state, "expires_at": last.expires_at.isoformat()} if last else {}
 
 
 def _check(provider: str, state: BreakerState | None, person: User, reason: str, lasts: timedelta) -> None:

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import QuerySet
 
-from accounts.models import Role, User
+from accounts.models import OFFICE, User
 from accounts.services.people import works_as
 from events.actors import Actor
 from events.services import Journal
@@ -31,6 +31,7 @@ from payments.models import (
 )
 from payments.services import captures, timing
 from payments.services.bill import Bill, lock_bill_of_payment
+from payments.services.deeds import PaymentDeed, deed_of
 from payments.services.evidence import Evidence, Finding, Source
 from payments.services.facts import PaymentEvent
 from payments.services.provider_refunds import made_by_hand
@@ -41,7 +42,10 @@ from payments.services.refusals import PaymentRefused, RefundRefused
 from payments.services.settlement import settle_locked
 from payments.services.settling import Settling
 
-MAY_DECIDE = (Role.FINANCE, Role.ADMIN)
+_RECORDED = {
+    Finding.SUCCEEDED: PaymentDeed.RECORD_REFUND_MADE,
+    Finding.NOT_CHARGED: PaymentDeed.RECORD_REFUND_NOT_MADE,
+}
 
 
 class MismatchChoice(StrEnum):
@@ -58,9 +62,10 @@ def resolve_mismatch(*, payment_id: UUID, choice: MismatchChoice, person: User, 
         if not attempt.mismatch:
             raise PaymentRefused("No amount is waiting for a decision here.", code="no_mismatch")
         _check_choice(settling, choice)
-        _apply_choice(settling, choice, reason)
-        settling.journal.happened(PaymentEvent.MISMATCH_RESOLVED, settling.payment, choice=choice.value)
-        settling.save()
+        with deed_of(person, settling.payment, PaymentDeed.RESOLVE_MISMATCH, reason=reason):
+            _apply_choice(settling, choice, reason)
+            settling.journal.happened(PaymentEvent.MISMATCH_RESOLVED, settling.payment, choice=choice.value)
+            settling.save()
     return settling.payment
 
 
@@ -71,7 +76,8 @@ def record_not_charged(*, payment_id: UUID, person: User, reason: str) -> Paymen
         if settling.attempt.mismatch:
             raise PaymentRefused("Money was captured here: decide about its amount instead.", code="captured")
         _check_that_nobody_asks(settling)
-        _settle_by_hand(settling, settling.evidence, person)
+        with deed_of(person, settling.payment, PaymentDeed.RECORD_NOT_CHARGED, reason=reason):
+            _settle_by_hand(settling, settling.evidence, person)
     return settling.payment
 
 
@@ -83,7 +89,8 @@ def record_charged(*, payment_id: UUID, captured_minor: int, person: User, reaso
             raise PaymentRefused("Say how much was captured, in minor units.", field="amount", code="bad_amount")
         _check_that_nobody_asks(settling)
         money = Money(captured_minor, settling.attempt.currency)
-        _settle_by_hand(settling, replace(settling.evidence, money=money), person)
+        with deed_of(person, settling.payment, PaymentDeed.RECORD_CHARGED, reason=reason):
+            _settle_by_hand(settling, replace(settling.evidence, money=money), person)
     return settling.payment
 
 
@@ -112,13 +119,14 @@ def release_from_quarantine(*, payment_id: UUID, person: User, reason: str) -> P
         payment.claims = 0
         if is_stopped:
             payment.plan(*_where_it_stopped(payment, bill))
-        _watch_again(unwatched)
-        for refund in stopped:
-            _take_up(refund)
-        journal.note(payment, step="take_up", reason=reason)
-        journal.happened(PaymentEvent.TAKEN_UP, payment)
-        payment.save()
-        journal.write()
+        with deed_of(person, payment, PaymentDeed.TAKE_UP, reason=reason):
+            _watch_again(unwatched)
+            for refund in stopped:
+                _take_up(refund)
+            journal.note(payment, step="take_up", reason=reason)
+            journal.happened(PaymentEvent.TAKEN_UP, payment)
+            payment.save()
+            journal.write()
     return payment
 
 
@@ -197,7 +205,8 @@ def _settle_refund_by_hand(refund_id: UUID, person: User, reason: str, finding: 
             raise RefundRefused("It is being sent right now. Wait half a minute.", code="being_sent")
         money = Money(refund.total_minor, refund.currency)
         evidence = Evidence(source=Source.OPERATOR, finding=finding, money=money, message=reason)
-        return settle_refund(refund_id=refund_id, evidence=evidence, actor=Actor.user(person))
+        with deed_of(person, payment, _RECORDED[finding], reason=reason):
+            return settle_refund(refund_id=refund_id, evidence=evidence, actor=Actor.user(person))
 
 
 def _check_that_it_is_not_known(refund: Refund) -> None:
@@ -231,7 +240,7 @@ def _settling(payment_id: UUID, person: User, reason: str, finding: Finding) -> 
 
 
 def _check_person(restaurant_id: UUID, person: User, reason: str) -> None:
-    if not works_as(person, MAY_DECIDE, restaurant_id=restaurant_id):
+    if not works_as(person, OFFICE, restaurant_id=restaurant_id):
         raise PaymentRefused("Only finance staff of this restaurant may decide this.", code="not_finance_here")
     check_reason(reason, refusal=PaymentRefused)
 

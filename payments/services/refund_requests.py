@@ -16,6 +16,7 @@ from kernel.texts import check_reason
 from payments.models import Attempt, Capture, NextAction, Payment, Refund, RefundOrigin, RefundStatus
 from payments.models.refund import RESERVING
 from payments.services.bill import Bill, lock_bill_of_payment
+from payments.services.deeds import PaymentDeed, deed_on
 from payments.services.facts import RefundEvent
 from payments.services.providers import facts_of
 from payments.services.refund_limits import check_how_often
@@ -48,21 +49,22 @@ def request_refund(
             amount_minor, tip_minor = attempt.refundable_minor - tip_left, tip_left
         check_reason(reason, refusal=RefundRefused)
         _check(attempt, amount_minor, tip_minor, tip_left)
-        journal = Journal(actor)
-        refund = reserve_refund(
-            refund_id=refund_id,
-            attempt=attempt,
-            amount_minor=amount_minor,
-            tip_minor=tip_minor,
-            origin=RefundOrigin.SURPLUS if is_surplus else RefundOrigin.PERSON,
-            reason=reason,
-            journal=journal,
-            reopens_order=reopens_order and not is_surplus,
-            is_handed_over=is_handed_over,
-        )
-        attempt.save(update_fields=["refunding_minor"])
-        attempt.payment.save(update_fields=["version"])
-        journal.write()
+        with deed_on(attempt.payment, PaymentDeed.REQUEST_REFUND, actor=actor, reason=reason):
+            journal = Journal(actor)
+            refund = reserve_refund(
+                refund_id=refund_id,
+                attempt=attempt,
+                amount_minor=amount_minor,
+                tip_minor=tip_minor,
+                origin=RefundOrigin.SURPLUS if is_surplus else RefundOrigin.PERSON,
+                reason=reason,
+                journal=journal,
+                reopens_order=reopens_order and not is_surplus,
+                is_handed_over=is_handed_over,
+            )
+            attempt.save(update_fields=["refunding_minor"])
+            attempt.payment.save(update_fields=["version"])
+            journal.write()
         crashpoint(CrashPoint.RESERVE_BEFORE_COMMIT)
     crashpoint(CrashPoint.RESERVE_AFTER_COMMIT)
     return refund

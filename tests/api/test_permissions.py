@@ -46,7 +46,8 @@ class Scene:
 
 # Everybody who may knock, and what each of them is told: `yes` means that the route takes it from there.
 CALLERS = (
-    *("anonymous", "owner", "other customer", "waiter here", "waiter elsewhere", "finance", "admin", "inactive user"),
+    *("anonymous", "owner", "other customer", "waiter here", "waiter elsewhere", "inactive user"),
+    *("finance", "finance lead", "admin", "auditor"),
     *("key read", "key write", "key of another restaurant", "revoked key", "expired key", "rotated out key"),
     *("live key", "browser", "expired user token", "revoked user token", "no role any more"),
 )
@@ -77,13 +78,14 @@ def row(*, yes: str, own: str = "", elsewhere: int = 404) -> dict[str, int | str
 
 
 STAFF = "waiter here, admin"
-OFFICE = "finance, admin"
-ALL_HERE = "owner, waiter here, finance, admin, key read, key write"
+OFFICE = "finance, finance lead, admin"
+READING = f"{OFFICE}, auditor"
+ALL_HERE = f"owner, waiter here, {READING}, key read, key write"
 FOREIGN = "other customer, waiter elsewhere, key of another restaurant, live key"
 # (method, path): who is told what. Lists are open to strangers, too: theirs is another list.
 MATRIX: Mapping[tuple[str, str], Mapping[str, int | str]] = {
     ("GET", "/caller"): row(yes=f"{ALL_HERE}, {FOREIGN}, browser"),
-    ("DELETE", "/tokens/current"): row(yes="owner, waiter here, finance, admin, other customer, waiter elsewhere"),
+    ("DELETE", "/tokens/current"): row(yes=f"owner, waiter here, {READING}, other customer, waiter elsewhere"),
     ("GET", "/orders"): row(yes=f"{ALL_HERE}, {FOREIGN}"),
     ("POST", "/orders"): row(yes=f"{STAFF}, key write, waiter elsewhere, key of another restaurant, live key"),
     ("GET", "/orders/{id}"): row(yes=ALL_HERE, own=FOREIGN),
@@ -114,19 +116,19 @@ MATRIX: Mapping[tuple[str, str], Mapping[str, int | str]] = {
         ("POST", f"/payments/{{id}}/{verb}"): row(yes=f"owner, {STAFF}, key write", own=FOREIGN)
         for verb in ("cancel", "refresh", "client-tokens")
     },
-    ("POST", "/payments/{id}/cash"): row(yes=f"{STAFF}, finance", own="waiter elsewhere"),
+    ("POST", "/payments/{id}/cash"): row(yes=f"waiter here, {OFFICE}", own="waiter elsewhere"),
     ("POST", "/payments/{id}/refunds"): row(
         # A waiter hands back cash; this one was paid by card.
-        yes="finance, admin, key write",
+        yes=f"{OFFICE}, key write",
         own="waiter elsewhere, key of another restaurant, live key",
     ),
     ("GET", "/refunds"): row(yes=f"{ALL_HERE}, {FOREIGN}"),
     ("GET", "/refunds/{id}"): row(yes=ALL_HERE, own=FOREIGN),
     ("POST", "/refunds/{id}/refresh"): row(yes=f"{OFFICE}, key write", own="key of another restaurant, live key"),
-    ("GET", "/providers"): row(yes=f"{OFFICE}, key read, key write, key of another restaurant, live key"),
-    ("GET", "/statistics/daily"): row(yes=f"{OFFICE}, key read, key write, key of another restaurant, live key"),
-    ("GET", "/cases"): row(yes=f"{OFFICE}, key read, key write, key of another restaurant, live key"),
-    ("GET", "/cases/{id}"): row(yes=f"{OFFICE}, key read, key write", own="key of another restaurant, live key"),
+    ("GET", "/providers"): row(yes=f"{READING}, key read, key write, key of another restaurant, live key"),
+    ("GET", "/statistics/daily"): row(yes=f"{READING}, key read, key write, key of another restaurant, live key"),
+    ("GET", "/cases"): row(yes=f"{READING}, key read, key write, key of another restaurant, live key"),
+    ("GET", "/cases/{id}"): row(yes=f"{READING}, key read, key write", own="key of another restaurant, live key"),
     ("POST", "/cases/{id}/assign"): row(yes=OFFICE),
     ("POST", "/cases/{id}/actions"): row(yes=OFFICE),
 }
@@ -197,6 +199,8 @@ def _others(restaurant: Restaurant, elsewhere: Restaurant) -> dict[str, Caller]:
         "waiter here": person_of(restaurant, Role.WAITER)[0],
         "waiter elsewhere": person_of(elsewhere, Role.WAITER)[0],
         "finance": person_of(restaurant, Role.FINANCE)[0],
+        "finance lead": person_of(restaurant, Role.FINANCE_LEAD)[0],
+        "auditor": person_of(restaurant, Role.AUDITOR)[0],
         "admin": person_of(restaurant, Role.ADMIN)[0],
         "key read": key_of(restaurant, *READ_ONLY),
         "key of another restaurant": key_of(elsewhere),

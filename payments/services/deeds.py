@@ -1,0 +1,76 @@
+"""What named people do to payments, as the audit keeps it: a name for each deed, and how a payment looks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from accounts.models import User
+from events.actors import Actor
+from events.audit import Deed, audited
+from payments.models import Attempt, Payment, Refund
+
+_PAYMENT = ("status", "in_doubt", "failure_code")
+_ATTEMPT = ("id", "status", "mismatch", "capture", "captured_minor", "captured_currency", "refunded_minor")
+_REFUND = ("id", "status", "in_doubt", "amount_minor", "tip_minor", "currency")
+
+
+class PaymentDeed(StrEnum):
+    CONFIRM_CASH = "confirm_cash"
+    TAKE_CASH_AGAINST_DOUBT = "take_cash_against_doubt"
+    HAND_BACK_CASH = "hand_back_cash"
+    HAND_OVER_REFUND = "hand_over_refund"
+    REQUEST_REFUND = "request_refund"
+    RESOLVE_MISMATCH = "resolve_mismatch"
+    RECORD_CHARGED = "record_charged"
+    RECORD_NOT_CHARGED = "record_not_charged"
+    RECORD_REFUND_MADE = "record_refund_made"
+    RECORD_REFUND_NOT_MADE = "record_refund_not_made"
+    TAKE_UP = "take_up"
+
+
+@contextmanager
+def deed_on(payment: Payment, deed: PaymentDeed, *, actor: Actor, reason: str = "") -> Iterator[None]:
+    """Under the order's lock."""
+    subject = Deed(
+        actor=actor,
+        action=deed.value,
+        subject_kind="payment",
+        subject_id=str(payment.pk),
+        picture=partial(picture_of_payment, payment.pk),
+        restaurant_id=payment.restaurant_id,
+        mode=payment.mode,
+        reason=reason,
+    )
+    with audited(subject):
+        yield
+
+
+@contextmanager
+def deed_of(person: User, payment: Payment, deed: PaymentDeed, *, reason: str = "") -> Iterator[None]:
+    with deed_on(payment, deed, actor=Actor.user(person), reason=reason):
+        yield
+
+
+def picture_of_payment(payment_id: UUID) -> dict[str, Any]:
+    """States and amounts, as they stand in the database."""
+    mine = {"payment_id": payment_id}
+    return {
+        "payment": _shown(Payment.objects.filter(pk=payment_id), _PAYMENT)[0],
+        "attempts": _shown(Attempt.objects.filter(**mine).order_by("number"), _ATTEMPT),
+        "refunds": _shown(Refund.objects.filter(**mine).order_by("id"), _REFUND),
+    }
+
+
+def _shown(rows: QuerySet[Any, Any], names: tuple[str, ...]) -> list[dict[str, Any]]:
+    return [{name: _plain(value) for name, value in row.items()} for row in rows.values(*names)]
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, UUID) else value
