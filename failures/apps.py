@@ -11,9 +11,9 @@ class FailuresConfig(AppConfig):
     def ready(self) -> None:
         # Models exist only now, so that what knows them is imported here.
         from events.services import subscribe  # noqa: PLC0415
-        from failures import services  # noqa: PLC0415
+        from failures.services import ending, opening  # noqa: PLC0415
 
-        for event_type in services.OPENS:
-            subscribe(event_type, services.open_cases)
-        for event_type in services.ENDS:
-            subscribe(event_type, services.end_cases)
+        for event_type in opening.OPENS:
+            subscribe(event_type, opening.open_cases)
+        for event_type in ending.ENDS:
+            subscribe(event_type, ending.end_cases)

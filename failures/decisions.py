@@ -12,11 +12,15 @@ from django.db import transaction
 from accounts.models import User
 from accounts.services.idempotency import Call, claim
 from events.actors import Actor
-from failures.models import Case, CaseKind
-from failures.services import CaseRefused, check_case, dismiss_case, note_decision, resolve_case
+from events.services import Journal
+from failures.models import Case, CaseKind, Outcome
+from failures.services.deeds import deed_on
+from failures.services.facts import CaseRefused
+from failures.services.working import dismiss_case, locked_case, resolve_case
 from kernel.texts import check_reason
 from payments.models import InboundNotice, Refund
 from payments.services import operators
+from payments.services.bill import lock_bill_of_payment
 from payments.services.cash import hand_over_refund
 from payments.services.operators import MismatchChoice
 from payments.services.payments import retry_payment
@@ -59,6 +63,8 @@ class Decision:
     action: Action
     reason: str
     amount_minor: int | None = None
+    outcome: Outcome | str = ""
+    version: int | None = None  # Of the case, as whoever decides saw it.
 
 
 def actions_for(case: Case) -> tuple[Action, ...]:
@@ -69,11 +75,17 @@ def act_on_case(*, case_id: UUID, decision: Decision, person: User, call: Call) 
     """Everything is written in one transaction; what has to be sent the clock sends."""
     with transaction.atomic():
         claim(call)
-        case = Case.objects.select_related("payment").get(pk=case_id)
-        check_case(case, person)
+        payment_id = Case.objects.values_list("payment_id", flat=True).get(pk=case_id)
+        if payment_id is not None:
+            # First, as everywhere: what is decided is decided about money that nobody else moves meanwhile.
+            lock_bill_of_payment(payment_id)
+        case = locked_case(case_id, person, version=decision.version)
         _check(case, decision)
-        note_decision(case=case, step=decision.action.value, reason=decision.reason, person=person)
-        _ACTS[decision.action](_Act(case=case, decision=decision, person=person))
+        with deed_on(case, decision.action, person=person, reason=decision.reason):
+            journal = Journal(Actor.user(person))
+            journal.note(case, step=decision.action.value, reason=decision.reason)
+            journal.write()
+            _ACTS[decision.action](_Act(case=case, decision=decision, person=person))
     return Case.objects.get(pk=case_id)
 
 
@@ -101,7 +113,7 @@ class _Act:
 
 
 def _resolve(a: _Act) -> None:
-    resolve_case(case_id=a.case.pk, person=a.person, reason=a.decision.reason)
+    resolve_case(case_id=a.case.pk, person=a.person, reason=a.decision.reason, outcome=a.decision.outcome)
 
 
 def _dismiss(a: _Act) -> None:

@@ -9,11 +9,14 @@ from typing import Any
 
 from django.db import connection
 
+from failures.decisions import Action
 from failures.models import WAITING, Case, CaseKind
+from failures.services.deeds import CaseDeed
 from orders.models import Order
 from payments.models import Attempt, Payment, Refund
 from payments.models.attempt import HOLDING, LIVE, NOT_CHARGED
 from payments.models.refund import RESERVING
+from payments.services.evidence import Source
 from payments.services.providers import PROVIDERS
 from payments.services.timing import MAX_CLAIMS
 
@@ -59,6 +62,9 @@ _WORDS: dict[str, list[Any] | str | int] = {
     "not_charged": list(NOT_CHARGED),
     "reserving": list(RESERVING),
     "waiting": list(WAITING),
+    # A case may be resolved by what happened; whoever resolves it by a word has a row for the decision.
+    "decisions": [each.value for each in (*CaseDeed, *Action) if each != CaseDeed.RESOLVE],
+    "people": [Source.OPERATOR.value, Source.WAITER.value],
     # What no clock goes on with, until people decide. Whatever other case is open, the clock goes on.
     "stopped": [CaseKind.AMOUNT_MISMATCH.value, CaseKind.QUARANTINED.value],
     # Whoever came to set it aside may be killed as well, by a deployment and not by the row; then the next one comes.
@@ -272,6 +278,21 @@ INVARIANTS: list[Invariant] = [
                AND NOT EXISTS (SELECT 1 FROM payments_payment WHERE id = c.subject_id)
                AND NOT EXISTS (SELECT 1 FROM payments_refund WHERE id = c.subject_id)
                AND NOT EXISTS (SELECT 1 FROM failures_case WHERE id = c.subject_id)""",
+    ),
+    Invariant(
+        id="I16",
+        sentence="What a person decided about a case, or about money, is in the audit.",
+        # Since there is one.
+        question="""
+            SELECT MIN(t.id), string_agg(t.step || ' of ' || t.subject_kind || ' ' || t.subject_id, ', ')
+                              || ' by ' || t.actor_id
+              FROM events_transition t
+             WHERE t.actor_kind = 'user' AND t.at > (SELECT MIN(at) FROM events_auditentry)
+               AND (t.subject_kind = 'case' AND t.step = ANY(%(decisions)s)
+                    OR t.evidence ->> 'source' = ANY(%(people)s))
+               AND NOT EXISTS (SELECT 1 FROM events_auditentry e
+                                WHERE e.transaction_id = t.transaction_id AND e.actor_id = t.actor_id)
+             GROUP BY t.transaction_id, t.actor_id""",
     ),
     Invariant(
         id="I17",

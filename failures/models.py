@@ -1,4 +1,4 @@
-"""A case: one task for a human in the failure queue."""
+"""A case: one task for a human in the failure queue, with what people wrote and laid to it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from django_fsm import FSMField, transition
 
 from accounts.models import Restaurant, User
 from events.machines import legal_status, machine_triggers
+from events.models import IMMUTABLE
 from kernel import clock
+from kernel.fields import EncryptedBytesField, EncryptedField
 from kernel.modes import Mode
 from payments.models import Payment
 
@@ -37,6 +39,17 @@ class CaseKind(models.TextChoices):
     CREDENTIALS = "credentials", "a provider refuses our credentials"
 
 
+class Outcome(models.TextChoices):
+    """How a case ended, for whoever counts them. What it did to money stands with the payment."""
+
+    PAID = "paid", "paid after all"
+    PAID_ELSEWHERE = "paid_elsewhere", "paid in another way"
+    NEVER_PAID = "never_paid", "never paid"
+    GIVEN_BACK = "given_back", "given back to the guest"
+    REPAIRED = "repaired", "what was broken is repaired"
+    NOTHING_WRONG = "nothing_wrong", "nothing was wrong"
+
+
 WAITING = (CaseStatus.OPEN, CaseStatus.ASSIGNED, CaseStatus.WAITING_SECOND_PERSON, CaseStatus.REOPENED)
 DONE = (CaseStatus.RESOLVED, CaseStatus.DISMISSED)
 
@@ -51,7 +64,9 @@ class Case(models.Model):
     subject_id = models.UUIDField(help_text="The payment, one refund of it, or a notice that belongs to none.")
     data = models.JSONField(default=dict, help_text="What the event said that opened it.")
     owner = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="cases")
+    outcome = models.CharField(max_length=20, choices=Outcome.choices, blank=True)
     resolution = models.CharField(max_length=500, blank=True)
+    snoozed_until = models.DateTimeField(null=True, blank=True, help_text="Until then nobody is handed it.")
     version = models.PositiveIntegerField(default=0)
     opened_at = models.DateTimeField(default=clock.now)
     closed_at = models.DateTimeField(null=True)
@@ -60,6 +75,7 @@ class Case(models.Model):
         constraints = [
             legal_status("case", CaseStatus),
             models.CheckConstraint(condition=models.Q(kind__in=CaseKind.values), name="case_kind_is_legal"),
+            models.CheckConstraint(condition=models.Q(outcome__in=["", *Outcome.values]), name="case_outcome_is_legal"),
             models.UniqueConstraint(
                 fields=["subject_id", "kind"],
                 condition=models.Q(status__in=WAITING),
@@ -84,6 +100,11 @@ class Case(models.Model):
     def assign(self) -> None:
         """A person takes it. Taking it over from a colleague is allowed and in the history."""
 
+    @transition(field=status, source=CaseStatus.ASSIGNED, target=CaseStatus.OPEN)
+    def give_back(self) -> None:
+        """Whoever had it cannot go on: anybody may take it."""
+        self.owner = None
+
     @transition(field=status, source=WAITING, target=CaseStatus.RESOLVED)
     def resolve(self) -> None:
         self.closed_at = clock.now()
@@ -95,5 +116,54 @@ class Case(models.Model):
     @transition(field=status, source=DONE, target=CaseStatus.REOPENED)
     def reopen(self) -> None:
         """New evidence after the end."""
-        self.closed_at = None
-        self.resolution = ""
+        self.closed_at = self.snoozed_until = None
+        self.resolution = self.outcome = ""
+
+
+class CaseNote(models.Model):
+    """What a person wrote down for the colleagues. It is never changed: whoever erred writes another one."""
+
+    id = models.UUIDField(primary_key=True, default=clock.new_id, editable=False)
+    case = models.ForeignKey(Case, on_delete=models.PROTECT, related_name="notes")
+    author = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField(default=clock.now)
+    text = EncryptedField()
+
+    class Meta:
+        triggers = [IMMUTABLE]
+
+    def __str__(self) -> str:
+        return f"note of {self.author} at {self.at:%Y-%m-%d %H:%M}"
+
+
+class EvidenceKind(models.TextChoices):
+    """What a file really is, whatever it is called."""
+
+    PDF = "application/pdf", "PDF"
+    PNG = "image/png", "PNG"
+    JPEG = "image/jpeg", "JPEG"
+    CSV = "text/csv", "CSV"
+
+
+class CaseFile(models.Model):
+    """A bank's letter, a picture of a provider's page: evidence, kept as it came and encrypted."""
+
+    id = models.UUIDField(primary_key=True, default=clock.new_id, editable=False)
+    case = models.ForeignKey(Case, on_delete=models.PROTECT, related_name="files")
+    author = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField(default=clock.now)
+    name = models.CharField(max_length=120)
+    kind = models.CharField(max_length=20, choices=EvidenceKind.choices)
+    size = models.PositiveIntegerField(help_text="In bytes.")
+    sha256 = models.CharField(max_length=64, help_text="Of its content.")
+    content = EncryptedBytesField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(kind__in=EvidenceKind.values), name="evidence_kind_is_legal"),
+            models.UniqueConstraint(fields=["case", "sha256"], name="one_evidence_file_per_case_and_content"),
+        ]
+        triggers = [IMMUTABLE]
+
+    def __str__(self) -> str:
+        return self.name

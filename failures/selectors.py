@@ -1,13 +1,20 @@
-"""Reads for edges: the cases of a restaurant."""
+"""Reads for edges: the cases of a restaurant, and which of them matters most."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import BigIntegerField, ExpressionWrapper, F, Q, QuerySet, Value, When
+from django.db.models import Case as If
+from django.db.models.functions import Coalesce, Extract
 
-from failures.models import WAITING, Case
+from failures.models import WAITING, Case, CaseKind
+from kernel import clock
 from kernel.modes import Mode
+
+# As long as a guest may still sit there with the bill.
+AT_THE_TABLE = timedelta(minutes=90)
 
 
 def cases_of(*, restaurant_id: UUID, mode: Mode) -> QuerySet[Case]:
@@ -16,3 +23,20 @@ def cases_of(*, restaurant_id: UUID, mode: Mode) -> QuerySet[Case]:
 
 def waiting_cases(cases: QuerySet[Case]) -> QuerySet[Case]:
     return cases.filter(status__in=WAITING)
+
+
+def by_risk(cases: QuerySet[Case]) -> QuerySet[Case]:
+    """In doubt first, and of those where the guest still waits; then by money times age, then by age."""
+    now = clock.now()
+    is_doubt = Q(kind=CaseKind.IN_DOUBT)
+    is_at_table = Q(payment__created_at__gte=now - AT_THE_TABLE)
+    urgency = If(
+        When(is_doubt & is_at_table, then=Value(3)),
+        When(is_doubt, then=Value(2)),
+        When(is_at_table, then=Value(1)),
+        default=Value(0),
+    )
+    money = Coalesce(F("payment__amount_minor") + F("payment__tip_minor"), Value(0), output_field=BigIntegerField())
+    age = Extract(Value(now) - F("opened_at"), "epoch")
+    weight = ExpressionWrapper(money * age, output_field=BigIntegerField())
+    return cases.annotate(urgency=urgency, weight=weight).order_by("-urgency", "-weight", "opened_at", "id")

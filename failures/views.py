@@ -26,7 +26,7 @@ from failures.models import Case, CaseKind, CaseStatus
 from failures.problems import ACTING, ASSIGNING
 from failures.selectors import cases_of, waiting_cases
 from failures.serializers import ActionIn, CaseOut, told_case
-from failures.services import assign_case
+from failures.services.working import assign_case
 from kernel.money import Money
 from orders.problems import WRONG_CURRENCY
 

@@ -1,39 +1,18 @@
-"""The only writers of cases: opened by events in their transaction, assigned and ended by people or by evidence."""
+"""Cases are opened by events, in their transaction: there is no instant without the case."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import StrEnum
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
 
-from accounts.models import Role, User
-from accounts.services.people import works_as
 from events.actors import Actor
 from events.models import Event
 from events.services import Journal
-from failures.models import WAITING, Case, CaseKind, CaseStatus
-from failures.reasons import what_is_left
-from kernel.errors import ServiceError
-from kernel.texts import check_reason
+from failures.models import Case, CaseKind
+from failures.services.facts import CaseEvent, type_of
 from payments.services.facts import PaymentEvent, RefundEvent
-
-MAY_WORK_ON_CASES = (Role.FINANCE, Role.ADMIN)
-
-
-class CaseEvent(StrEnum):
-    OPENED = "case.opened"
-    GREW = "case.grew"
-    ASSIGNED = "case.assigned"
-    RESOLVED = "case.resolved"
-    DISMISSED = "case.dismissed"
-
-
-class CaseRefused(ServiceError):
-    code = "case_refused"
-
 
 # Which event needs a human.
 OPENS: dict[StrEnum, CaseKind] = {
@@ -52,18 +31,6 @@ OPENS: dict[StrEnum, CaseKind] = {
     RefundEvent.HAND_OVER_NEEDED: CaseKind.CASH_REFUND,
     RefundEvent.STARTED_BY_PROVIDER: CaseKind.PROVIDER_REFUND,
     RefundEvent.QUARANTINED: CaseKind.QUARANTINED,
-}
-# Which event ends a need by itself: the doubt is over, the surplus went back.
-ENDS: dict[StrEnum, tuple[CaseKind, ...]] = {
-    PaymentEvent.COMPLETED: (CaseKind.EXHAUSTED,),
-    PaymentEvent.DOUBT_ENDED: (CaseKind.IN_DOUBT,),
-    PaymentEvent.RELEASED: (CaseKind.IN_DOUBT,),
-    PaymentEvent.TAKEN_UP: (CaseKind.QUARANTINED,),
-    PaymentEvent.MISMATCH_RESOLVED: (CaseKind.AMOUNT_MISMATCH,),
-    PaymentEvent.NOTICE_TAKEN_UP: (CaseKind.QUARANTINED, CaseKind.ORPHAN_NOTICE),
-    RefundEvent.COMPLETED: (CaseKind.REFUND_IN_DOUBT, CaseKind.REFUND_FAILED, CaseKind.CASH_REFUND),
-    RefundEvent.CONFIRMED: (CaseKind.REFUND_IN_DOUBT,),
-    RefundEvent.FAILED: (CaseKind.REFUND_IN_DOUBT, CaseKind.CASH_REFUND),
 }
 # Under this name a case's data keep what it was opened and told for before.
 EARLIER = "earlier"
@@ -113,55 +80,12 @@ def _add_news(case: Case, event: Event, actor: Actor) -> None:
     if event.data in (latest, *earlier):
         return
     case.data = {**event.data, EARLIER: [*earlier, latest][-MOST_NEWS:]}
+    case.snoozed_until = None
     journal = Journal(actor)
     journal.note(case, step="more_news", reason=event.type)
     journal.happened(CaseEvent.GREW, case, kind=case.kind, subject=str(case.subject_id))
     case.save()
     journal.write()
-
-
-def end_cases(event: Event, actor: Actor) -> None:
-    """The reason for these cases is gone; the same transaction that ended it says so."""
-    waiting = Case.objects.select_for_update().filter(kind__in=_ended_kinds(event), status__in=WAITING)
-    for case in waiting.filter(_whose(event)).order_by("id"):
-        _end(case, case.resolve, f"Ended by itself: {event.type}.", actor)
-
-
-def assign_case(*, case_id: UUID, person: User) -> Case:
-    with transaction.atomic():
-        case = _waiting_case(case_id, person)
-        case.owner = person
-        journal = Journal(Actor.user(person))
-        journal.move(case, case.assign, reason="Taken.")
-        journal.happened(CaseEvent.ASSIGNED, case)
-        case.save()
-        journal.write()
-    return case
-
-
-def note_decision(*, case: Case, step: str, reason: str, person: User) -> None:
-    """Who decided what, and why (I16): whatever the decision does, it does through its own service."""
-    journal = Journal(Actor.user(person))
-    journal.note(case, step=step, reason=reason)
-    journal.write()
-
-
-def resolve_case(*, case_id: UUID, person: User, reason: str) -> Case:
-    check_reason(reason, refusal=CaseRefused)
-    with transaction.atomic():
-        case = _waiting_case(case_id, person)
-        _check_that_it_is_over(case)
-        _end(case, case.resolve, reason, Actor.user(person))
-    return case
-
-
-def dismiss_case(*, case_id: UUID, person: User, reason: str) -> Case:
-    check_reason(reason, refusal=CaseRefused)
-    with transaction.atomic():
-        case = _waiting_case(case_id, person)
-        _check_that_it_is_over(case)
-        _end(case, case.dismiss, reason, Actor.user(person))
-    return case
 
 
 def _new_case(event: Event, kind: CaseKind) -> Case:
@@ -180,59 +104,10 @@ def _subject_id(event: Event, kind: CaseKind) -> UUID:
     return UUID(named) if named else event.stream_id
 
 
-def _whose(event: Event) -> Q:
-    """A refund ends its own cases and those of the surplus that it gave back, a payment any that it has."""
-    if isinstance(_type(event), RefundEvent):
-        return Q(subject_id__in=[event.data["refund"], event.data["attempt"]])
-    return Q(payment_id=event.stream_id) | Q(subject_id=event.stream_id)
-
-
 def _opened_kinds(event: Event) -> tuple[CaseKind, ...]:
-    kind = OPENS[_type(event)]
+    kind = OPENS[type_of(event)]
     return (kind, CaseKind.SURPLUS) if event.type == RefundEvent.FAILED and _is_of_surplus(event) else (kind,)
-
-
-def _ended_kinds(event: Event) -> tuple[CaseKind, ...]:
-    kinds = ENDS[_type(event)]
-    if event.type == RefundEvent.COMPLETED and event.data.get("surplus_left_minor") == 0:
-        return (*kinds, CaseKind.SURPLUS)
-    return kinds
 
 
 def _is_of_surplus(event: Event) -> bool:
     return "surplus_left_minor" in event.data
-
-
-def _type(event: Event) -> StrEnum:
-    return PaymentEvent(event.type) if event.type in set(PaymentEvent) else RefundEvent(event.type)
-
-
-def _waiting_case(case_id: UUID, person: User) -> Case:
-    case = Case.objects.select_for_update().get(pk=case_id)
-    check_case(case, person)
-    return case
-
-
-def check_case(case: Case, person: User) -> None:
-    """Whether this person may work on it, and anything is left to do."""
-    if not works_as(person, MAY_WORK_ON_CASES, restaurant_id=case.restaurant_id):
-        raise CaseRefused("Only finance staff of this restaurant work on its cases.", code="not_finance_here")
-    if not case.is_waiting:
-        raise CaseRefused(f"This case is {case.status} already: {case.resolution}", code="already_ended")
-
-
-def _check_that_it_is_over(case: Case) -> None:
-    """What nothing but this case still shows to people must not be put away with it."""
-    sentence = what_is_left(case)
-    if sentence:
-        raise CaseRefused(sentence, code="not_over")
-
-
-def _end(case: Case, step: Callable[[], None], reason: str, actor: Actor) -> None:
-    case.resolution = reason
-    journal = Journal(actor)
-    journal.move(case, step, reason=reason)
-    ended = CaseEvent.RESOLVED if case.status == CaseStatus.RESOLVED else CaseEvent.DISMISSED
-    journal.happened(ended, case, kind=case.kind, subject=str(case.subject_id))
-    case.save()
-    journal.write()

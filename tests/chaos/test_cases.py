@@ -12,7 +12,7 @@ from events.actors import SYSTEM
 from events.services import Journal
 from failures import models
 from failures.models import CaseKind
-from failures.services import OPENS
+from failures.services.opening import OPENS
 from kernel import clock
 from payments.models import Payment
 from payments.services.facts import PaymentEvent, RefundEvent

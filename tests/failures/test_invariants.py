@@ -11,20 +11,25 @@ from datetime import timedelta
 import pytest
 from django.core.management import call_command
 from django.db import connection, models
+from django.db.models import F
 
-from accounts.models import IdempotentCall
-from events.models import Transition
+from accounts.models import IdempotentCall, Role
+from events.models import AuditEntry, Transition
 from failures.invariants import INVARIANTS, MAX_OVERDUE_SECONDS, Invariant
 from failures.models import Case, CaseKind
+from failures.services.working import assign_case
 from kernel import clock
 from payments.models import Attempt, Payment, Refund
 from payments.services import providers
 from payments.services.timing import MAX_CLAIMS
-from tests.factories import RestaurantFactory, routed
+from tests.factories import RestaurantFactory, routed, staff
 from tests.failures.world import World, make_world, run, twin_of, update
 from tests.scripted import ScriptedGateway, provider_of
 
-TABLES = ("orders_order", "payments_payment", "payments_attempt", "payments_refund", "failures_case", "events_event")
+TABLES = (
+    *("orders_order", "payments_payment", "payments_attempt", "payments_refund", "failures_case"),
+    *("events_event", "events_auditentry"),
+)
 
 
 @pytest.fixture
@@ -217,6 +222,23 @@ def _cash_confirmed_again(w: World) -> str:
     return str(w.cash.pk)
 
 
+def _taken_unseen(w: World) -> str:
+    case = Case.objects.filter(restaurant=w.restaurant).latest("id")
+    assign_case(case_id=case.pk, person=staff(w.restaurant, Role.FINANCE))
+    return _unseen(Transition.objects.get(subject_id=case.pk, step="assign"))
+
+
+def _cash_taken_unseen(w: World) -> str:
+    return _unseen(Transition.objects.filter(evidence__source="waiter").earliest("id"))
+
+
+def _unseen(step: Transition) -> str:
+    """There are entries since long ago, and none of whoever did this."""
+    entries = AuditEntry.objects.filter(actor_id=step.actor_id)
+    entries.update(actor_id="", at=F("at") - timedelta(days=1))
+    return str(step.pk)
+
+
 def _at_anothers_account(w: World) -> str:
     run("ALTER TABLE payments_attempt DROP CONSTRAINT attempt_in_its_accounts_tenant")
     theirs = routed(RestaurantFactory.create(), "a")[0]
@@ -280,6 +302,8 @@ BREAKS: list[tuple[str, str, Callable[[World], str]]] = [
     ("I14", "A notice is settled", lambda w: _notice(w, "state = 'parked'")),
     ("I14", "A notice is settled", lambda w: _notice(w, "state = 'orphaned'")),
     ("I14", "A notice is settled", lambda w: _notice(w, "state = 'quarantined'")),
+    ("I16", "What a person decided", _taken_unseen),
+    ("I16", "What a person decided", _cash_taken_unseen),
     ("I17", "Kept cash was confirmed once", _cash_by_nobody),
     ("I17", "Kept cash was confirmed once", _cash_confirmed_again),
     ("I20", "An attempt is at an account of its own", _at_anothers_account),

@@ -12,7 +12,8 @@ from events.actors import GUEST, SYSTEM
 from events.models import Event
 from events.services import Journal
 from failures.models import WAITING, Case, CaseKind
-from failures.services import CaseEvent, CaseRefused, dismiss_case, resolve_case
+from failures.services.facts import CaseEvent, CaseRefused
+from failures.services.working import dismiss_case, resolve_case
 from kernel.money import Money
 from orders.services import cancel_order
 from payments.models import Attempt, InboundNotice, Refund

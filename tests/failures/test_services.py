@@ -16,7 +16,8 @@ from events.actors import PROVIDER, SYSTEM, Actor
 from events.models import Event, Transition
 from events.services import Journal, Stream
 from failures.models import Case, CaseKind, CaseStatus
-from failures.services import CaseEvent, CaseRefused, assign_case, dismiss_case, resolve_case
+from failures.services.facts import CaseEvent, CaseRefused
+from failures.services.working import assign_case, dismiss_case, resolve_case
 from kernel import clock
 from kernel.modes import Mode
 from payments.models import InboundNotice, Payment

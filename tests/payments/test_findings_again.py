@@ -10,7 +10,8 @@ from accounts.models import Restaurant, Role
 from events.actors import GUEST
 from events.models import Event
 from failures.models import Case
-from failures.services import CaseRefused, dismiss_case
+from failures.services.facts import CaseRefused
+from failures.services.working import dismiss_case
 from kernel import crashpoints
 from kernel.crashpoints import CrashPoint
 from kernel.money import Money

@@ -14,7 +14,8 @@ from accounts.models import Restaurant, Role
 from events.actors import GUEST
 from failures.invariants import offences
 from failures.models import Case, CaseKind
-from failures.services import CaseRefused, dismiss_case, resolve_case
+from failures.services.facts import CaseRefused
+from failures.services.working import dismiss_case, resolve_case
 from kernel import clock, crashpoints
 from kernel.crashpoints import CrashPoint
 from kernel.money import Money

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from accounts.models import User
 from events.actors import Actor
-from failures.services import dismiss_case, resolve_case
+from failures.services.working import dismiss_case, resolve_case
 from kernel.modes import Mode
 from payments.gateways.breaker import BreakerState
 from payments.gateways.guard import Operation

@@ -1,0 +1,58 @@
+"""What named people do about cases, as the audit keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from accounts.models import User
+from events.actors import Actor
+from events.audit import Deed, audited
+from failures.models import Case
+from payments.services.deeds import picture_of_payment
+
+
+class CaseDeed(StrEnum):
+    ASSIGN = "assign"
+    GIVE_BACK = "give_back"
+    SNOOZE = "snooze"
+    NOTE = "note"
+    ADD_FILE = "add_file"
+    OPEN_FILE = "open_file"
+    RESOLVE = "resolve"
+    DISMISS = "dismiss"
+
+
+@contextmanager
+def deed_on(case: Case, deed: StrEnum, *, person: User, reason: str = "") -> Iterator[None]:
+    """Under the lock of the case, and of the order where it is about a payment's money."""
+    subject = Deed(
+        actor=Actor.user(person),
+        action=deed.value,
+        subject_kind="case",
+        subject_id=str(case.pk),
+        picture=partial(_picture_of, case.pk),
+        restaurant_id=case.restaurant_id,
+        mode=case.mode,
+        reason=reason,
+    )
+    with audited(subject):
+        yield
+
+
+def _picture_of(case_id: UUID) -> dict[str, Any]:
+    case = Case.objects.get(pk=case_id)
+    seen = {
+        "kind": case.kind,
+        "status": case.status,
+        "owner": str(case.owner_id) if case.owner_id else None,
+        "snoozed_until": case.snoozed_until.isoformat() if case.snoozed_until else None,
+        "outcome": case.outcome,
+        "notes": case.notes.count(),
+        "files": list(case.files.order_by("id").values_list("sha256", flat=True)),
+    }
+    return {"case": seen, **(picture_of_payment(case.payment_id) if case.payment_id else {})}

@@ -1,0 +1,29 @@
+"""What happens to cases, and which events of others concern them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from events.models import Event
+from kernel.errors import ServiceError
+from payments.services.facts import PaymentEvent, RefundEvent
+
+
+class CaseEvent(StrEnum):
+    OPENED = "case.opened"
+    GREW = "case.grew"
+    ASSIGNED = "case.assigned"
+    GIVEN_BACK = "case.given_back"
+    SNOOZED = "case.snoozed"
+    NOTED = "case.noted"
+    FILE_ADDED = "case.file_added"
+    RESOLVED = "case.resolved"
+    DISMISSED = "case.dismissed"
+
+
+class CaseRefused(ServiceError):
+    code = "case_refused"
+
+
+def type_of(event: Event) -> StrEnum:
+    return PaymentEvent(event.type) if event.type in set(PaymentEvent) else RefundEvent(event.type)

@@ -1,0 +1,125 @@
+"""Notes and files that people lay to a case. Evidence is named for what it is, never for what it is called."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from uuid import UUID
+
+from django.db import transaction
+
+from accounts.models import OFFICE, User
+from accounts.services.people import works_as
+from events.actors import Actor
+from events.services import Journal
+from failures.models import Case, CaseFile, CaseNote, EvidenceKind
+from failures.services.deeds import CaseDeed, deed_on
+from failures.services.facts import CaseEvent, CaseRefused
+from kernel.card_numbers import contains_card_number
+from kernel.texts import check_text
+
+LONGEST_NOTE = 4_000  # A page. What is longer is a file.
+LARGEST_FILE_BYTES = 10 * 1024 * 1024
+MOST_FILES = 20  # Of one case: evidence, not an archive.
+_LONGEST_NAME = 120  # The column's size.
+_BEGINNINGS = {b"%PDF-": EvidenceKind.PDF, b"\x89PNG\r\n\x1a\n": EvidenceKind.PNG, b"\xff\xd8\xff": EvidenceKind.JPEG}
+_LEAST_COLUMNS = 2  # A text without columns is a note.
+
+
+def add_note(*, case_id: UUID, person: User, text: str) -> CaseNote:
+    """Also to a case that has ended: what was learned later belongs to it."""
+    text = text.strip()
+    check_text(text, field="text", longest=LONGEST_NOTE, refusal=CaseRefused)
+    if not text:
+        raise CaseRefused("There is nothing in this note.", field="text", code="empty")
+    with transaction.atomic():
+        case = _locked(case_id, person)
+        with deed_on(case, CaseDeed.NOTE, person=person):
+            note = CaseNote(case=case, author=person, text=text)
+            note.save(force_insert=True)
+            _tell(case, CaseEvent.NOTED, person, note=str(note.pk))
+    return note
+
+
+def add_file(*, case_id: UUID, person: User, name: str, content: bytes) -> CaseFile:
+    """The same content a second time is the file that is there: a double click adds none."""
+    kind = _kind_of(content)
+    name = _plain_name(name)
+    sha256 = hashlib.sha256(content).hexdigest()
+    with transaction.atomic():
+        case = _locked(case_id, person)
+        known = case.files.filter(sha256=sha256).first()
+        if known is not None:
+            return known
+        if case.files.count() >= MOST_FILES:
+            raise CaseRefused(f"A case takes {MOST_FILES} files.", field="file", code="too_many_files")
+        with deed_on(case, CaseDeed.ADD_FILE, person=person, reason=name):
+            file = CaseFile(
+                case=case, author=person, name=name, kind=kind, size=len(content), sha256=sha256, content=content
+            )
+            file.save(force_insert=True)
+            _tell(case, CaseEvent.FILE_ADDED, person, file=str(file.pk), sha256=sha256)
+    return file
+
+
+def open_file(*, file_id: UUID, person: User) -> CaseFile:
+    """Who read a guest's papers is in the audit."""
+    with transaction.atomic():
+        file = CaseFile.objects.select_related("case").get(pk=file_id)
+        case = _locked(file.case_id, person)
+        with deed_on(case, CaseDeed.OPEN_FILE, person=person, reason=file.name):
+            return file
+
+
+def _locked(case_id: UUID, person: User) -> Case:
+    case = Case.objects.select_for_update().get(pk=case_id)
+    if not works_as(person, OFFICE, restaurant_id=case.restaurant_id):
+        raise CaseRefused("Only finance staff of this restaurant work on its cases.", code="not_finance_here")
+    return case
+
+
+def _tell(case: Case, event: CaseEvent, person: User, **data: str) -> None:
+    journal = Journal(Actor.user(person))
+    journal.happened(event, case, **data)
+    case.save(update_fields=["version"])
+    journal.write()
+
+
+def _kind_of(content: bytes) -> EvidenceKind:
+    if not content:
+        raise CaseRefused("This file is empty.", field="file", code="empty")
+    if len(content) > LARGEST_FILE_BYTES:
+        megabytes = LARGEST_FILE_BYTES // 1024**2
+        raise CaseRefused(f"A file has at most {megabytes} MB.", field="file", code="too_large")
+    for beginning, kind in _BEGINNINGS.items():
+        if content.startswith(beginning):
+            return kind
+    if _is_table(content):
+        return EvidenceKind.CSV
+    raise CaseRefused("Evidence is a PDF, a PNG, a JPEG or a CSV file; this is none.", field="file", code="bad_file")
+
+
+def _is_table(content: bytes) -> bool:
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return False
+    if contains_card_number(text):
+        raise CaseRefused("There is a card number in this file. Take it out first.", field="file", code="card_number")
+    return "\x00" not in text and any(_columns(text, separator) >= _LEAST_COLUMNS for separator in ",;\t")
+
+
+def _columns(text: str, separator: str) -> int:
+    """Of the first line, which says what they are."""
+    return len(next(csv.reader(text.strip().splitlines()[:1], delimiter=separator), []))
+
+
+def _plain_name(name: str) -> str:
+    """Without folders and whatever else a browser or a trickster puts into a name."""
+    last = name.replace("\\", "/").rpartition("/")[2]
+    plain = "".join(sign for sign in last if sign.isprintable() and sign not in '"<>:|?*').strip(" .")
+    check_text(plain, field="file", longest=10 * _LONGEST_NAME, refusal=CaseRefused)
+    stem, dot, ending = plain.rpartition(".")
+    if len(plain) > _LONGEST_NAME and dot:
+        plain = f"{stem[: _LONGEST_NAME - len(ending) - 1]}.{ending}"
+    return plain[:_LONGEST_NAME] or "file"

@@ -1,0 +1,148 @@
+"""What people do with a case that is not yet about money: take it, hand it on, put it off, end it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import transaction
+
+from accounts.models import OFFICE, User
+from accounts.services.people import works_as
+from events.actors import Actor
+from events.services import Journal
+from failures.models import WAITING, Case, CaseStatus, Outcome
+from failures.reasons import what_is_left
+from failures.selectors import by_risk
+from failures.services.deeds import CaseDeed, deed_on
+from failures.services.ending import end_locked
+from failures.services.facts import CaseEvent, CaseRefused
+from kernel import clock
+from kernel.modes import Mode
+from kernel.texts import check_reason
+
+# A provider's answer may take days; what waits longer than a week is not put off but forgotten.
+LONGEST_SNOOZE = timedelta(days=7)
+
+
+def assign_case(*, case_id: UUID, person: User, to: User | None = None, version: int | None = None) -> Case:
+    """Taken, or given to a colleague. Taking it over from one is allowed and in the history."""
+    owner = to or person
+    with transaction.atomic():
+        case = locked_case(case_id, person, version=version)
+        if owner != person and not works_as(owner, OFFICE, restaurant_id=case.restaurant_id):
+            raise CaseRefused(
+                f"{owner.get_username()} does not work on cases here.", field="to", code="not_finance_here"
+            )
+        with deed_on(case, CaseDeed.ASSIGN, person=person):
+            _assign(case, person, owner)
+    return case
+
+
+def take_next_case(*, restaurant_id: UUID, mode: Mode, person: User) -> Case | None:
+    """The one that matters most of those that nobody has. Two who press at once get two."""
+    with transaction.atomic():
+        free = Case.objects.filter(restaurant_id=restaurant_id, mode=mode, owner=None, status__in=WAITING)
+        awake = free.exclude(snoozed_until__gt=clock.now())
+        case = by_risk(awake).select_for_update(of=("self",), skip_locked=True).first()
+        if case is None:
+            return None
+        check_case(case, person)
+        with deed_on(case, CaseDeed.ASSIGN, person=person):
+            _assign(case, person, person)
+    return case
+
+
+def give_back_case(*, case_id: UUID, person: User, reason: str, version: int | None = None) -> Case:
+    check_reason(reason, refusal=CaseRefused)
+    with transaction.atomic():
+        case = locked_case(case_id, person, version=version)
+        if case.status != CaseStatus.ASSIGNED:
+            raise CaseRefused("Nobody has this case.", code="nobody_has_it")
+        with deed_on(case, CaseDeed.GIVE_BACK, person=person, reason=reason):
+            journal = Journal(Actor.user(person))
+            journal.move(case, case.give_back, reason=reason)
+            journal.happened(CaseEvent.GIVEN_BACK, case)
+            case.save()
+            journal.write()
+    return case
+
+
+def snooze_case(*, case_id: UUID, person: User, until: datetime, reason: str, version: int | None = None) -> Case:
+    """Out of everybody's way for a while. News of it ends that at once."""
+    check_reason(reason, refusal=CaseRefused)
+    if not timedelta() < until - clock.now() <= LONGEST_SNOOZE:
+        raise CaseRefused("Put it off to a time within the next seven days.", field="until", code="bad_time")
+    with transaction.atomic():
+        case = locked_case(case_id, person, version=version)
+        with deed_on(case, CaseDeed.SNOOZE, person=person, reason=reason):
+            case.snoozed_until = until
+            journal = Journal(Actor.user(person))
+            journal.note(case, step="snooze", reason=reason)
+            journal.happened(CaseEvent.SNOOZED, case, until=until.isoformat())
+            case.save()
+            journal.write()
+    return case
+
+
+def resolve_case(
+    *, case_id: UUID, person: User, reason: str, outcome: Outcome | str = "", version: int | None = None
+) -> Case:
+    check_reason(reason, refusal=CaseRefused)
+    with transaction.atomic():
+        case = locked_case(case_id, person, version=version)
+        _check_that_it_is_over(case)
+        with deed_on(case, CaseDeed.RESOLVE, person=person, reason=reason):
+            case.outcome = outcome
+            end_locked(case, case.resolve, reason, Actor.user(person))
+    return case
+
+
+def dismiss_case(*, case_id: UUID, person: User, reason: str, version: int | None = None) -> Case:
+    check_reason(reason, refusal=CaseRefused)
+    with transaction.atomic():
+        case = locked_case(case_id, person, version=version)
+        _check_that_it_is_over(case)
+        with deed_on(case, CaseDeed.DISMISS, person=person, reason=reason):
+            case.outcome = Outcome.NOTHING_WRONG
+            end_locked(case, case.dismiss, reason, Actor.user(person))
+    return case
+
+
+def locked_case(case_id: UUID, person: User, *, version: int | None = None) -> Case:
+    """The case as it is now, if this person may work on it and saw it as it is."""
+    case = Case.objects.select_for_update().get(pk=case_id)
+    check_case(case, person)
+    check_version(case, version)
+    return case
+
+
+def check_case(case: Case, person: User) -> None:
+    """Whether this person may work on it, and anything is left to do."""
+    if not works_as(person, OFFICE, restaurant_id=case.restaurant_id):
+        raise CaseRefused("Only finance staff of this restaurant work on its cases.", code="not_finance_here")
+    if not case.is_waiting:
+        raise CaseRefused(f"This case is {case.status} already: {case.resolution}", code="already_ended")
+
+
+def check_version(case: Case, version: int | None) -> None:
+    """Whoever decides on an old page is told, and decides again."""
+    if version is not None and version != case.version:
+        raise CaseRefused("Something happened to this case since you opened it. Look again.", code="stale")
+
+
+def _assign(case: Case, person: User, owner: User) -> None:
+    case.owner = owner
+    case.snoozed_until = None
+    journal = Journal(Actor.user(person))
+    journal.move(case, case.assign, reason="Taken." if owner == person else "Given to a colleague.")
+    journal.happened(CaseEvent.ASSIGNED, case, owner=str(owner.pk))
+    case.save()
+    journal.write()
+
+
+def _check_that_it_is_over(case: Case) -> None:
+    """What nothing but this case still shows to people must not be put away with it."""
+    sentence = what_is_left(case)
+    if sentence:
+        raise CaseRefused(sentence, code="not_over")
