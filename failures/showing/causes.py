@@ -1,0 +1,126 @@
+"""Why a case is there, in words for people who are no programmers, and the one thing to do first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from failures.models import CaseKind
+
+
+class Sureness(StrEnum):
+    """How much is known about the money."""
+
+    CERTAIN = "certain"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    who: str  # Whose turn it was when it went wrong.
+    what: str
+    sureness: Sureness
+    advice: str
+    within: timedelta  # When somebody should have looked.
+
+
+_TABLE = timedelta(minutes=5)  # A guest sits there with the bill.
+_DOUBT = timedelta(minutes=30)
+_SOON = timedelta(hours=2)
+_TODAY = timedelta(days=1)
+
+CAUSES: Mapping[CaseKind, Cause] = {
+    CaseKind.EXHAUSTED: Cause(
+        who="The providers",
+        what="No provider took the payment. Nothing was charged.",
+        sureness=Sureness.CERTAIN,
+        advice="See whether the providers are well, then try again, or take cash.",
+        within=_TABLE,
+    ),
+    CaseKind.IN_DOUBT: Cause(
+        who="The provider",
+        what="The provider gave no answer that can be relied on. The guest may have been charged.",
+        sureness=Sureness.UNKNOWN,
+        advice="Ask the provider now. If it stays silent, look at its own pages, and record what they say.",
+        within=_DOUBT,
+    ),
+    CaseKind.AMOUNT_MISMATCH: Cause(
+        who="The provider",
+        what="Another amount was captured than was asked for.",
+        sureness=Sureness.CERTAIN,
+        advice="Decide whether to keep it, to give all of it back, or what was too much.",
+        within=_SOON,
+    ),
+    CaseKind.LATE_SUCCESS: Cause(
+        who="The provider",
+        what="The money arrived after the payment had failed. It was due, and is kept.",
+        sureness=Sureness.CERTAIN,
+        advice="See whether the guest paid in another way meanwhile; if so, give it back.",
+        within=_TODAY,
+    ),
+    CaseKind.SURPLUS: Cause(
+        who="The provider",
+        what="Money came in that was not due. It goes back to the guest by itself.",
+        sureness=Sureness.CERTAIN,
+        advice="Wait for the refund. Ask for it again only if it failed.",
+        within=_TODAY,
+    ),
+    CaseKind.CONTRADICTION: Cause(
+        who="The provider",
+        what="The provider's books and ours tell different stories.",
+        sureness=Sureness.UNKNOWN,
+        advice="Compare the timeline with the provider's own pages, and write down what you find.",
+        within=_SOON,
+    ),
+    CaseKind.REFUND_FAILED: Cause(
+        who="The guest's bank",
+        what="A refund did not arrive. The guest has not got the money.",
+        sureness=Sureness.CERTAIN,
+        advice="Ask for the refund again. If that fails too, ask the guest how else to pay it back.",
+        within=_TODAY,
+    ),
+    CaseKind.REFUND_IN_DOUBT: Cause(
+        who="The provider",
+        what="A refund was asked for, and nobody knows whether it was made.",
+        sureness=Sureness.UNKNOWN,
+        advice="Look at the provider's own pages, and record whether the money went back.",
+        within=_TODAY,
+    ),
+    CaseKind.CASH_REFUND: Cause(
+        who="We",
+        what="Cash has to be handed back to the guest.",
+        sureness=Sureness.CERTAIN,
+        advice="Hand it over, then say so here.",
+        within=_SOON,
+    ),
+    CaseKind.PROVIDER_REFUND: Cause(
+        who="The provider, or the guest's bank",
+        what="Money went back that nobody here sent back: a refund made at the provider, or a chargeback.",
+        sureness=Sureness.CERTAIN,
+        advice="Find out who did it. A chargeback has a deadline: answer it at the provider.",
+        within=_TODAY,
+    ),
+    CaseKind.ORPHAN_NOTICE: Cause(
+        who="The provider",
+        what="The provider speaks of something that is not known here.",
+        sureness=Sureness.UNKNOWN,
+        advice="Look for it on the provider's own pages. Money that came in there belongs to somebody.",
+        within=_TODAY,
+    ),
+    CaseKind.QUARANTINED: Cause(
+        who="We",
+        what="Working on this broke again and again, so it was set aside. Nothing happens to it by itself.",
+        sureness=Sureness.UNKNOWN,
+        advice="Ask whoever runs this installation to look at the log. When it is repaired, take it up again.",
+        within=_SOON,
+    ),
+    CaseKind.CREDENTIALS: Cause(
+        who="We",
+        what="A provider refuses our credentials. Nothing can be charged there.",
+        sureness=Sureness.CERTAIN,
+        advice="Put the right credentials in. Until then other providers are used.",
+        within=_TABLE,
+    ),
+}

@@ -1,0 +1,247 @@
+"""Everything that happened around a case, in one line of time: who did what, and what was said, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from accounts.models import ApiKey, IdempotentCall, User
+from events.actors import ActorKind
+from events.models import Transition
+from failures.models import Case
+from kernel.money import Money
+from payments.models import Attempt, InboundNotice, Refund
+
+# More steps than any payment makes in its life; whoever needs more asks the database.
+MOST_STEPS = 400
+
+
+class Tone(StrEnum):
+    """How a moment reads at a glance; the words say the same."""
+
+    PLAIN = "plain"
+    GOOD = "good"
+    BAD = "bad"
+    DOUBT = "doubt"
+    PERSON = "person"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    at: datetime
+    who: str
+    what: str
+    detail: str = ""
+    tone: Tone = Tone.PLAIN
+    raw: Mapping[str, Any] = field(default_factory=dict)  # Redacted when it was stored.
+
+
+_ORDER = {
+    "create": "The order was placed.",
+    "amend": "The bill was changed.",
+    "confirm": "The order was confirmed.",
+    "fulfil": "The order was served.",
+    "cancel": "The order was cancelled.",
+}
+_PAYMENT = {
+    "create": "The payment was accepted.",
+    "start": "The guest chose how to pay.",
+    "process": "The payment began.",
+    "retry": "The payment was tried again.",
+    "withdraw": "Nobody wants this payment any more; what was sent may still be charged.",
+    "take_up": "It was taken up again.",
+    "complete": "The payment completed.",
+    "complete_late": "The payment completed late: its money arrived after it had failed.",
+    "fail": "The payment failed. Nothing was charged.",
+}
+_ATTEMPT = {
+    "create": "A charge was sent to {provider}.",
+    "send_again": "The charge was sent to {provider} again, with the same key.",
+    "wait": "{provider} has it; somebody still has to act.",
+    "doubt": "{provider} gave no answer that can be relied on: money may have moved.",
+    "mismatched": "{provider} captured another amount than was asked for.",
+    "succeed": "{provider} says that the money moved.",
+    "succeed_late": "Money arrived at {provider} after this charge was closed.",
+    "decline": "{provider} said no.",
+    "not_sent": "Nothing was charged at {provider}: the request was not accepted there.",
+    "not_charged": "Nothing was charged at {provider}.",
+    "cancel": "The charge at {provider} was cancelled before it was paid.",
+    "expire": "Nobody paid at {provider} in time.",
+    "release": "Cash was taken instead. Should {provider} charge after all, that goes back.",
+    "contradicted": "{provider} told another story than before.",
+}
+_REFUND = {
+    "create": "A refund was asked for.",
+    "process": "The refund was sent to {provider}.",
+    "send_again": "The refund was sent to {provider} again, with the same key.",
+    "complete": "The refund was made.",
+    "complete_late": "The refund was made after all.",
+    "fail": "The refund was not made.",
+    "bounce": "The refund came back: {provider} took its word back.",
+    "contradicted": "{provider} told another story about the refund than before.",
+}
+_CASE = {
+    "create": "A case was opened.",
+    "more_news": "There was news of it.",
+    "assign": "The case was taken.",
+    "give_back": "The case was given back.",
+    "snooze": "The case was put off.",
+    "resolve": "The case was resolved.",
+    "dismiss": "The case was dismissed.",
+    "reopen": "The case was opened again.",
+}
+WORDS: Mapping[str, Mapping[str, str]] = {
+    "order": _ORDER,
+    "payment": _PAYMENT,
+    "attempt": _ATTEMPT,
+    "refund": _REFUND,
+    "case": _CASE,
+}
+_GOOD = {"complete", "complete_late", "succeed", "succeed_late"}
+_BAD = {"fail", "decline", "not_sent", "bounce", "contradicted", "mismatched"}
+_DOUBTFUL = {"doubt", "release"}
+_NOBODY = {
+    ActorKind.SYSTEM.value: "Steward",
+    ActorKind.GUEST.value: "the guest",
+    ActorKind.PROVIDER.value: "the provider",
+}
+_NOTICE_STATES = {
+    "stored": "It waits to be read.",
+    "applied": "It was read and acted on.",
+    "parked": "What it speaks of is not known yet; it is tried again.",
+    "orphaned": "What it speaks of is not known here.",
+    "quarantined": "Reading it broke; it was set aside.",
+}
+
+
+def timeline_of(case: Case, *, attempts: Iterable[Attempt], refunds: Iterable[Refund]) -> list[Moment]:
+    """Oldest first. Of a case that is about no payment: the case's own life."""
+    return _Teller(case, {each.pk: each for each in attempts}, {each.pk: each for each in refunds}).told()
+
+
+class _Teller:
+    def __init__(self, case: Case, attempts: Mapping[Any, Attempt], refunds: Mapping[Any, Refund]) -> None:
+        self._case, self._attempts, self._refunds = case, attempts, refunds
+
+    def told(self) -> list[Moment]:
+        steps = list(self._steps())
+        self._names = _names_of(steps)
+        moments = [
+            *map(self._step, steps),
+            *map(_notice, self._notices()),
+            *map(_call, self._calls()),
+            *(
+                Moment(at=note.at, who=note.author.get_username(), what="Wrote:", detail=note.text, tone=Tone.PERSON)
+                for note in self._case.notes.select_related("author")
+            ),
+            *(
+                Moment(at=file.at, who=file.author.get_username(), what=f"Added {file.name}.", tone=Tone.PERSON)
+                for file in self._case.files.select_related("author").defer("content")
+            ),
+        ]
+        return sorted(moments, key=lambda moment: moment.at)
+
+    def _steps(self) -> Iterable[Transition]:
+        payment = self._case.payment
+        about = [self._case.pk, *self._attempts, *self._refunds, *((payment.pk, payment.order_id) if payment else ())]
+        return Transition.objects.filter(subject_id__in=about).order_by("id")[:MOST_STEPS]
+
+    def _notices(self) -> Iterable[InboundNotice]:
+        """What a message says of our key; its body stays where it is."""
+        keys = [str(key) for key in (*self._attempts, *self._refunds)]
+        known = InboundNotice.objects.filter(subject_id__in=keys) if keys else InboundNotice.objects.none()
+        mine = known | InboundNotice.objects.filter(pk=self._case.subject_id)
+        return mine.select_related("account").defer("headers", "body", "content")
+
+    def _calls(self) -> Iterable[IdempotentCall]:
+        payment = self._case.payment
+        made = [*self._refunds, *([payment.pk] if payment else ())]
+        return IdempotentCall.objects.filter(subject_id__in=made).defer("answer") if made else ()
+
+    def _step(self, step: Transition) -> Moment:
+        words = WORDS.get(step.subject_kind, {}).get(step.step, f"{step.subject_kind}: {step.step.replace('_', ' ')}.")
+        message = str(step.evidence.get("message", ""))
+        return Moment(
+            at=step.at,
+            who=self._names.get(step.actor_id) or _NOBODY.get(step.actor_kind, "somebody"),
+            what=words.format(provider=self._provider_of(step)),
+            detail=" ".join(dict.fromkeys(filter(None, (self._reason(step), message, self._amount(step))))),
+            tone=_tone(step),
+            raw={**self._routing(step), **step.evidence},
+        )
+
+    def _provider_of(self, step: Transition) -> str:
+        row = self._attempts.get(step.subject_id) or self._refunds.get(step.subject_id)
+        return row.account.label if row else "the provider"
+
+    def _reason(self, step: Transition) -> str:
+        """An event's name is no reason to a person."""
+        return "" if step.reason.startswith(("payment.", "refund.", "order.", "Ended by itself: ")) else step.reason
+
+    def _amount(self, step: Transition) -> str:
+        money = step.evidence.get("money")
+        if money:
+            return Money(*money).display()
+        refund = self._refunds.get(step.subject_id)
+        return Money(refund.total_minor, refund.currency).display() if refund and step.step == "create" else ""
+
+    def _routing(self, step: Transition) -> dict[str, Any]:
+        attempt = self._attempts.get(step.subject_id)
+        return {"routing": attempt.routing} if attempt and step.step == "create" else {}
+
+
+def _tone(step: Transition) -> Tone:
+    if step.actor_kind == ActorKind.USER.value:
+        return Tone.PERSON
+    for tone, steps in ((Tone.GOOD, _GOOD), (Tone.BAD, _BAD), (Tone.DOUBT, _DOUBTFUL)):
+        if step.step in steps and step.subject_kind != "case":
+            return tone
+    return Tone.PLAIN
+
+
+def _notice(notice: InboundNotice) -> Moment:
+    again = f" It came {notice.repeats + 1} times." if notice.repeats else ""
+    return Moment(
+        at=notice.received_at,
+        who=notice.account.label,
+        what="A signed message arrived.",
+        detail=f"{_NOTICE_STATES.get(notice.state, '')}{again}".strip(),
+        raw={"event_id": notice.event_id, "state": notice.state, "tries": notice.tries, "repeats": notice.repeats},
+    )
+
+
+def _call(call: IdempotentCall) -> Moment:
+    answered = f"It was answered {call.answer_status}." if call.answer_status else "It has no final answer yet."
+    return Moment(
+        at=call.created_at,
+        who="the app",
+        what=f"Asked: {call.operation.split(' ')[0]} {_path_of(call)}",
+        detail=answered,
+        raw={"idempotency_key": call.key, "operation": call.operation},
+    )
+
+
+def _path_of(call: IdempotentCall) -> str:
+    return call.operation.partition(" ")[2].removeprefix("/api/v1")
+
+
+def _names_of(steps: Iterable[Transition]) -> dict[str, str]:
+    """People and programs, by the ids that history keeps."""
+    ids: dict[str, set[str]] = {ActorKind.USER.value: set(), ActorKind.API_KEY.value: set()}
+    for step in steps:
+        ids.get(step.actor_kind, set()).add(step.actor_id)
+    return dict([*_people(ids[ActorKind.USER.value]), *_programs(ids[ActorKind.API_KEY.value])])
+
+
+def _people(ids: set[str]) -> Iterator[tuple[str, str]]:
+    if ids:
+        yield from ((str(pk), name) for pk, name in User.objects.filter(pk__in=ids).values_list("pk", "username"))
+
+
+def _programs(ids: set[str]) -> Iterator[tuple[str, str]]:
+    if ids:
+        keys = ApiKey.objects.filter(lineage__in=ids).values_list("lineage", "name")
+        yield from ((str(lineage), name) for lineage, name in keys)

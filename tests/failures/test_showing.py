@@ -1,0 +1,205 @@
+"""What a person reads about a case: sums that add up, and a sentence for everything that can be wrong."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import transaction
+from pytest_django import DjangoAssertNumQueries
+
+from accounts.models import Role
+from events.actors import SYSTEM
+from events.services import Journal
+from failures.models import Case, CaseKind
+from failures.services.papers import add_file, add_note
+from failures.services.working import assign_case
+from failures.showing.causes import CAUSES, Sureness
+from failures.showing.certainty import certainty_of
+from failures.showing.timeline import WORDS, Moment, Tone, timeline_of
+from kernel.money import Money
+from orders.models import Order
+from payments.models import Attempt, AttemptStatus, InboundNotice, Payment, Refund
+from payments.services import providers
+from payments.services.facts import PaymentEvent
+from tests.factories import staff
+from tests.failures.world import World, make_world
+from tests.scripted import ScriptedGateway, provider_of
+
+
+@pytest.fixture
+def world(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setitem(providers.PROVIDERS, "a", provider_of(ScriptedGateway()))
+    return make_world()
+
+
+def inr(minor: int) -> tuple[Money, ...]:
+    return (Money(minor, "INR"),)
+
+
+def test_kept_money_is_certain_and_what_is_on_its_way_back_is_said(world: World) -> None:
+    seen = certainty_of(Attempt.objects.filter(pk=world.kept.pk))
+
+    assert (seen.taken, seen.possible, seen.going_back, seen.returned) == (inr(84_000), (), inr(4_000), ())
+    assert seen.is_in_doubt
+
+
+def test_money_in_doubt_is_possible_and_not_certain(world: World) -> None:
+    seen = certainty_of([world.doubtful])
+
+    assert (seen.taken, seen.possible) == ((), inr(84_000))
+    assert seen.is_in_doubt
+
+
+def test_of_a_declined_attempt_there_is_nothing_to_say(world: World) -> None:
+    seen = certainty_of([world.failed])
+
+    assert (seen.taken, seen.possible, seen.going_back, seen.returned) == ((), (), (), ())
+    assert not seen.is_in_doubt
+
+
+def test_what_was_captured_is_certain_whatever_was_asked(world: World) -> None:
+    seen = certainty_of([world.mismatched])
+
+    assert (seen.taken, seen.possible) == (inr(90_000), ())
+
+
+def test_each_currency_is_a_sum_of_its_own(world: World) -> None:
+    other = Attempt(status=AttemptStatus.UNKNOWN, captured_minor=1_200, captured_currency="USD", currency="INR")
+
+    assert certainty_of([world.kept, other]).taken == (*inr(84_000), Money(1_200, "USD"))
+
+
+def test_the_sums_are_those_of_the_books(world: World) -> None:
+    books: Counter[str] = Counter()
+    shown: Counter[str] = Counter()
+    for payment in Payment.objects.all():
+        attempts = list(payment.attempts.all())
+        books["taken"] += sum(attempt.captured_minor for attempt in attempts)
+        books["back"] += sum(attempt.refunded_minor + attempt.refunding_minor for attempt in attempts)
+        seen = certainty_of(attempts)
+        shown["taken"] += sum(money.minor for money in seen.taken)
+        shown["back"] += sum(money.minor for money in (*seen.returned, *seen.going_back))
+
+    assert shown == books
+    assert books["taken"] > 0
+
+
+def test_every_kind_of_case_has_its_words() -> None:
+    assert set(CAUSES) == set(CaseKind)
+
+
+@pytest.mark.parametrize("kind", CaseKind)
+def test_the_words_are_sentences_and_say_what_to_do(kind: CaseKind) -> None:
+    cause = CAUSES[kind]
+
+    assert cause.what.endswith(".")
+    assert cause.advice.endswith(".")
+    assert cause.who
+    assert timedelta(0) < cause.within <= timedelta(days=1)
+
+
+@pytest.mark.parametrize("kind", [CaseKind.IN_DOUBT, CaseKind.REFUND_IN_DOUBT])
+def test_a_doubt_is_never_called_certain(kind: CaseKind) -> None:
+    assert CAUSES[kind].sureness is Sureness.UNKNOWN
+    assert "nobody knows" in CAUSES[kind].what or "may have been" in CAUSES[kind].what
+
+
+# --- The timeline ---------------------------------------------------------------------------------------------------
+
+
+def told(case: Case) -> list[Moment]:
+    assert case.payment
+    attempts = case.payment.attempts.select_related("account")
+    refunds = case.payment.refunds.select_related("account")
+    return timeline_of(case, attempts=attempts, refunds=refunds)
+
+
+def case_of(attempt: Attempt) -> Case:
+    return Case.objects.filter(payment=attempt.payment_id).latest("id")
+
+
+def test_a_surplus_is_told_from_the_first_charge_to_its_case(world: World) -> None:
+    moments = told(case_of(world.surplus))
+
+    said = [moment.what for moment in moments]
+    assert [moment.at for moment in moments] == sorted(moment.at for moment in moments)
+    assert said[:3] == ["The order was placed.", "The payment was accepted.", "The payment began."]
+    assert "a said no." in said
+    assert "Money arrived at a after this charge was closed." in said
+    assert said[-1] == "A case was opened."
+
+
+def test_a_moment_says_who_and_why_and_keeps_the_raw_words_apart(world: World) -> None:
+    moments = told(case_of(world.surplus))
+
+    declined = next(moment for moment in moments if moment.what == "a said no.")
+    sent = next(moment for moment in moments if moment.what == "A charge was sent to a.")
+    assert declined.tone is Tone.BAD
+    assert declined.raw["code"] == "card_declined"
+    assert sent.raw["routing"]["chosen"] == "a"
+    assert sent.detail == "position 1"
+    assert moments[0].who == "the guest"
+
+
+def test_people_are_named_and_what_they_wrote_is_there(world: World) -> None:
+    case, person = case_of(world.surplus), staff(world.restaurant, Role.FINANCE)
+    assign_case(case_id=case.pk, person=person)
+    add_note(case_id=case.pk, person=person, text="The guest was told.")
+    add_file(case_id=case.pk, person=person, name="letter.pdf", content=b"%PDF-1.7")
+
+    taken, note, file = told(case)[-3:]
+
+    assert (taken.who, taken.what, taken.tone) == (person.username, "The case was taken.", Tone.PERSON)
+    assert (note.who, note.what, note.detail) == (person.username, "Wrote:", "The guest was told.")
+    assert file.what == "Added letter.pdf."
+
+
+def test_a_message_that_came_again_says_how_often(world: World) -> None:
+    attempt = world.surplus
+    InboundNotice.objects.create(
+        restaurant_id=world.restaurant.pk,
+        mode="test",
+        account=attempt.account,
+        event_id="evt_9",
+        content="{}",
+        subject_id=str(attempt.pk),
+        state="applied",
+        repeats=2,
+    )
+
+    message = next(moment for moment in told(case_of(attempt)) if moment.what == "A signed message arrived.")
+
+    assert message.detail == "It was read and acted on. It came 3 times."
+
+
+def test_a_case_about_no_payment_has_its_own_life(world: World) -> None:
+    with transaction.atomic():
+        journal = Journal(SYSTEM)
+        journal.happened(PaymentEvent.NOTICE_ORPHANED, world.notice, key="nobody")
+        journal.write()
+    case = Case.objects.get(subject_id=world.notice.pk)
+
+    said = [moment.what for moment in timeline_of(case, attempts=[], refunds=[])]
+
+    assert sorted(said) == ["A case was opened.", "A signed message arrived."]
+
+
+def test_every_step_of_every_machine_has_its_words() -> None:
+    machines = {"order": Order, "payment": Payment, "attempt": Attempt, "refund": Refund, "case": Case}
+    for name, model in machines.items():
+        field: Any = model._meta.get_field("status")
+        steps = {each.name for each in field.get_all_transitions(model)}
+        assert steps <= set(WORDS[name]), f"{steps - set(WORDS[name])} of {name} have no words"
+
+
+def test_however_long_it_is_it_is_read_with_a_few_questions(
+    world: World, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    case = case_of(world.surplus)
+    attempts, refunds = list(world.surplus.payment.attempts.select_related("account")), list[Refund]()
+
+    with django_assert_max_num_queries(7):
+        timeline_of(case, attempts=attempts, refunds=refunds)
