@@ -11,7 +11,7 @@ from typing import Any
 from accounts.models import ApiKey, IdempotentCall, User
 from events.actors import ActorKind
 from events.models import Transition
-from failures.models import Case
+from failures.models import Case, CaseFile
 from kernel.money import Money
 from payments.models import Attempt, InboundNotice, Refund
 
@@ -89,6 +89,7 @@ _CASE = {
     "assign": "The case was taken.",
     "give_back": "The case was given back.",
     "snooze": "The case was put off.",
+    "ask": "Asked the provider.",
     "resolve": "The case was resolved.",
     "dismiss": "The case was dismissed.",
     "reopen": "The case was opened again.",
@@ -117,16 +118,19 @@ _NOTICE_STATES = {
 }
 
 
-def timeline_of(case: Case, *, attempts: Iterable[Attempt], refunds: Iterable[Refund]) -> list[Moment]:
+def timeline_of(
+    case: Case, *, attempts: Iterable[Attempt] = (), refunds: Iterable[Refund] = (), files: Iterable[CaseFile] = ()
+) -> list[Moment]:
     """Oldest first. Of a case that is about no payment: the case's own life."""
-    return _Teller(case, {each.pk: each for each in attempts}, {each.pk: each for each in refunds}).told()
+    papers = [_paper(file) for file in files]
+    return _Teller(case, {each.pk: each for each in attempts}, {each.pk: each for each in refunds}).told(papers)
 
 
 class _Teller:
     def __init__(self, case: Case, attempts: Mapping[Any, Attempt], refunds: Mapping[Any, Refund]) -> None:
         self._case, self._attempts, self._refunds = case, attempts, refunds
 
-    def told(self) -> list[Moment]:
+    def told(self, papers: Iterable[Moment]) -> list[Moment]:
         steps = list(self._steps())
         self._names = _names_of(steps)
         moments = [
@@ -137,10 +141,7 @@ class _Teller:
                 Moment(at=note.at, who=note.author.get_username(), what="Wrote:", detail=note.text, tone=Tone.PERSON)
                 for note in self._case.notes.select_related("author")
             ),
-            *(
-                Moment(at=file.at, who=file.author.get_username(), what=f"Added {file.name}.", tone=Tone.PERSON)
-                for file in self._case.files.select_related("author").defer("content")
-            ),
+            *papers,
         ]
         return sorted(moments, key=lambda moment: moment.at)
 
@@ -211,6 +212,10 @@ def _notice(notice: InboundNotice) -> Moment:
         detail=f"{_NOTICE_STATES.get(notice.state, '')}{again}".strip(),
         raw={"event_id": notice.event_id, "state": notice.state, "tries": notice.tries, "repeats": notice.repeats},
     )
+
+
+def _paper(file: CaseFile) -> Moment:
+    return Moment(at=file.at, who=file.author.get_username(), what=f"Added {file.name}.", tone=Tone.PERSON)
 
 
 def _call(call: IdempotentCall) -> Moment:

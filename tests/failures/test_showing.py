@@ -13,13 +13,19 @@ from pytest_django import DjangoAssertNumQueries
 from accounts.models import Role
 from events.actors import SYSTEM
 from events.services import Journal
+from failures.decisions import Action
 from failures.models import Case, CaseKind
 from failures.services.papers import add_file, add_note
 from failures.services.working import assign_case
 from failures.showing.causes import CAUSES, Sureness
 from failures.showing.certainty import certainty_of
+from failures.showing.choices import WORDS as CHOICE_WORDS
+from failures.showing.choices import why_not
+from failures.showing.deadlines import Waiting, waiting_of
 from failures.showing.timeline import WORDS, Moment, Tone, timeline_of
+from kernel import clock
 from kernel.money import Money
+from kernel.shown import Tone as ShownTone
 from orders.models import Order
 from payments.models import Attempt, AttemptStatus, InboundNotice, Payment, Refund
 from payments.services import providers
@@ -114,7 +120,8 @@ def told(case: Case) -> list[Moment]:
     assert case.payment
     attempts = case.payment.attempts.select_related("account")
     refunds = case.payment.refunds.select_related("account")
-    return timeline_of(case, attempts=attempts, refunds=refunds)
+    files = case.files.select_related("author")
+    return timeline_of(case, attempts=attempts, refunds=refunds, files=files)
 
 
 def case_of(attempt: Attempt) -> Case:
@@ -182,7 +189,7 @@ def test_a_case_about_no_payment_has_its_own_life(world: World) -> None:
         journal.write()
     case = Case.objects.get(subject_id=world.notice.pk)
 
-    said = [moment.what for moment in timeline_of(case, attempts=[], refunds=[])]
+    said = [moment.what for moment in timeline_of(case)]
 
     assert sorted(said) == ["A case was opened.", "A signed message arrived."]
 
@@ -201,5 +208,75 @@ def test_however_long_it_is_it_is_read_with_a_few_questions(
     case = case_of(world.surplus)
     attempts, refunds = list(world.surplus.payment.attempts.select_related("account")), list[Refund]()
 
-    with django_assert_max_num_queries(7):
+    with django_assert_max_num_queries(6):
         timeline_of(case, attempts=attempts, refunds=refunds)
+
+
+# --- Choices and time -----------------------------------------------------------------------------------------------
+
+
+def test_every_action_has_its_words() -> None:
+    assert set(CHOICE_WORDS) == set(Action)
+    assert all(words.title and words.does.endswith(".") for words in CHOICE_WORDS.values())
+
+
+def test_whatever_sends_money_says_so() -> None:
+    sends = {Action.RETRY, Action.REFUND, Action.REFUND_ALL, Action.REFUND_DIFFERENCE}
+
+    assert {action for action, words in CHOICE_WORDS.items() if words.moves_money} == sends
+
+
+@pytest.mark.parametrize(
+    ("minutes", "words", "tone"),
+    [
+        (0, "5 min left", "good"),
+        (3, "2 min left", "wait"),
+        (6, "overdue by 1 min", "bad"),
+        (200, "overdue by 3 h", "bad"),
+    ],
+)
+def test_a_case_says_how_much_time_is_left(db: None, minutes: int, words: str, tone: str) -> None:
+    now = clock.now()
+    case = Case(kind=CaseKind.EXHAUSTED, opened_at=now - timedelta(minutes=minutes))
+
+    assert waiting_of(case, now=now) == Waiting(words=words, tone=ShownTone(tone))
+
+
+def test_a_case_that_was_put_off_says_for_how_long(db: None) -> None:
+    now = clock.now()
+    case = Case(kind=CaseKind.EXHAUSTED, opened_at=now - timedelta(days=3), snoozed_until=now + timedelta(hours=3))
+
+    assert waiting_of(case, now=now).words == "put off for 3 h"
+    assert waiting_of(case, now=now + timedelta(hours=4)).words == "overdue by 3 days"
+
+
+@pytest.mark.parametrize(
+    ("payment", "action", "why"),
+    [
+        ({"status": "failed"}, Action.RETRY, ""),
+        ({"status": "processing", "in_doubt": True}, Action.RETRY, "Nobody knows yet whether it was charged."),
+        ({"status": "completed"}, Action.RETRY, "The payment is completed: there is nothing to try again."),
+        ({"status": "completed"}, Action.RECORD_CHARGED, "No charge of this payment is open any more."),
+        ({"status": "processing"}, Action.KEEP, ""),
+    ],
+)
+def test_what_cannot_be_done_now_says_why(db: None, payment: dict[str, Any], action: Action, why: str) -> None:
+    said = why_not(action, Payment(**payment), None)
+
+    assert said.startswith(why)
+    assert bool(said) == bool(why)
+
+
+@pytest.mark.parametrize(
+    ("live", "why"),
+    [
+        ({"status": "sent"}, "Somebody is asking the provider right now."),
+        ({"status": "unknown", "mismatch": True}, "Decide about its amount instead."),
+        ({"status": "unknown"}, ""),
+    ],
+)
+def test_nothing_is_recorded_while_somebody_asks(db: None, live: dict[str, Any], why: str) -> None:
+    said = why_not(Action.RECORD_NOT_CHARGED, Payment(status="processing"), Attempt(**live))
+
+    assert said.startswith(why)
+    assert bool(said) == bool(why)

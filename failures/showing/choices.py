@@ -1,0 +1,104 @@
+"""What a person may do about a case, in words: what each choice does, and why one is locked and until when."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from failures.decisions import OFFERED, Action
+from failures.models import Case, CaseKind
+from failures.reasons import what_is_left
+from payments.models import Attempt, AttemptStatus, Payment, PaymentStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    title: str
+    does: str
+    moves_money: bool = False
+
+
+WORDS: Mapping[Action, Words] = {
+    Action.RETRY: Words(
+        title="Try the payment again",
+        does="The guest is charged, by a provider that is well. Nothing was charged so far.",
+        moves_money=True,
+    ),
+    Action.RECORD_CHARGED: Words(
+        title="Record: it was charged",
+        does="You saw at the provider that the money came in. The payment completes with that amount.",
+    ),
+    Action.RECORD_NOT_CHARGED: Words(
+        title="Record: it was not charged",
+        does="You saw at the provider that nothing came in. The payment fails, and can be tried again.",
+    ),
+    Action.KEEP: Words(title="Keep the amount", does="The payment completes with what was captured."),
+    Action.REFUND_ALL: Words(
+        title="Give all of it back", does="A refund of everything that was captured is sent.", moves_money=True
+    ),
+    Action.REFUND_DIFFERENCE: Words(
+        title="Give the difference back",
+        does="What was captured beyond the amount is sent back; the rest is kept.",
+        moves_money=True,
+    ),
+    Action.REFUND: Words(
+        title="Send the refund again", does="A refund is sent to the provider within seconds.", moves_money=True
+    ),
+    Action.RECORD_REFUND_MADE: Words(
+        title="Record: the refund was made", does="You saw at the provider that the money went back."
+    ),
+    Action.RECORD_REFUND_NOT_MADE: Words(
+        title="Record: the refund was not made",
+        does="You saw at the provider that the money did not go back. It can be asked for again.",
+    ),
+    Action.HAND_OVER: Words(
+        title="Record: the cash was handed back", does="You, or a colleague, gave the guest the cash."
+    ),
+    Action.TAKE_UP: Words(title="Take it up again", does="The clock works on it again. Do this after the repair."),
+    Action.RESOLVE: Words(title="Close: it is dealt with", does="The case leaves the queue."),
+    Action.DISMISS: Words(title="Close: nothing was wrong", does="The case leaves the queue."),
+}
+_ENDING = (Action.RESOLVE, Action.DISMISS)
+_BY_HAND = (Action.RECORD_CHARGED, Action.RECORD_NOT_CHARGED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    action: Action
+    words: Words
+    locked: str  # Why not now; empty: it may be done.
+    has_amount: bool
+    has_outcome: bool
+
+
+def choices_for(case: Case, *, payment: Payment | None, live: Attempt | None) -> list[Choice]:
+    """All that there are for this kind, also those that are locked: whoever looks for one finds out why."""
+    if not case.is_waiting:
+        return []
+    left = what_is_left(case)
+    return [
+        Choice(
+            action=action,
+            words=WORDS[action],
+            locked=left if action in _ENDING else why_not(action, payment, live),
+            has_amount=action == Action.RECORD_CHARGED,
+            has_outcome=action == Action.RESOLVE,
+        )
+        for action in (*OFFERED.get(CaseKind(case.kind), ()), *_ENDING)
+    ]
+
+
+def why_not(action: Action, payment: Payment | None, live: Attempt | None) -> str:
+    if action == Action.RETRY and payment is not None and payment.status != PaymentStatus.FAILED:
+        if payment.in_doubt:
+            return "Nobody knows yet whether it was charged. Charging again is locked until that is known."
+        return f"The payment is {payment.get_status_display()}: there is nothing to try again."
+    if action in _BY_HAND and (live is None or live.mismatch):
+        return "No charge of this payment is open any more." if live is None else "Decide about its amount instead."
+    if action in _BY_HAND and live is not None and _is_being_sent(payment, live):
+        return "Somebody is asking the provider right now. This opens again within half a minute."
+    return ""
+
+
+def _is_being_sent(payment: Payment | None, live: Attempt) -> bool:
+    return live.status == AttemptStatus.SENT or (payment is not None and payment.is_leased)

@@ -1,0 +1,38 @@
+"""How long a case has waited, against the time within which somebody should have looked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from failures.models import Case, CaseKind
+from failures.showing.causes import CAUSES
+from kernel.shown import Tone
+
+# From then on it is seen that it hurries.
+_HALF = 2
+_UNITS = ((timedelta(days=1), "days"), (timedelta(hours=1), "h"), (timedelta(minutes=1), "min"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    words: str
+    tone: Tone
+
+
+def waiting_of(case: Case, *, now: datetime) -> Waiting:
+    within, age = CAUSES[CaseKind(case.kind)].within, now - case.opened_at
+    if not case.is_waiting:
+        return Waiting(words="ended", tone=Tone.QUIET)
+    if case.snoozed_until is not None and case.snoozed_until > now:
+        return Waiting(words=f"put off for {in_words(case.snoozed_until - now)}", tone=Tone.QUIET)
+    if age > within:
+        return Waiting(words=f"overdue by {in_words(age - within)}", tone=Tone.BAD)
+    tone = Tone.WAIT if age * _HALF > within else Tone.GOOD
+    return Waiting(words=f"{in_words(within - age)} left", tone=tone)
+
+
+def in_words(time: timedelta) -> str:
+    """In the largest unit of which there are two: nobody plans a day by its minutes."""
+    unit, name = next(((unit, name) for unit, name in _UNITS if time >= 2 * unit), _UNITS[-1])
+    return f"{max(1, round(time / unit))} {name}"
