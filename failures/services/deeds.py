@@ -20,6 +20,7 @@ class CaseDeed(StrEnum):
     ASSIGN = "assign"
     GIVE_BACK = "give_back"
     SNOOZE = "snooze"
+    ASK = "ask"
     NOTE = "note"
     ADD_FILE = "add_file"
     OPEN_FILE = "open_file"

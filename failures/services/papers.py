@@ -15,6 +15,7 @@ from events.services import Journal
 from failures.models import Case, CaseFile, CaseNote, EvidenceKind
 from failures.services.deeds import CaseDeed, deed_on
 from failures.services.facts import CaseEvent, CaseRefused
+from kernel import clock
 from kernel.card_numbers import contains_card_number
 from kernel.texts import check_text
 
@@ -26,16 +27,19 @@ _BEGINNINGS = {b"%PDF-": EvidenceKind.PDF, b"\x89PNG\r\n\x1a\n": EvidenceKind.PN
 _LEAST_COLUMNS = 2  # A text without columns is a note.
 
 
-def add_note(*, case_id: UUID, person: User, text: str) -> CaseNote:
-    """Also to a case that has ended: what was learned later belongs to it."""
+def add_note(*, case_id: UUID, person: User, text: str, note_id: UUID | None = None) -> CaseNote:
+    """Also to a case that has ended: what was learned later belongs to it. The same id again is the same note."""
     text = text.strip()
     check_text(text, field="text", longest=LONGEST_NOTE, refusal=CaseRefused)
     if not text:
         raise CaseRefused("There is nothing in this note.", field="text", code="empty")
     with transaction.atomic():
         case = _locked(case_id, person)
+        known = case.notes.filter(pk=note_id).first() if note_id else None
+        if known is not None:
+            return known
         with deed_on(case, CaseDeed.NOTE, person=person):
-            note = CaseNote(case=case, author=person, text=text)
+            note = CaseNote(id=note_id or clock.new_id(), case=case, author=person, text=text)
             note.save(force_insert=True)
             _tell(case, CaseEvent.NOTED, person, note=str(note.pk))
     return note

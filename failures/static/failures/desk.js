@@ -1,0 +1,13 @@
+// One press is enough: the button waits for the answer. Without this script the server knows a second press as well.
+document.addEventListener("submit", event => {
+  for (const button of event.target.querySelectorAll("button")) {
+    setTimeout(() => { button.disabled = true; button.setAttribute("aria-busy", "true"); });
+  }
+});
+// Whoever comes back by the browser's own button may press again.
+window.addEventListener("pageshow", () => {
+  for (const button of document.querySelectorAll("button[aria-busy]")) {
+    button.disabled = false;
+    button.removeAttribute("aria-busy");
+  }
+});

@@ -1,0 +1,362 @@
+"""The desk over HTTP: the queue in its order, a case on its page, and each button, pressed by all sorts of people."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
+from pytest_django import DjangoAssertNumQueries
+
+from accounts.models import Restaurant, Role, User
+from events.models import AuditEntry
+from failures.models import Case, CaseFile, CaseKind, CaseNote, CaseStatus, Outcome
+from failures.services.papers import add_file
+from failures.services.working import assign_case, resolve_case, snooze_case
+from kernel import clock
+from kernel.money import Money
+from payments.gateways.contract import Answer, ErrorCode, LookUpResult
+from payments.gateways.contract import Outcome as Sent
+from payments.models import Attempt, Payment, PaymentStatus
+from payments.services import providers
+from payments.services.facts import PaymentEvent
+from payments.services.settling import PROLONGED_DOUBT
+from tests.factories import RestaurantFactory, accepted, order_of, paid, staff
+from tests.failures.test_papers import PDF
+from tests.failures.test_services import REASON, happened
+from tests.scripted import ScriptedGateway, outcome, provider_of
+
+pytestmark = pytest.mark.django_db
+QUEUE = "/admin/failures/case/"
+MOST_QUERIES = 15  # Of one page, however much there is on it.
+
+
+def desk_of(person: User) -> Client:
+    person.is_staff = True
+    person.save()
+    client = Client()
+    client.force_login(person)
+    return client
+
+
+@pytest.fixture
+def finance(restaurant: Restaurant) -> User:
+    return staff(restaurant, Role.FINANCE)
+
+
+@pytest.fixture
+def desk(finance: User) -> Client:
+    return desk_of(finance)
+
+
+@pytest.fixture
+def case(payment: Payment) -> Case:
+    happened(PaymentEvent.CONTRADICTED, payment)
+    return Case.objects.get()
+
+
+def page_of(case: Case) -> str:
+    return reverse("admin:failures_case_change", args=[case.pk])
+
+
+def press(client: Client, case: Case, verb: str, **said: Any) -> Any:
+    """With what the page has in its hidden fields."""
+    hidden = {"version": Case.objects.get(pk=case.pk).version, "press": str(uuid4())}
+    return client.post(reverse("admin:failures_case_do", args=[case.pk, verb]), {**hidden, **said})
+
+
+def letter() -> SimpleUploadedFile:
+    return SimpleUploadedFile("letter.pdf", PDF)
+
+
+# What each button says, and how one sees that it did something.
+BUTTONS: dict[str, tuple[Callable[[], dict[str, Any]], Callable[[Case], bool]]] = {
+    "take": (dict, lambda case: case.status == CaseStatus.ASSIGNED),
+    "snooze": (lambda: {"reason": REASON, "minutes": "60"}, lambda case: case.snoozed_until is not None),
+    "note": (lambda: {"text": "The guest was told."}, lambda case: case.notes.count() == 1),
+    "file": (lambda: {"file": letter()}, lambda case: case.files.count() == 1),
+    "decide": (
+        lambda: {"action": "resolve", "reason": REASON, "outcome": Outcome.PAID},
+        lambda case: (case.status, case.outcome) == (CaseStatus.RESOLVED, Outcome.PAID),
+    ),
+}
+
+
+@pytest.fixture(params=BUTTONS)
+def button(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+class TestAButton:
+    def test_does_it_once_and_says_so(self, desk: Client, case: Case, finance: User, button: str) -> None:
+        says, is_done = BUTTONS[button]
+
+        answer = press(desk, case, button, **says())
+
+        assert (answer.status_code, answer["Location"]) == (302, page_of(case))
+        assert is_done(Case.objects.get())
+        entry = AuditEntry.objects.get()
+        assert (entry.actor_id, entry.subject_id) == (str(finance.pk), str(case.pk))
+        assert 'class="state' in desk.get(page_of(case)).content.decode()
+
+    def test_pressed_twice_is_pressed_once(self, desk: Client, case: Case, button: str) -> None:
+        says, is_done = BUTTONS[button]
+        seen = {"version": case.version, "press": str(uuid4())}
+
+        answers = [press(desk, case, button, **seen, **says()) for _ in range(2)]
+
+        assert answers[0].status_code == 302
+        assert is_done(Case.objects.get())
+        assert AuditEntry.objects.count() == 1
+        # Where the second one is refused, it says that something happened: the first one.
+        assert answers[1].status_code == 302 or "Something happened" in answers[1].content.decode()
+
+    @pytest.mark.parametrize("role", [Role.AUDITOR])
+    def test_is_not_there_for_whoever_may_only_look(
+        self, restaurant: Restaurant, case: Case, button: str, role: Role
+    ) -> None:
+        looking = desk_of(staff(restaurant, role))
+
+        assert "<form" not in _main(looking.get(page_of(case)))
+        answer = press(looking, case, button, **BUTTONS[button][0]())
+
+        assert answer.status_code == 409
+        assert "Only finance staff of this restaurant" in answer.content.decode()
+        self._nothing_happened(case)
+
+    def test_does_nothing_for_a_waiter_or_a_stranger(self, restaurant: Restaurant, case: Case, button: str) -> None:
+        strangers = {
+            desk_of(staff(restaurant, Role.WAITER)): 302,  # To the sign-in, or nowhere.
+            desk_of(staff(RestaurantFactory.create(), Role.ADMIN)): 404,
+            Client(): 302,
+        }
+        for stranger, expected in strangers.items():
+            answer = press(stranger, case, button, **BUTTONS[button][0]())
+            assert answer.status_code in {expected, 404}
+        self._nothing_happened(case)
+
+    def test_cannot_be_pressed_from_another_site(self, case: Case, finance: User, button: str) -> None:
+        finance.is_staff = True
+        finance.save()
+        victim = Client(enforce_csrf_checks=True)
+        victim.force_login(finance)
+
+        assert press(victim, case, button, **BUTTONS[button][0]()).status_code == 403
+        self._nothing_happened(case)
+
+    def test_without_what_it_needs_says_what_is_missing(self, desk: Client, case: Case, button: str) -> None:
+        answer = desk.post(reverse("admin:failures_case_do", args=[case.pk, button]), {})
+
+        assert answer.status_code == 400
+        self._nothing_happened(case)
+
+    @staticmethod
+    def _nothing_happened(case: Case) -> None:
+        now = Case.objects.get()
+        assert (now.status, now.version) == (case.status, case.version)
+        assert not AuditEntry.objects.exists()
+        assert not CaseNote.objects.exists()
+        assert not CaseFile.objects.exists()
+
+
+def _main(answer: Any) -> str:
+    """Without the frame, which has the form to sign out."""
+    text: str = answer.content.decode()
+    return text[text.index('class="desk"') :]
+
+
+@pytest.mark.parametrize("button", ["take", "snooze", "decide"])
+def test_on_an_old_page_nothing_is_decided_and_nothing_typed_is_lost(
+    restaurant: Restaurant, desk: Client, case: Case, button: str
+) -> None:
+    seen = case.version
+    assign_case(case_id=case.pk, person=staff(restaurant, Role.FINANCE_LEAD))
+
+    answer = press(desk, case, button, **{**BUTTONS[button][0](), "version": seen})
+
+    text = answer.content.decode()
+    now = Case.objects.get()
+    assert answer.status_code == 409
+    assert "Something happened to this case since you opened it. Look again." in text
+    assert now.status == CaseStatus.ASSIGNED
+    assert button == "take" or REASON in text
+    assert f'name="version" value="{now.version}"' in text  # The next press is about what is seen now.
+
+
+@pytest.mark.parametrize(
+    ("button", "said", "sentence"),
+    [
+        ("decide", {"action": "resolve", "reason": "ok"}, "Say in a few words why"),
+        ("decide", {"action": "resolve", "reason": "Card 4111 1111 1111 1111"}, "This looks like a card number"),
+        ("decide", {"action": "resolve", "reason": ""}, "This field is required"),
+        ("decide", {"action": "retry", "reason": REASON}, "For this case there are"),
+        ("snooze", {"reason": REASON, "minutes": "9999999"}, "Select a valid choice"),
+        ("note", {"text": "Card 4111 1111 1111 1111"}, "This looks like a card number"),
+        ("file", {"file": SimpleUploadedFile("a.pdf", b"<html>")}, "Evidence is a PDF"),
+        ("give-back", {"reason": REASON}, "Nobody has this case"),
+    ],
+)
+def test_what_is_wrong_is_said_where_it_is_wrong(
+    desk: Client, case: Case, button: str, said: dict[str, Any], sentence: str
+) -> None:
+    answer = press(desk, case, button, **said)
+
+    text = answer.content.decode()
+    assert answer.status_code in {400, 409}
+    assert sentence in text
+    assert not said.get("reason") or said["reason"] in text
+    assert not AuditEntry.objects.exists()
+
+
+@pytest.mark.parametrize("amount", ["840.999", "eight", "-1", ""])
+def test_an_amount_is_an_amount(desk: Client, payment: Payment, amount: str) -> None:
+    happened(PaymentEvent.DOUBT_PROLONGED, payment)
+    case = Case.objects.get()
+
+    answer = press(desk, case, "decide", action="record_charged", reason=REASON, amount=amount)
+
+    assert answer.status_code == 409
+    assert not AuditEntry.objects.exists()
+
+
+def test_there_is_nothing_else_to_press(desk: Client, case: Case) -> None:
+    assert press(desk, case, "delete").status_code == 404
+    assert desk.get(reverse("admin:failures_case_do", args=[case.pk, "take"])).status_code == 302
+    assert desk.get(f"{QUEUE}{uuid4()}/change/").status_code == 404
+    assert Case.objects.get().status == CaseStatus.OPEN
+
+
+def test_a_case_that_has_ended_shows_how_and_takes_notes(desk: Client, case: Case, finance: User) -> None:
+    resolve_case(case_id=case.pk, person=finance, reason="The bank called.")
+
+    text = _main(desk.get(page_of(case)))
+    assert "This case is resolved: The bank called." in text
+    assert "What you can do" not in text
+    assert press(desk, case, "note", text="The bank wrote, too.").status_code == 302
+
+
+class TestAsking:
+    @pytest.fixture
+    def gateway(self, restaurant: Restaurant, monkeypatch: pytest.MonkeyPatch) -> ScriptedGateway:
+        gateway = ScriptedGateway()
+        monkeypatch.setitem(providers.PROVIDERS, "a", provider_of(gateway))
+        return gateway
+
+    @pytest.fixture
+    def doubt(self, restaurant: Restaurant, gateway: ScriptedGateway, transactional_db: None) -> Case:
+        gateway.charges.append(outcome(Sent.UNKNOWN, ErrorCode.TIMED_OUT))
+        payment = paid(order_of(restaurant))
+        assert payment.in_doubt
+        # As when nobody knew after a quarter of an hour.
+        Attempt.objects.update(told=[PROLONGED_DOUBT])
+        happened(PaymentEvent.DOUBT_PROLONGED, payment, attempt=str(payment.attempts.get().pk))
+        return Case.objects.get()
+
+    def test_ends_the_doubt_where_the_provider_knows(self, desk: Client, doubt: Case, gateway: ScriptedGateway) -> None:
+        gateway.look_ups.append(LookUpResult(answer=Answer.SUCCEEDED, money=Money(84_000, "INR")))
+
+        answer = press(desk, doubt, "ask")
+
+        assert answer.status_code == 302
+        assert Payment.objects.get().status == PaymentStatus.COMPLETED
+        assert "The provider answered, and the case is closed." in desk.get(page_of(doubt)).content.decode()
+        assert [entry.action for entry in AuditEntry.objects.all()] == ["ask"]
+
+    def test_changes_nothing_where_it_stays_silent(self, desk: Client, doubt: Case, gateway: ScriptedGateway) -> None:
+        press(desk, doubt, "ask")
+
+        assert Payment.objects.get().in_doubt
+        assert "It gave no answer that can be relied on yet." in desk.get(page_of(doubt)).content.decode()
+
+    def test_while_in_doubt_what_would_be_a_guess_is_locked_in_words(self, desk: Client, doubt: Case) -> None:
+        text = _main(desk.get(page_of(doubt)))
+
+        assert "May have come in" in text
+        assert "₹840.00" in text
+        assert "Locked: The doubt is not over: record what the provider says" in text
+        assert "Asks for the status. It cannot move money." in text
+
+
+class TestTheQueue:
+    def test_shows_what_waits_in_the_order_in_which_it_matters(self, restaurant: Restaurant, desk: Client) -> None:
+        small, large, doubt = (accepted(order_of(restaurant, total_minor=minor)) for minor in (500, 90_000, 700))
+        for payment in (small, large):
+            happened(PaymentEvent.CONTRADICTED, payment)
+        happened(PaymentEvent.DOUBT_PROLONGED, doubt)
+        Case.objects.exclude(kind=CaseKind.IN_DOUBT).update(opened_at=clock.now() - timedelta(hours=1))
+
+        shown = re.findall(r">(P-[A-Z0-9]+)<", desk.get(QUEUE).content.decode())
+
+        assert shown == [each.reference for each in (doubt, large, small)]
+
+    def test_takes_the_next_one(self, desk: Client, case: Case, finance: User) -> None:
+        answer = desk.post(f"{QUEUE}next/")
+
+        assert (answer.status_code, answer["Location"]) == (302, page_of(case))
+        assert Case.objects.get().owner == finance
+        again = desk.post(f"{QUEUE}next/", follow=True)
+        assert "There is no case that nobody has." in again.content.decode()
+
+    def test_takes_nothing_by_being_looked_at(self, desk: Client, case: Case) -> None:
+        assert desk.get(f"{QUEUE}next/").status_code == 405
+        assert Case.objects.get().owner is None
+
+    def test_takes_none_for_whoever_may_only_look(self, restaurant: Restaurant, case: Case) -> None:
+        desk_of(staff(restaurant, Role.AUDITOR)).post(f"{QUEUE}next/")
+
+        assert Case.objects.get().owner is None
+
+    @pytest.mark.parametrize(
+        ("which", "is_shown"),
+        [("", False), ("mine", True), ("free", False), ("put_off", True), ("ended", False), ("all", True)],
+    )
+    def test_hides_what_was_put_off_until_somebody_looks_for_it(
+        self, desk: Client, case: Case, finance: User, which: str, is_shown: bool
+    ) -> None:
+        assign_case(case_id=case.pk, person=finance)
+        snooze_case(case_id=case.pk, person=finance, until=clock.now() + timedelta(hours=1), reason=REASON)
+
+        page = desk.get(QUEUE, {"which": which} if which else {}).content.decode()
+
+        assert (page_of(case) in page) == is_shown
+
+    def test_is_empty_in_words(self, desk: Client) -> None:
+        assert "Nothing needs a person." in desk.get(QUEUE).content.decode()
+
+
+def test_evidence_is_handed_out_and_never_shown(desk: Client, case: Case, finance: User) -> None:
+    file = add_file(case_id=case.pk, person=finance, name="रसीद 1.pdf", content=PDF)
+
+    answer = desk.get(reverse("admin:failures_case_file", args=[case.pk, file.pk]))
+
+    assert answer.content == PDF
+    assert answer["Content-Type"] == "application/octet-stream"
+    assert answer["Content-Disposition"].startswith('attachment; filename="')
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    assert AuditEntry.objects.latest("id").action == "open_file"
+
+
+def test_evidence_of_another_case_is_not_there(desk: Client, case: Case, restaurant: Restaurant, finance: User) -> None:
+    happened(PaymentEvent.CONTRADICTED, accepted(order_of(restaurant)))
+    other = Case.objects.latest("id")
+    file = add_file(case_id=other.pk, person=finance, name="letter.pdf", content=PDF)
+
+    assert desk.get(reverse("admin:failures_case_file", args=[case.pk, file.pk])).status_code == 404
+
+
+def test_a_page_asks_the_database_a_few_questions(
+    desk: Client, case: Case, finance: User, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    for number in range(3):
+        press(desk, case, "note", text=f"Note {number}.")
+        add_file(case_id=case.pk, person=finance, name="letter.pdf", content=PDF + b"%d" % number)
+
+    for path in (QUEUE, page_of(case)):
+        with django_assert_max_num_queries(MOST_QUERIES):
+            assert desk.get(path).status_code == 200
