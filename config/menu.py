@@ -40,7 +40,14 @@ _MENU: Final[tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...]] = (
             ("auth.Group", "shield_person", ""),
         ),
     ),
-    ("History", (("events.Event", "bolt", ""), ("events.Transition", "history", ""))),
+    (
+        "History",
+        (
+            ("events.AuditEntry", "verified_user", ""),
+            ("events.Event", "bolt", ""),
+            ("events.Transition", "history", ""),
+        ),
+    ),
 )
 
 

@@ -79,6 +79,7 @@ class ReadOnlyAdmin(ConsoleAdmin):
     """Money rows are never edited here: changes go through services, with a name and a reason."""
 
     has_log = False  # Their one history are the transitions.
+    tenant = "restaurant_id"  # Where a row says whose it is.
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return request.user.is_superuser or bool(_restaurants_of(request))
@@ -88,8 +89,10 @@ class ReadOnlyAdmin(ConsoleAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Nobody sees another restaurant's rows (I20). Each knows the time on its restaurant's wall."""
-        rows: QuerySet[Any] = super().get_queryset(request).annotate(console_zone=_zone(self.model))
-        return rows if request.user.is_superuser else rows.filter(restaurant_id__in=_restaurants_of(request))
+        rows: QuerySet[Any] = super().get_queryset(request).annotate(console_zone=_zone(self.model, self.tenant))
+        if request.user.is_superuser:
+            return rows
+        return rows.filter(**{f"{self.tenant}__in": _restaurants_of(request)})
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -118,12 +121,12 @@ class ReadOnlyInline(TabularInline):  # type: ignore[misc]  # Unfold has no type
         return False
 
 
-def _zone(model: type[Model]) -> F | Subquery:
+def _zone(model: type[Model], tenant: str) -> F | Subquery:
     """A join where there is a foreign key; some tables keep the bare id."""
     if any(field.name == "restaurant" for field in model._meta.get_fields()):
         return F("restaurant__time_zone")
     restaurants = apps.get_model(_RESTAURANT)._default_manager
-    return Subquery(restaurants.filter(pk=OuterRef("restaurant_id")).values("time_zone")[:1])
+    return Subquery(restaurants.filter(pk=OuterRef(tenant)).values("time_zone")[:1])
 
 
 def _restaurants_of(request: HttpRequest) -> list[Any]:

@@ -18,6 +18,7 @@ from accounts.admin.key_forms import IssueForm
 from accounts.models import ApiKey, Restaurant, Role
 from accounts.services.keys import OVERLAP, KeyRefused, issue_api_key, revoke_api_key, rotate_api_key
 from accounts.services.secrets import hash_secret
+from events.actors import Actor
 from kernel import clock
 from kernel.console import ReadOnlyAdmin
 from kernel.shown import Moment, Said, Tone, in_words, moment
@@ -134,7 +135,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
 
     def _issued(self, request: HttpRequest, form: IssueForm) -> tuple[str, ApiKey]:
         with transaction.atomic():
-            secret = issue_api_key(**form.issuing())
+            secret = issue_api_key(**form.issuing(), by=Actor.user(request.user))
             key = _row_of(secret)
             self.log_addition(request, key, f"Issued for {self.speaks_for(key)}, {key.mode}: {self.may(key)}")
         return secret, key
@@ -157,7 +158,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
 
     def _rotated(self, request: HttpRequest, old: ApiKey) -> tuple[str, ApiKey]:
         with transaction.atomic():
-            secret = rotate_api_key(key_id=old.pk)
+            secret = rotate_api_key(key_id=old.pk, by=Actor.user(request.user))
             key = _row_of(secret)
             self.log_change(request, old, f"Rotated: its successor is {key.prefix}…")
             self.log_addition(request, key, f"Issued in place of {old.prefix}…")
@@ -171,7 +172,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
             return self._asked(request, chosen, "revoke", f"Revoke {one}?")
         for key in chosen:
             with transaction.atomic():
-                is_news = revoke_api_key(key_id=key.pk)
+                is_news = revoke_api_key(key_id=key.pk, by=Actor.user(request.user))
                 if is_news:
                     self.log_change(request, key, "Revoked")
             # A message's first letter is made a capital: it is not the key's.

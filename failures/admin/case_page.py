@@ -14,6 +14,7 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.utils.text import capfirst
 
 from accounts.models import OFFICE, User
 from accounts.services.idempotency import Call, KeyTaken, earlier_call
@@ -73,7 +74,7 @@ class CasePage:
         told = timeline_of(case, attempts=attempts, refunds=refunds, files=files)
         context = {
             **self.frame,
-            "title": case.get_kind_display(),
+            "title": capfirst(case.get_kind_display()),
             "case": case,
             "cause": CAUSES[CaseKind(case.kind)],
             "certainty": certainty_of(attempts),

@@ -7,10 +7,12 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.urls import path, reverse
+from django.utils.text import capfirst
 
 from accounts.models import OFFICE
 from failures.admin.case_page import CasePage
@@ -24,7 +26,6 @@ from kernel.modes import Mode
 from kernel.shown import Amount, Link, Moment, Said, State, Tone
 
 _TONES = {
-    CaseStatus.OPEN: Tone.WAIT,
     CaseStatus.REOPENED: Tone.WAIT,
     CaseStatus.WAITING_SECOND_PERSON: Tone.WAIT,
     CaseStatus.ASSIGNED: Tone.GOOD,
@@ -84,7 +85,7 @@ class CaseAdmin(ReadOnlyAdmin):
 
     @admin.display(description="what happened", ordering="kind")
     def what(self, case: Case) -> str:
-        return case.get_kind_display()
+        return str(capfirst(case.get_kind_display()))
 
     @admin.display(description="table")
     def table(self, case: Case) -> str:
@@ -100,7 +101,7 @@ class CaseAdmin(ReadOnlyAdmin):
         return by_risk(cases)
 
     def title_of(self, row: Any) -> str:
-        return str(row.get_kind_display())
+        return str(capfirst(row.get_kind_display()))
 
     def get_urls(self) -> list[Any]:
         view, name = self.admin_site.admin_view, "failures_case"
@@ -126,6 +127,8 @@ class CaseAdmin(ReadOnlyAdmin):
         return redirect("admin:failures_case_changelist")
 
     def one(self, request: HttpRequest, case_id: UUID) -> HttpResponse:
+        if request.method not in {"GET", "HEAD"}:
+            raise PermissionDenied  # A case has no form of its own: each of its buttons has an address.
         return self._page(request, case_id).shown()
 
     def do(self, request: HttpRequest, case_id: UUID, verb: str) -> HttpResponse:

@@ -11,6 +11,7 @@ from kernel.shown import Tone
 
 # From then on it is seen that it hurries.
 _HALF = 2
+_TWO = 2
 _UNITS = ((timedelta(days=1), "days"), (timedelta(hours=1), "h"), (timedelta(minutes=1), "min"))
 
 
@@ -34,5 +35,5 @@ def waiting_of(case: Case, *, now: datetime) -> Waiting:
 
 def in_words(time: timedelta) -> str:
     """In the largest unit of which there are two: nobody plans a day by its minutes."""
-    unit, name = next(((unit, name) for unit, name in _UNITS if time >= 2 * unit), _UNITS[-1])
+    unit, name = next(((unit, name) for unit, name in _UNITS if round(time / unit) >= _TWO), _UNITS[-1])
     return f"{max(1, round(time / unit))} {name}"

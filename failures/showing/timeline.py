@@ -179,7 +179,11 @@ class _Teller:
         return row.account.label if row else "the provider"
 
     def _reason(self, step: Transition) -> str:
-        """An event's name is no reason to a person."""
+        """What the clock writes of each order and payment says no more than the step; an event's name says nothing."""
+        if step.actor_kind != ActorKind.USER.value and step.subject_kind in {"order", "payment"} and not step.evidence:
+            return ""
+        if step.subject_kind == "attempt" and step.step == "create":
+            return f"By the route: {step.reason}."
         return "" if step.reason.startswith(("payment.", "refund.", "order.", "Ended by itself: ")) else step.reason
 
     def _amount(self, step: Transition) -> str:

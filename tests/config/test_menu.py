@@ -38,7 +38,7 @@ def test_an_administrator_finds_every_page(restaurant: Restaurant) -> None:
     assert shown["Money"] == ["Payments", "Attempts", "Refunds", "Orders"]
     assert shown["Providers"] == ["Accounts", "Routes", "Notices"]
     assert shown["People and keys"] == ["People", "Roles", "Restaurants", "Keys", "Permission groups"]
-    assert shown["History"] == ["Events", "Transitions"]
+    assert shown["History"] == ["Audit", "Events", "Transitions"]
     assert sum(map(len, shown.values())) == len(admin.site._registry)
 
 

@@ -147,7 +147,7 @@ def test_a_moment_says_who_and_why_and_keeps_the_raw_words_apart(world: World) -
     assert declined.tone is Tone.BAD
     assert declined.raw["code"] == "card_declined"
     assert sent.raw["routing"]["chosen"] == "a"
-    assert sent.detail == "position 1"
+    assert sent.detail == "By the route: position 1."
     assert moments[0].who == "the guest"
 
 
