@@ -9,8 +9,9 @@ from typing import Any
 
 from django.db import connection
 
+from events.models import AuditEntry, Event, Transition
 from failures.decisions import Action
-from failures.models import WAITING, Case, CaseKind
+from failures.models import WAITING, Case, CaseFile, CaseKind, CaseNote
 from failures.services.deeds import CaseDeed
 from orders.models import Order
 from payments.models import Attempt, Payment, Refund
@@ -56,12 +57,17 @@ def words_at(now: datetime) -> dict[str, Any]:
     return {**_WORDS, "now": now, "manual": manual, "simulated": simulated}
 
 
+_MACHINES = {"order": Order, "payment": Payment, "attempt": Attempt, "refund": Refund, "case": Case}
+_WRITTEN_ONCE = (Event, Transition, AuditEntry, CaseNote, CaseFile)
+
 _WORDS: dict[str, list[Any] | str | int] = {
     "holding": list(HOLDING),
     "live": list(LIVE),
     "not_charged": list(NOT_CHARGED),
     "reserving": list(RESERVING),
     "waiting": list(WAITING),
+    "machines": [model._meta.db_table for model in _MACHINES.values()],
+    "written_once": [model._meta.db_table for model in _WRITTEN_ONCE],
     # A case may be resolved by what happened; whoever resolves it by a word has a row for the decision.
     "decisions": [each.value for each in (*CaseDeed, *Action) if each != CaseDeed.RESOLVE],
     "people": [Source.OPERATOR.value, Source.WAITER.value],
@@ -72,7 +78,6 @@ _WORDS: dict[str, list[Any] | str | int] = {
     "overdue": f"{MAX_OVERDUE_SECONDS} seconds",
 }
 
-_MACHINES = {"order": Order, "payment": Payment, "attempt": Attempt, "refund": Refund, "case": Case}
 
 INVARIANTS: list[Invariant] = [
     Invariant(
@@ -338,13 +343,14 @@ INVARIANTS: list[Invariant] = [
     ),
     Invariant(
         id="I19",
-        sentence="The triggers that protect money rows are there and enabled.",
+        sentence="The triggers that protect money rows, and what is written once, are there and enabled.",
         question="""
-            SELECT t.name, 'no enabled trigger ' || w.word
-              FROM unnest(ARRAY['orders_order', 'payments_payment', 'payments_attempt', 'payments_refund',
-                                'failures_case']) AS t(name),
-                   unnest(ARRAY['never_deleted', 'creation_in_history', 'step_in_history']) AS w(word)
-             WHERE NOT EXISTS (SELECT 1 FROM pg_trigger g WHERE g.tgrelid = t.name::regclass
-                                 AND g.tgname LIKE 'pgtrigger_' || w.word || '%%' AND g.tgenabled = 'O')""",
+            SELECT needed.name, 'no enabled trigger ' || needed.word
+              FROM (SELECT * FROM unnest(%(machines)s::text[]) AS t(name),
+                                  unnest(ARRAY['never_deleted', 'creation_in_history', 'step_in_history']) AS w(word)
+                     UNION ALL
+                    SELECT name, 'immutable' FROM unnest(%(written_once)s::text[]) AS t(name)) AS needed
+             WHERE NOT EXISTS (SELECT 1 FROM pg_trigger g WHERE g.tgrelid = needed.name::regclass
+                                 AND g.tgname LIKE 'pgtrigger_' || needed.word || '%%' AND g.tgenabled = 'O')""",
     ),
 ]
