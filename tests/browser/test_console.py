@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from config.local.programs import Program, may_be_skipped
@@ -19,15 +16,6 @@ ALBUM = state_folder() / "screenshots"
 LEAST_LOOKS = 180
 NEEDED = (Program.CHROMIUM, Program.NPM)
 needs_a_browser = pytest.mark.skipif(any(map(may_be_skipped, NEEDED)), reason=f"{' or '.join(NEEDED)} is missing")
-
-
-@pytest.fixture
-def stack(tmp_path: Path) -> Iterator[Stack]:
-    running = Stack(tmp_path / "var")
-    try:
-        yield running
-    finally:
-        running.stop()
 
 
 @pytest.mark.slow
