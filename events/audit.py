@@ -87,8 +87,13 @@ def _write(deed: Deed, *, before: Picture, after: Picture) -> None:
 
 
 def _locked_chain(chain_id: UUID) -> AuditChain:
-    AuditChain.objects.bulk_create([AuditChain(id=chain_id)], ignore_conflicts=True)
-    return AuditChain.objects.select_for_update().get(pk=chain_id)
+    chains = AuditChain.objects.select_for_update()
+    chain = chains.filter(pk=chain_id).first()
+    if chain is None:
+        # The first deed of all, or one of two at once.
+        AuditChain.objects.bulk_create([AuditChain(id=chain_id)], ignore_conflicts=True)
+        chain = chains.get(pk=chain_id)
+    return chain
 
 
 def seal_of(entry: AuditEntry, *, previous: str) -> str:

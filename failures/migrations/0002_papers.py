@@ -13,7 +13,6 @@ class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0003_more_roles"),
         ("failures", "0001_initial"),
-        ("payments", "0012_in_doubt"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

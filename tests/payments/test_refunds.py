@@ -9,8 +9,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Restaurant, Role
-from events.actors import Actor
+from events.actors import Actor, ActorKind
 from failures.models import Case, CaseKind, CaseStatus
+from kernel import clock
 from kernel.money import Money
 from orders.models import Order, PaymentState
 from payments.gateways.contract import Answer, ErrorCode, LookUpResult, Outcome
@@ -202,16 +203,25 @@ def test_only_a_refund_that_says_so_makes_the_order_payable_again(restaurant: Re
     assert accepted(order).amount_minor == 30_000
 
 
-def test_statements_of_asking_for_and_completing_a_refund(
-    payment: Payment, finance: Actor, django_assert_max_num_queries: object
-) -> None:
+def statements(captured: CaptureQueriesContext) -> int:
+    return sum(query["sql"] not in {"BEGIN", "COMMIT"} for query in captured.captured_queries)
+
+
+def test_a_refund_by_name_is_written_down_with_a_few_statements_more(payment: Payment, finance: Actor) -> None:
+    """How the payment looked is read twice, and the entry is put behind the last one of its chain."""
+    asked_for(payment, finance, 1_000)
+
     with CaptureQueriesContext(connection) as asking:
-        asked_for(payment, finance)
+        asked_for(payment, finance, 2_000)
+
+    assert statements(asking) <= 9 + 12
+
+
+def test_statements_of_asking_for_and_completing_a_refund(payment: Payment) -> None:
+    with CaptureQueriesContext(connection) as asking:
+        asked_for(payment, Actor(kind=ActorKind.API_KEY, id=str(clock.new_id())))
     with CaptureQueriesContext(connection) as sweeping:
         sweep_refunds(width=1)
-
-    def statements(captured: CaptureQueriesContext) -> int:
-        return sum(query["sql"] not in {"BEGIN", "COMMIT"} for query in captured.captured_queries)
 
     assert statements(asking) <= 9  # One of them asks whether an earlier refund may have moved after all.
     assert statements(sweeping) <= 24
