@@ -26,6 +26,7 @@ from failures.admin.forms import DecisionForm, FileForm, NoteForm, ReasonForm, S
 from failures.decisions import Action, Decision, act_on_case
 from failures.models import Case, CaseFile, CaseKind, Outcome
 from failures.services.asking import ask_provider
+from failures.services.ending import BY_ITSELF
 from failures.services.facts import CaseRefused
 from failures.services.papers import LARGEST_FILE_BYTES, add_file, add_note, open_file
 from failures.services.working import assign_case, give_back_case, snooze_case
@@ -95,8 +96,7 @@ class CasePage:
             return {"may_not": "You may look. Only finance staff of this restaurant work on its cases."}
         papers = {"note": self._form("note"), "file": self._form("file")}
         if not case.is_waiting:
-            ended = f"This case is {case.get_status_display()}: {case.resolution}"
-            return {"may_not": ended, "typed": self._typed_and_not_shown([]), **papers}
+            return {"may_not": _ended(case), "typed": self._typed_and_not_shown([]), **papers}
         choices = choices_for(case, payment=case.payment, live=live)
         return {
             **papers,
@@ -233,6 +233,13 @@ def _ask(page: CasePage, form: SaidForm) -> str:
     if case.is_waiting:
         return "The provider was asked. See the timeline for what it said."
     return f"The provider answered, and the case is closed. The payment is {_standing(case)}."
+
+
+def _ended(case: Case) -> str:
+    if case.resolution.startswith(BY_ITSELF):
+        return "This case ended by itself: what it showed is no longer so."
+    outcome = f", {case.get_outcome_display()}" if case.outcome else ""
+    return f"This case is {case.get_status_display()}{outcome}: {case.resolution}"
 
 
 def _standing(case: Case) -> str:

@@ -14,6 +14,7 @@ from failures.models import WAITING, Case, CaseKind, CaseStatus
 from failures.services.facts import CaseEvent, type_of
 from payments.services.facts import PaymentEvent, RefundEvent
 
+BY_ITSELF = "Ended by itself"
 # Which event ends a need by itself: the doubt is over, the surplus went back.
 ENDS: dict[StrEnum, tuple[CaseKind, ...]] = {
     PaymentEvent.COMPLETED: (CaseKind.EXHAUSTED,),
@@ -32,7 +33,7 @@ def end_cases(event: Event, actor: Actor) -> None:
     """The reason for these cases is gone; the same transaction that ended it says so."""
     waiting = Case.objects.select_for_update().filter(kind__in=_ended_kinds(event), status__in=WAITING)
     for case in waiting.filter(_whose(event)).order_by("id"):
-        end_locked(case, case.resolve, f"Ended by itself: {event.type}.", actor)
+        end_locked(case, case.resolve, f"{BY_ITSELF}: {event.type}.", actor)
 
 
 def end_locked(case: Case, step: Callable[[], None], reason: str, actor: Actor) -> None:

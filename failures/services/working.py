@@ -21,6 +21,7 @@ from kernel import clock
 from kernel.modes import Mode
 from kernel.texts import check_reason
 
+TAKEN = "Taken."
 # A provider's answer may take days; what waits longer than a week is not put off but forgotten.
 LONGEST_SNOOZE = timedelta(days=7)
 
@@ -135,7 +136,7 @@ def _assign(case: Case, person: User, owner: User) -> None:
     case.owner = owner
     case.snoozed_until = None
     journal = Journal(Actor.user(person))
-    journal.move(case, case.assign, reason="Taken." if owner == person else "Given to a colleague.")
+    journal.move(case, case.assign, reason=TAKEN if owner == person else "Given to a colleague.")
     journal.happened(CaseEvent.ASSIGNED, case, owner=str(owner.pk))
     case.save()
     journal.write()

@@ -12,6 +12,7 @@ from accounts.models import ApiKey, IdempotentCall, User
 from events.actors import ActorKind
 from events.models import Transition
 from failures.models import Case, CaseFile
+from failures.services.working import TAKEN
 from kernel.money import Money
 from payments.models import Attempt, InboundNotice, Refund
 
@@ -181,6 +182,8 @@ class _Teller:
     def _reason(self, step: Transition) -> str:
         """What the clock writes of each order and payment says no more than the step; an event's name says nothing."""
         if step.actor_kind != ActorKind.USER.value and step.subject_kind in {"order", "payment"} and not step.evidence:
+            return ""
+        if step.subject_kind == "case" and step.step == "assign" and step.reason == TAKEN:
             return ""
         if step.subject_kind == "attempt" and step.step == "create":
             return f"By the route: {step.reason}."
