@@ -114,8 +114,11 @@ def _is_table(content: bytes) -> bool:
 
 
 def _columns(text: str, separator: str) -> int:
-    """Of the first line, which says what they are."""
-    return len(next(csv.reader(text.strip().splitlines()[:1], delimiter=separator), []))
+    """Of the first line, which says what they are. One that never ends says nothing."""
+    try:
+        return len(next(csv.reader(text.strip().splitlines()[:1], delimiter=separator), []))
+    except csv.Error:
+        return 0
 
 
 def _plain_name(name: str) -> str:

@@ -108,6 +108,7 @@ def test_a_file_is_what_its_content_is(case: Case, finance: User, content: bytes
         (b"<svg onload='x()'/>", "bad_file"),
         (b"a,b\x00c", "bad_file"),
         (b"only one column\nand no more", "bad_file"),
+        (b"x" * 200_000, "bad_file"),
         ("naïve, café".encode("latin-1"), "bad_file"),
         (b"card,amount\n4111111111111111,840\n", "card_number"),
         (PDF + bytes(LARGEST_FILE_BYTES), "too_large"),
