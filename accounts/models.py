@@ -5,16 +5,22 @@ from __future__ import annotations
 import datetime
 from zoneinfo import available_timezones
 
+import pgtrigger
 from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.db.models import F, Q
+from django_fsm import FSMField, transition
 
+from events.machines import legal_status, machine_triggers
 from kernel import clock
 from kernel.fields import EncryptedField
 from kernel.modes import Mode
 from kernel.money import is_currency
 
+# Whoever is alone decides again after this: a night's anger, or a thief's hurry, is over by then.
+ALONE_AFTER = datetime.timedelta(hours=1)
 DEFAULT_DAY_START = datetime.time(4, 0)  # A night's last guests belong to the evening before.
 
 
@@ -55,6 +61,8 @@ class Role(models.TextChoices):
 
 # Who decides about money.
 OFFICE = (Role.FINANCE, Role.FINANCE_LEAD, Role.ADMIN)
+# Who is the second person, where one is not enough.
+CHECKERS = (Role.FINANCE_LEAD, Role.ADMIN)
 
 
 class Membership(models.Model):
@@ -157,3 +165,121 @@ class IdempotentCall(models.Model):
 
     def __str__(self) -> str:
         return f"{self.operation} {self.key}"
+
+
+class ApprovalStatus(models.TextChoices):
+    PENDING = "pending", "waiting for a second person"
+    APPROVED = "approved", "approved"  # For the moment between the word and the deed, which are one transaction.
+    DONE = "done", "approved and done"
+    REJECTED = "rejected", "rejected"
+    WITHDRAWN = "withdrawn", "withdrawn"
+    EXPIRED = "expired", "expired"
+    OVERTAKEN = "overtaken", "overtaken by what happened"
+
+
+_DECIDED = (ApprovalStatus.APPROVED, ApprovalStatus.DONE, ApprovalStatus.REJECTED)
+
+
+class Approval(models.Model):
+    """What one person (the maker) asks for and another one (the checker) has to agree with. It is good for one deed.
+
+    What is asked for cannot be changed once it is written: whoever wants something else asks again.
+    """
+
+    id = models.UUIDField(primary_key=True, default=clock.new_id, editable=False)
+    restaurant = models.ForeignKey(Restaurant, on_delete=models.PROTECT, related_name="+")
+    mode = models.CharField(max_length=4, choices=Mode.choices)
+    action = models.CharField(max_length=40)
+    subject_id = models.UUIDField(help_text="What it is done to: an attempt, a refund, a case.")
+    asked_from = models.UUIDField(help_text="The case in which it is asked for.")
+    data = models.JSONField(default=dict, help_text="How it is done: an amount, for example.")
+    reason = models.CharField(max_length=500, help_text="The maker's.")
+    before = models.JSONField(default=dict, help_text="How it looked to the maker.")
+    after = models.JSONField(default=dict, help_text="How it would have looked, done at once.")
+    status = FSMField(default=ApprovalStatus.PENDING, choices=ApprovalStatus.choices, protected=True)
+    maker = models.ForeignKey(
+        User, on_delete=models.PROTECT, null=True, related_name="+", help_text="None: a program asked, with its key."
+    )
+    checker = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    answer = models.CharField(max_length=500, blank=True, help_text="The checker's reason.")
+    is_alone = models.BooleanField(
+        default=False, help_text="Nobody else could: decided by the maker, later and with a second factor."
+    )
+    created_at = models.DateTimeField(default=clock.now)
+    expires_at = models.DateTimeField()
+    decided_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            legal_status("approval", ApprovalStatus),
+            models.CheckConstraint(condition=Q(mode__in=Mode.values), name="approval_mode_is_legal"),
+            models.CheckConstraint(
+                condition=Q(status__in=_DECIDED, checker__isnull=False, decided_at__isnull=False)
+                | (~Q(status__in=_DECIDED) & Q(checker=None, is_alone=False)),
+                name="approval_is_decided_by_a_person",
+            ),
+            models.CheckConstraint(
+                condition=Q(checker=None)
+                | Q(maker=None)
+                | (~Q(checker=F("maker")) & Q(is_alone=False))
+                | Q(checker=F("maker"), is_alone=True, decided_at__gte=F("created_at") + ALONE_AFTER),
+                name="maker_is_not_checker",
+            ),
+            models.UniqueConstraint(
+                fields=["subject_id"],
+                condition=Q(status=ApprovalStatus.PENDING),
+                name="one_pending_approval_per_subject",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["restaurant", "mode", "created_at", "id"], name="approvals_of_a_restaurant"),
+            models.Index(fields=["asked_from", "id"], name="approvals_by_case"),
+            models.Index(fields=["expires_at"], condition=Q(status=ApprovalStatus.PENDING), name="approvals_to_expire"),
+        ]
+        triggers = [
+            *machine_triggers(),
+            pgtrigger.ReadOnly(
+                name="what_is_asked_is_fixed",
+                fields=[
+                    *("id", "restaurant", "mode", "action", "subject_id", "asked_from", "data", "reason"),
+                    *("before", "after", "maker", "created_at", "expires_at"),
+                ],
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} ({self.status})"
+
+    @property
+    def is_pending(self) -> bool:
+        """Also while no clock has come by to say that its time is over."""
+        return self.status == ApprovalStatus.PENDING and clock.now() < self.expires_at
+
+    @transition(field=status, source=ApprovalStatus.PENDING, target=ApprovalStatus.APPROVED)
+    def approve(self) -> None:
+        """The second person agrees."""
+        self.decided_at = clock.now()
+
+    @transition(field=status, source=ApprovalStatus.APPROVED, target=ApprovalStatus.DONE)
+    def use(self) -> None:
+        """Once: what was approved is done in the transaction that approves it."""
+
+    @transition(field=status, source=ApprovalStatus.PENDING, target=ApprovalStatus.REJECTED)
+    def reject(self) -> None:
+        """The second person does not agree."""
+        self.decided_at = clock.now()
+
+    @transition(field=status, source=ApprovalStatus.PENDING, target=ApprovalStatus.WITHDRAWN)
+    def withdraw(self) -> None:
+        """The maker does not want it any more."""
+        self.decided_at = clock.now()
+
+    @transition(field=status, source=ApprovalStatus.PENDING, target=ApprovalStatus.EXPIRED)
+    def expire(self) -> None:
+        """Nobody decided in time."""
+        self.decided_at = clock.now()
+
+    @transition(field=status, source=ApprovalStatus.PENDING, target=ApprovalStatus.OVERTAKEN)
+    def overtake(self) -> None:
+        """What it was asked for has ended by itself."""
+        self.decided_at = clock.now()

@@ -43,6 +43,7 @@ SWEEPS = (
     "payments.tasks.sweep_refunds",
     "payments.tasks.sweep_watches",
     "payments.tasks.sweep_notices",
+    "failures.tasks.expire_approvals",
 )
 # What nobody waits for, and once an hour is often enough.
 HOURLY = ("accounts.tasks.purge_old_calls", "accounts.tasks.purge_old_tokens")

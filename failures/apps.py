@@ -11,9 +11,15 @@ class FailuresConfig(AppConfig):
     def ready(self) -> None:
         # Models exist only now, so that what knows them is imported here.
         from events.services import subscribe  # noqa: PLC0415
-        from failures.services import ending, opening  # noqa: PLC0415
+        from failures.approvals import expire_approvals  # noqa: PLC0415
+        from failures.services import ending, opening, waiting  # noqa: PLC0415
+        from payments.services.facts import RefundEvent  # noqa: PLC0415
+        from payments.services.sweeps import ALSO  # noqa: PLC0415
 
         for event_type in opening.OPENS:
             subscribe(event_type, opening.open_cases)
         for event_type in ending.ENDS:
             subscribe(event_type, ending.end_cases)
+        subscribe(RefundEvent.APPROVAL_NEEDED, waiting.ask_about_refund)
+        if expire_approvals not in ALSO:
+            ALSO.append(expire_approvals)

@@ -13,15 +13,27 @@ from accounts.models import User
 from accounts.services.idempotency import Call, claim
 from events.actors import Actor
 from events.services import Journal
-from failures.models import Case, CaseKind, Outcome
+from failures.models import Case, CaseKind, CaseStatus, Outcome
 from failures.services.deeds import deed_on
 from failures.services.facts import CaseRefused
-from failures.services.working import dismiss_case, locked_case, resolve_case
+from failures.services.reopening import REOPEN, ask_to_reopen
+from failures.services.waiting import wait_for_approval
+from failures.services.working import (
+    check_nobody_is_asked,
+    check_version,
+    check_waiting,
+    dismiss_case,
+    resolve_case,
+    staffed_case,
+)
+from failures.services.writing_off import WRITE_OFF, ask_to_write_off
 from kernel.texts import check_reason
 from payments.models import InboundNotice, Refund
 from payments.services import operators
 from payments.services.bill import lock_bill_of_payment
 from payments.services.cash import hand_over_refund
+from payments.services.deeds import PaymentDeed
+from payments.services.forcing import ask_to_record_charge, ask_to_record_refund
 from payments.services.operators import MismatchChoice
 from payments.services.payments import retry_payment
 from payments.services.refund_requests import request_refund
@@ -41,18 +53,30 @@ class Action(StrEnum):
     RECORD_REFUND_NOT_MADE = "record_refund_not_made"
     HAND_OVER = "hand_over"
     TAKE_UP = "take_up"
+    WRITE_OFF = WRITE_OFF
+    REOPEN = REOPEN
 
 
 ACTIONS = [each.value for each in Action]
 ALWAYS = (Action.RESOLVE, Action.DISMISS)
+# What one person asks for, and is done when a second one agrees.
+NEEDS_TWO = (
+    Action.RECORD_CHARGED,
+    Action.RECORD_NOT_CHARGED,
+    Action.RECORD_REFUND_MADE,
+    Action.RECORD_REFUND_NOT_MADE,
+    Action.WRITE_OFF,
+    Action.REOPEN,
+)
 OFFERED: Mapping[CaseKind, tuple[Action, ...]] = {
-    CaseKind.EXHAUSTED: (Action.RETRY,),
+    CaseKind.EXHAUSTED: (Action.RETRY, Action.WRITE_OFF),
     CaseKind.IN_DOUBT: (Action.RECORD_CHARGED, Action.RECORD_NOT_CHARGED),
     CaseKind.AMOUNT_MISMATCH: (Action.KEEP, Action.REFUND_ALL, Action.REFUND_DIFFERENCE),
     CaseKind.SURPLUS: (Action.REFUND,),
     CaseKind.REFUND_FAILED: (Action.REFUND,),
     CaseKind.REFUND_IN_DOUBT: (Action.RECORD_REFUND_MADE, Action.RECORD_REFUND_NOT_MADE),
     CaseKind.CASH_REFUND: (Action.HAND_OVER, Action.RECORD_REFUND_NOT_MADE),
+    CaseKind.PROVIDER_REFUND: (Action.WRITE_OFF,),
     CaseKind.ORPHAN_NOTICE: (Action.TAKE_UP,),
     CaseKind.QUARANTINED: (Action.TAKE_UP,),
 }
@@ -68,18 +92,23 @@ class Decision:
 
 
 def actions_for(case: Case) -> tuple[Action, ...]:
-    return (*OFFERED.get(CaseKind(case.kind), ()), *ALWAYS) if case.is_waiting else ()
+    if case.status == CaseStatus.WAITING_SECOND_PERSON:
+        return ()  # One thing at a time: what is asked for is approved, rejected or withdrawn first.
+    return (*OFFERED.get(CaseKind(case.kind), ()), *ALWAYS) if case.is_waiting else (Action.REOPEN,)
 
 
 def act_on_case(*, case_id: UUID, decision: Decision, person: User, call: Call) -> Case:
-    """Everything is written in one transaction; what has to be sent the clock sends."""
+    """Everything is written in one transaction; what has to be sent the clock sends.
+
+    What needs two people is asked for here, and done by `decide_approval`.
+    """
     with transaction.atomic():
         claim(call)
         payment_id = Case.objects.values_list("payment_id", flat=True).get(pk=case_id)
         if payment_id is not None:
             # First, as everywhere: what is decided is decided about money that nobody else moves meanwhile.
             lock_bill_of_payment(payment_id)
-        case = locked_case(case_id, person, version=decision.version)
+        case = staffed_case(case_id, person)
         _check(case, decision)
         with deed_on(case, decision.action, person=person, reason=decision.reason):
             journal = Journal(Actor.user(person))
@@ -91,6 +120,10 @@ def act_on_case(*, case_id: UUID, decision: Decision, person: User, call: Call) 
 
 def _check(case: Case, decision: Decision) -> None:
     check_reason(decision.reason, refusal=CaseRefused)
+    if decision.action != Action.REOPEN:
+        check_waiting(case)
+    check_version(case, decision.version)
+    check_nobody_is_asked(case)
     if decision.action not in actions_for(case):
         offered = ", ".join(actions_for(case))
         raise CaseRefused(f"For this case there are: {offered}.", field="action", code="no_such_action")
@@ -124,15 +157,37 @@ def _retry(a: _Act) -> None:
     retry_payment(payment_id=a.payment_id, actor=Actor.user(a.person))
 
 
-def _record_charged(a: _Act) -> None:
-    captured = a.decision.amount_minor or 0
-    operators.record_charged(
-        payment_id=a.payment_id, captured_minor=captured, person=a.person, reason=a.decision.reason
+def _ask_about_charge(a: _Act) -> None:
+    approval = ask_to_record_charge(
+        payment_id=a.payment_id,
+        deed=PaymentDeed(a.decision.action.value),
+        person=a.person,
+        reason=a.decision.reason,
+        captured_minor=a.decision.amount_minor,
+        asked_from=a.case.pk,
     )
+    wait_for_approval(a.case, approval, actor=Actor.user(a.person))
 
 
-def _record_not_charged(a: _Act) -> None:
-    operators.record_not_charged(payment_id=a.payment_id, person=a.person, reason=a.decision.reason)
+def _ask_about_refund(a: _Act) -> None:
+    approval = ask_to_record_refund(
+        refund_id=a.case.subject_id,
+        deed=PaymentDeed(a.decision.action.value),
+        person=a.person,
+        reason=a.decision.reason,
+        asked_from=a.case.pk,
+    )
+    wait_for_approval(a.case, approval, actor=Actor.user(a.person))
+
+
+def _write_off(a: _Act) -> None:
+    approval = ask_to_write_off(case=a.case, person=a.person, reason=a.decision.reason)
+    wait_for_approval(a.case, approval, actor=Actor.user(a.person))
+
+
+def _reopen(a: _Act) -> None:
+    approval = ask_to_reopen(case=a.case, person=a.person, reason=a.decision.reason)
+    wait_for_approval(a.case, approval, actor=Actor.user(a.person))
 
 
 def _resolve_mismatch(choice: MismatchChoice) -> Callable[[_Act], None]:
@@ -158,14 +213,6 @@ def _refund(a: _Act) -> None:
         resolve_case(case_id=a.case.pk, person=a.person, reason=a.decision.reason)
 
 
-def _record_refund_made(a: _Act) -> None:
-    operators.record_refund_made(refund_id=a.case.subject_id, person=a.person, reason=a.decision.reason)
-
-
-def _record_refund_not_made(a: _Act) -> None:
-    operators.record_refund_not_made(refund_id=a.case.subject_id, person=a.person, reason=a.decision.reason)
-
-
 def _hand_over(a: _Act) -> None:
     hand_over_refund(refund_id=a.case.subject_id, person=a.person)
 
@@ -182,14 +229,16 @@ _ACTS: Mapping[Action, Callable[[_Act], None]] = {
     Action.RESOLVE: _resolve,
     Action.DISMISS: _dismiss,
     Action.RETRY: _retry,
-    Action.RECORD_CHARGED: _record_charged,
-    Action.RECORD_NOT_CHARGED: _record_not_charged,
+    Action.RECORD_CHARGED: _ask_about_charge,
+    Action.RECORD_NOT_CHARGED: _ask_about_charge,
     Action.KEEP: _resolve_mismatch(MismatchChoice.KEEP),
     Action.REFUND_ALL: _resolve_mismatch(MismatchChoice.REFUND_ALL),
     Action.REFUND_DIFFERENCE: _resolve_mismatch(MismatchChoice.REFUND_DIFFERENCE),
     Action.REFUND: _refund,
-    Action.RECORD_REFUND_MADE: _record_refund_made,
-    Action.RECORD_REFUND_NOT_MADE: _record_refund_not_made,
+    Action.RECORD_REFUND_MADE: _ask_about_refund,
+    Action.RECORD_REFUND_NOT_MADE: _ask_about_refund,
     Action.HAND_OVER: _hand_over,
     Action.TAKE_UP: _take_up,
+    Action.WRITE_OFF: _write_off,
+    Action.REOPEN: _reopen,
 }

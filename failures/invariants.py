@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import connection
 
+from accounts.models import Approval
 from events.models import AuditEntry, Event, Transition
 from failures.decisions import Action
 from failures.models import WAITING, Case, CaseFile, CaseKind, CaseNote
@@ -57,7 +58,14 @@ def words_at(now: datetime) -> dict[str, Any]:
     return {**_WORDS, "now": now, "manual": manual, "simulated": simulated}
 
 
-_MACHINES = {"order": Order, "payment": Payment, "attempt": Attempt, "refund": Refund, "case": Case}
+_MACHINES = {
+    "order": Order,
+    "payment": Payment,
+    "attempt": Attempt,
+    "refund": Refund,
+    "case": Case,
+    "approval": Approval,
+}
 _WRITTEN_ONCE = (Event, Transition, AuditEntry, CaseNote, CaseFile)
 
 _WORDS: dict[str, list[Any] | str | int] = {
@@ -70,6 +78,7 @@ _WORDS: dict[str, list[Any] | str | int] = {
     "written_once": [model._meta.db_table for model in _WRITTEN_ONCE],
     # A case may be resolved by what happened; whoever resolves it by a word has a row for the decision.
     "decisions": [each.value for each in (*CaseDeed, *Action) if each != CaseDeed.RESOLVE],
+    "operator": Source.OPERATOR.value,
     "people": [Source.OPERATOR.value, Source.WAITER.value],
     # What no clock goes on with, until people decide. Whatever other case is open, the clock goes on.
     "stopped": [CaseKind.AMOUNT_MISMATCH.value, CaseKind.QUARANTINED.value],
@@ -298,6 +307,31 @@ INVARIANTS: list[Invariant] = [
                AND NOT EXISTS (SELECT 1 FROM events_auditentry e
                                 WHERE e.transaction_id = t.transaction_id AND e.actor_id = t.actor_id)
              GROUP BY t.transaction_id, t.actor_id""",
+    ),
+    Invariant(
+        id="I16",
+        sentence="What a person saw and no provider said is recorded with the consent of a second person.",
+        # Where another amount was captured the provider said it, and people only decide what becomes of it.
+        question="""
+            SELECT t.id, t.step || ' of ' || t.subject_kind || ' ' || t.subject_id || ' by ' || t.actor_id
+              FROM events_transition t
+              LEFT JOIN accounts_approval a ON a.id::text = t.evidence ->> 'approval' AND a.status = 'done'
+             WHERE t.evidence ->> 'source' = %(operator)s
+               AND (t.evidence ->> 'finding' = 'not_charged' OR t.evidence -> 'money' IS NOT NULL)
+               AND (a.id IS NULL OR a.checker_id = a.maker_id AND NOT a.is_alone)""",
+    ),
+    Invariant(
+        id="I16",
+        sentence="Where something waits for a second person, one is being asked.",
+        question="""
+            SELECT w.id, w.what FROM (
+                   SELECT id, id AS subject_id, NULL::uuid AS asked_from, 'refund' AS what
+                     FROM payments_refund WHERE status = 'waiting_approval'
+                    UNION ALL
+                   SELECT id, NULL::uuid, id, 'case' FROM failures_case WHERE status = 'waiting_second_person') w
+             WHERE NOT EXISTS (SELECT 1 FROM accounts_approval a
+                                WHERE a.status = 'pending'
+                                  AND (a.subject_id = w.subject_id OR a.asked_from = w.asked_from))""",
     ),
     Invariant(
         id="I17",

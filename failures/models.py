@@ -37,6 +37,7 @@ class CaseKind(models.TextChoices):
     ORPHAN_NOTICE = "orphan_notice", "a provider speaks of something unknown"
     QUARANTINED = "quarantined", "processing broke again and again"
     CREDENTIALS = "credentials", "a provider refuses our credentials"
+    REFUND_APPROVAL = "refund_approval", "a refund waits for a second person"
 
 
 class Outcome(models.TextChoices):
@@ -47,10 +48,12 @@ class Outcome(models.TextChoices):
     NEVER_PAID = "never_paid", "never paid"
     GIVEN_BACK = "given_back", "given back to the guest"
     REPAIRED = "repaired", "what was broken is repaired"
+    WRITTEN_OFF = "written_off", "written off"
     NOTHING_WRONG = "nothing_wrong", "nothing was wrong"
 
 
 WAITING = (CaseStatus.OPEN, CaseStatus.ASSIGNED, CaseStatus.WAITING_SECOND_PERSON, CaseStatus.REOPENED)
+TAKEABLE = (CaseStatus.OPEN, CaseStatus.REOPENED, CaseStatus.ASSIGNED)
 DONE = (CaseStatus.RESOLVED, CaseStatus.DISMISSED)
 
 
@@ -94,7 +97,7 @@ class Case(models.Model):
 
     @transition(
         field=status,
-        source=[CaseStatus.OPEN, CaseStatus.REOPENED, CaseStatus.ASSIGNED],
+        source=TAKEABLE,
         target=CaseStatus.ASSIGNED,
     )
     def assign(self) -> None:
@@ -104,6 +107,18 @@ class Case(models.Model):
     def give_back(self) -> None:
         """Whoever had it cannot go on: anybody may take it."""
         self.owner = None
+
+    @transition(
+        field=status,
+        source=TAKEABLE,
+        target=CaseStatus.WAITING_SECOND_PERSON,
+    )
+    def wait_for_second_person(self) -> None:
+        """One person has decided. Whoever that was goes on with it if the second one does not agree."""
+
+    @transition(field=status, source=CaseStatus.WAITING_SECOND_PERSON, target=CaseStatus.ASSIGNED)
+    def go_on(self) -> None:
+        """The second person has spoken, or nobody has, and it is not over."""
 
     @transition(field=status, source=WAITING, target=CaseStatus.RESOLVED)
     def resolve(self) -> None:

@@ -80,6 +80,7 @@ _LEFT: dict[CaseKind, tuple[tuple[Callable[[Case], QuerySet[Any]], str], ...]] =
         (left, "The refund is not over: record what the provider says.") for left in (_refund_under_way, _asked_about)
     ),
     CaseKind.CASH_REFUND: ((_refund_under_way, "The cash was not handed over: do that, or record it as not made."),),
+    CaseKind.REFUND_APPROVAL: ((_refund_under_way, "The refund waits: a second person approves or rejects it."),),
     CaseKind.QUARANTINED: tuple(
         (stopped, _TAKE_UP) for stopped in (_stopped_payment, _stopped_watch, _stopped_refund, _stopped_notice)
     ),

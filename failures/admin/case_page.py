@@ -16,20 +16,22 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.text import capfirst
 
-from accounts.models import OFFICE, User
+from accounts.models import OFFICE, Approval, User
 from accounts.services.idempotency import Call, KeyTaken, earlier_call
 from accounts.services.people import works_as
 from api import limits
 from api.idempotency import body_hash
 from api.problems import Problem
-from failures.admin.forms import DecisionForm, FileForm, NoteForm, ReasonForm, SaidForm, SnoozeForm
-from failures.decisions import Action, Decision, act_on_case
-from failures.models import Case, CaseFile, CaseKind, Outcome
+from failures.admin.forms import DecisionForm, FileForm, NoteForm, ReasonForm, ReplyForm, SaidForm, SnoozeForm
+from failures.approvals import Reply, Verdict, decide_approval
+from failures.decisions import NEEDS_TWO, Action, Decision, act_on_case
+from failures.models import TAKEABLE, Case, CaseFile, CaseKind, Outcome
 from failures.services.asking import ask_provider
 from failures.services.ending import BY_ITSELF
 from failures.services.facts import CaseRefused
 from failures.services.papers import LARGEST_FILE_BYTES, add_file, add_note, open_file
 from failures.services.working import assign_case, give_back_case, snooze_case
+from failures.showing.approvals import Asked, asked_about
 from failures.showing.causes import CAUSES
 from failures.showing.certainty import certainty_of
 from failures.showing.choices import Choice, choices_for
@@ -49,6 +51,7 @@ _FORMS: Mapping[str, type[SaidForm]] = {
     "snooze": SnoozeForm,
     "ask": SaidForm,
     "decide": DecisionForm,
+    "reply": ReplyForm,
     "note": NoteForm,
     "file": FileForm,
 }
@@ -85,32 +88,58 @@ class CasePage:
             "attempts": attempts,
             "files": files,
             "next_look": self._next_look(zone),
-            **self._doing(live),
+            **self._doing(live, asked_about(case, person=self.person, now=now)),
         }
         return TemplateResponse(self.request, "failures/case.html", context, status=status)
 
-    def _doing(self, live: Attempt | None) -> dict[str, Any]:
+    def _doing(self, live: Attempt | None, asked: Asked | None) -> dict[str, Any]:
         """What may be done, or in one sentence why nothing may."""
         case = self.case
+        doing = {"asked": asked, **self._asked_in_time(asked)}
         if not works_as(self.person, OFFICE, restaurant_id=case.restaurant_id):
-            return {"may_not": "You may look. Only finance staff of this restaurant work on its cases."}
-        papers = {"note": self._form("note"), "file": self._form("file")}
-        if not case.is_waiting:
-            return {"may_not": _ended(case), "typed": self._typed_and_not_shown([]), **papers}
-        choices = choices_for(case, payment=case.payment, live=live)
+            return {**doing, "may_not": "You may look. Only finance staff of this restaurant work on its cases."}
+        choices = choices_for(case, payment=case.payment, live=live, is_asked=asked is not None)
         return {
-            **papers,
+            **doing,
             **{name.replace("-", "_"): self._form(name) for name in ("take", "give-back", "snooze", "ask")},
+            **{name: self._form(name) for name in ("note", "file")},
+            "replies": self._replies(asked),
             "typed": self._typed_and_not_shown(choices),
             "choices": [{"choice": one, "form": self._decision(one.action)} for one in choices],
             "is_mine": case.owner_id == self.person.pk,
-            "can_ask": case.payment_id is not None and live is not None,
+            "can_take": case.status in TAKEABLE and case.owner_id != self.person.pk,
+            "can_ask": case.is_waiting and case.payment_id is not None and live is not None,
+            "may_not": "" if case.is_waiting else _ended(case),
+        }
+
+    def _asked_in_time(self, asked: Asked | None) -> dict[str, Any]:
+        if asked is None:
+            return {}
+        zone = self.case.restaurant.time_zone
+        return {
+            "asked_at": moment(asked.approval.created_at, zone),
+            "asked_until": moment(asked.approval.expires_at, zone),
+            "asked_opens": moment(asked.opens_at, zone) if asked.opens_at else "",
+        }
+
+    def _replies(self, asked: Asked | None) -> dict[str, SaidForm]:
+        """By the verdicts that this person may give."""
+        if asked is None:
+            return {}
+        may = {Verdict.APPROVE: asked.may_decide, Verdict.REJECT: asked.may_decide and not asked.may_withdraw}
+        may[Verdict.WITHDRAW] = asked.may_withdraw
+        about = {"approval": str(asked.approval.pk)}
+        return {
+            verdict.value: self.refused.get(name := f"reply-{verdict.value}")
+            or ReplyForm.on_page(self.case, name, verdict=verdict.value, **about)
+            for verdict in Verdict
+            if may[verdict]
         }
 
     def _typed_and_not_shown(self, choices: Sequence[Choice]) -> str:
         """Whose form went away meanwhile has not written for nothing."""
         shown = {"note", "file", *(f"decide-{one.action.value}" for one in choices if not one.locked)}
-        if choices:
+        if self.case.is_waiting:
             shown |= {"snooze", *(["give-back"] if self.case.owner_id else [])}
         lost = [form for name, form in self.refused.items() if name not in shown]
         return " ".join(str(form.data.get("reason", "")) for form in lost)
@@ -146,6 +175,8 @@ class CasePage:
             raise Http404
         action = str(self.request.POST.get("action", ""))
         name = f"decide-{action}" if verb == "decide" else verb
+        if verb == "reply":
+            name = f"reply-{self.request.POST.get('verdict', '')}"
         form = form_of(self.request.POST, self.request.FILES, auto_id=f"{name}-%s")
         if not form.is_valid():
             return self._refuse(name, form, HTTPStatus.BAD_REQUEST)
@@ -260,7 +291,29 @@ def _decide(page: CasePage, form: SaidForm) -> str:
         case = act_on_case(case_id=page.case.pk, decision=decision, person=page.person, call=call)
     except KeyTaken:
         return "It was done already, by your first press." if earlier_call(call) else "It is being done."
+    if decision.action in NEEDS_TWO:
+        return "Asked. A second person has to agree; the case says who may."
     return "Done. The case is closed." if not case.is_waiting else "Done."
+
+
+def _reply(page: CasePage, form: SaidForm) -> str:
+    said = form.cleaned_data
+    if not Approval.objects.filter(pk=said["approval"], asked_from=page.case.pk).exists():
+        raise Http404
+    reply = Reply(verdict=Verdict(said["verdict"]), reason=said["reason"], version=said["version"])
+    call = page.call(form)
+    try:
+        decide_approval(approval_id=said["approval"], reply=reply, person=page.person, call=call)
+    except KeyTaken:
+        return "It was done already, by your first press." if earlier_call(call) else "It is being done."
+    return _REPLIED[reply.verdict]
+
+
+_REPLIED = {
+    Verdict.APPROVE: "Approved, and done.",
+    Verdict.REJECT: "Rejected. Nothing was done.",
+    Verdict.WITHDRAW: "Taken back. Nothing was done.",
+}
 
 
 def _outcome(said: Mapping[str, Any]) -> Outcome | str:
@@ -302,6 +355,7 @@ _VERBS: Mapping[str, Callable[[CasePage, SaidForm], str]] = {
     "snooze": _snooze,
     "ask": _ask,
     "decide": _decide,
+    "reply": _reply,
     "note": _note,
     "file": _file,
 }

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 
+from failures.approvals import Verdict
 from failures.decisions import Action
 from failures.models import Case, Outcome
 from failures.services.papers import LONGEST_NOTE
@@ -13,6 +14,9 @@ from kernel import clock
 from kernel.texts import MAX_REASON
 
 SNOOZES = ((15, "15 minutes"), (60, "an hour"), (240, "four hours"), (1_440, "a day"), (4_320, "three days"))
+
+# A loss is written off by two people, and not chosen from a list.
+_OUTCOMES = [each for each in Outcome.choices if each[0] != Outcome.WRITTEN_OFF]
 
 
 class SaidForm(forms.Form):
@@ -39,7 +43,23 @@ class ReasonForm(SaidForm):
 class DecisionForm(ReasonForm):
     action = forms.ChoiceField(choices=[(each.value, each.value) for each in Action], widget=forms.HiddenInput)
     amount = forms.CharField(label="Amount that the provider shows", required=False, max_length=20)
-    outcome = forms.ChoiceField(label="How it ended", choices=Outcome.choices, required=False)
+    outcome = forms.ChoiceField(label="How it ended", choices=_OUTCOMES, required=False)
+
+
+class ReplyForm(SaidForm):
+    """To what a second person is asked. Why not, is said; why yes, the maker has said."""
+
+    approval = forms.UUIDField(widget=forms.HiddenInput)
+    verdict = forms.ChoiceField(choices=[(each.value, each.value) for each in Verdict], widget=forms.HiddenInput)
+    reason = forms.CharField(
+        label="Your words", required=False, max_length=MAX_REASON, widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
+    code = forms.CharField(
+        label="Code of your second factor",
+        required=False,
+        max_length=20,
+        widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "inputmode": "numeric"}),
+    )
 
 
 class SnoozeForm(ReasonForm):

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from accounts.models import User
+from accounts.models import Approval, User
 from events.actors import Actor
 from events.audit import Deed, audited
 from failures.models import Case
@@ -26,6 +26,9 @@ class CaseDeed(StrEnum):
     OPEN_FILE = "open_file"
     RESOLVE = "resolve"
     DISMISS = "dismiss"
+    APPROVE = "approve"
+    REJECT = "reject"
+    WITHDRAW = "withdraw"
 
 
 @contextmanager
@@ -54,6 +57,13 @@ def _picture_of(case_id: UUID) -> dict[str, Any]:
         "snoozed_until": case.snoozed_until.isoformat() if case.snoozed_until else None,
         "outcome": case.outcome,
         "notes": case.notes.count(),
+        "asked": list(_asked(case_id)),
         "files": list(case.files.order_by("id").values_list("sha256", flat=True)),
     }
     return {"case": seen, **(picture_of_payment(case.payment_id) if case.payment_id else {})}
+
+
+def _asked(case_id: UUID) -> Iterator[dict[str, str]]:
+    """Of a second person, so far."""
+    for approval in Approval.objects.filter(asked_from=case_id).order_by("id"):
+        yield {"approval": str(approval.pk), "action": approval.action, "status": approval.status}

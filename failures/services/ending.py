@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from django.db.models import Q
 
+from accounts.services.approvals import overtake_approvals
 from events.actors import Actor
 from events.models import Event
 from events.services import Journal
@@ -25,6 +26,8 @@ ENDS: dict[StrEnum, tuple[CaseKind, ...]] = {
     PaymentEvent.NOTICE_TAKEN_UP: (CaseKind.QUARANTINED, CaseKind.ORPHAN_NOTICE),
     RefundEvent.COMPLETED: (CaseKind.REFUND_IN_DOUBT, CaseKind.REFUND_FAILED, CaseKind.CASH_REFUND),
     RefundEvent.CONFIRMED: (CaseKind.REFUND_IN_DOUBT,),
+    RefundEvent.RELEASED: (CaseKind.REFUND_APPROVAL,),
+    RefundEvent.TURNED_DOWN: (CaseKind.REFUND_APPROVAL,),
     RefundEvent.FAILED: (CaseKind.REFUND_IN_DOUBT, CaseKind.CASH_REFUND),
 }
 
@@ -37,6 +40,7 @@ def end_cases(event: Event, actor: Actor) -> None:
 
 
 def end_locked(case: Case, step: Callable[[], None], reason: str, actor: Actor) -> None:
+    """Whoever is being asked about it need not answer any more."""
     case.resolution = reason
     journal = Journal(actor)
     journal.move(case, step, reason=reason)
@@ -44,6 +48,7 @@ def end_locked(case: Case, step: Callable[[], None], reason: str, actor: Actor) 
     journal.happened(ended, case, kind=case.kind, subject=str(case.subject_id))
     case.save()
     journal.write()
+    overtake_approvals(asked_from=case.pk, actor=actor)
 
 
 def _whose(event: Event) -> Q:

@@ -17,6 +17,9 @@ class CaseEvent(StrEnum):
     SNOOZED = "case.snoozed"
     NOTED = "case.noted"
     FILE_ADDED = "case.file_added"
+    APPROVAL_ASKED = "case.approval_asked"
+    APPROVAL_ENDED = "case.approval_ended"
+    WRITTEN_OFF = "case.written_off"
     RESOLVED = "case.resolved"
     DISMISSED = "case.dismissed"
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
+from accounts.services.approvals import overtake_approvals
 from events.actors import Actor
 from events.models import Event
 from events.services import Journal
@@ -28,6 +29,7 @@ OPENS: dict[StrEnum, CaseKind] = {
     PaymentEvent.NOTICE_QUARANTINED: CaseKind.QUARANTINED,
     RefundEvent.FAILED: CaseKind.REFUND_FAILED,
     RefundEvent.PROLONGED: CaseKind.REFUND_IN_DOUBT,
+    RefundEvent.APPROVAL_NEEDED: CaseKind.REFUND_APPROVAL,
     RefundEvent.HAND_OVER_NEEDED: CaseKind.CASH_REFUND,
     RefundEvent.STARTED_BY_PROVIDER: CaseKind.PROVIDER_REFUND,
     RefundEvent.QUARANTINED: CaseKind.QUARANTINED,
@@ -71,6 +73,7 @@ def _open_or_reopen(event: Event, kind: CaseKind, actor: Actor) -> None:
     journal.happened(CaseEvent.OPENED, case, kind=kind.value, subject=str(case.subject_id))
     case.save()
     journal.write()
+    overtake_approvals(asked_from=case.pk, actor=actor)
 
 
 def _add_news(case: Case, event: Event, actor: Actor) -> None:

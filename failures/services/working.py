@@ -11,7 +11,7 @@ from accounts.models import OFFICE, User
 from accounts.services.people import works_as
 from events.actors import Actor
 from events.services import Journal
-from failures.models import WAITING, Case, CaseStatus, Outcome
+from failures.models import TAKEABLE, Case, CaseStatus, Outcome
 from failures.reasons import what_is_left
 from failures.selectors import by_risk
 from failures.services.deeds import CaseDeed, deed_on
@@ -31,6 +31,7 @@ def assign_case(*, case_id: UUID, person: User, to: User | None = None, version:
     owner = to or person
     with transaction.atomic():
         case = locked_case(case_id, person, version=version)
+        check_nobody_is_asked(case)
         if owner != person and not works_as(owner, OFFICE, restaurant_id=case.restaurant_id):
             raise CaseRefused(
                 f"{owner.get_username()} does not work on cases here.", field="to", code="not_finance_here"
@@ -43,12 +44,12 @@ def assign_case(*, case_id: UUID, person: User, to: User | None = None, version:
 def take_next_case(*, restaurant_id: UUID, mode: Mode, person: User) -> Case | None:
     """The one that matters most of those that nobody has. Two who press at once get two."""
     with transaction.atomic():
-        free = Case.objects.filter(restaurant_id=restaurant_id, mode=mode, owner=None, status__in=WAITING)
+        free = Case.objects.filter(restaurant_id=restaurant_id, mode=mode, owner=None, status__in=TAKEABLE)
         awake = free.exclude(snoozed_until__gt=clock.now())
         case = by_risk(awake).select_for_update(of=("self",), skip_locked=True).first()
         if case is None:
             return None
-        check_case(case, person)
+        _check_staff(case, person)
         with deed_on(case, CaseDeed.ASSIGN, person=person):
             _assign(case, person, person)
     return case
@@ -58,6 +59,7 @@ def give_back_case(*, case_id: UUID, person: User, reason: str, version: int | N
     check_reason(reason, refusal=CaseRefused)
     with transaction.atomic():
         case = locked_case(case_id, person, version=version)
+        check_nobody_is_asked(case)
         if case.status != CaseStatus.ASSIGNED:
             raise CaseRefused("Nobody has this case.", code="nobody_has_it")
         with deed_on(case, CaseDeed.GIVE_BACK, person=person, reason=reason):
@@ -93,6 +95,8 @@ def resolve_case(
     with transaction.atomic():
         case = locked_case(case_id, person, version=version)
         _check_that_it_is_over(case)
+        if outcome == Outcome.WRITTEN_OFF:
+            raise CaseRefused("A loss is written off by two people: ask for that.", field="outcome", code="needs_two")
         with deed_on(case, CaseDeed.RESOLVE, person=person, reason=reason):
             case.outcome = outcome
             end_locked(case, case.resolve, reason, Actor.user(person))
@@ -111,19 +115,37 @@ def dismiss_case(*, case_id: UUID, person: User, reason: str, version: int | Non
 
 
 def locked_case(case_id: UUID, person: User, *, version: int | None = None) -> Case:
-    """The case as it is now, if this person may work on it and saw it as it is."""
-    case = Case.objects.select_for_update().get(pk=case_id)
-    check_case(case, person)
+    """The case as it is now, if it waits, and this person may work on it and saw it as it is."""
+    case = staffed_case(case_id, person)
+    check_waiting(case)
     check_version(case, version)
     return case
 
 
-def check_case(case: Case, person: User) -> None:
-    """Whether this person may work on it, and anything is left to do."""
-    if not works_as(person, OFFICE, restaurant_id=case.restaurant_id):
-        raise CaseRefused("Only finance staff of this restaurant work on its cases.", code="not_finance_here")
+def staffed_case(case_id: UUID, person: User) -> Case:
+    """Also one that has ended."""
+    case = Case.objects.select_for_update().get(pk=case_id)
+    _check_staff(case, person)
+    return case
+
+
+def check_waiting(case: Case) -> None:
     if not case.is_waiting:
         raise CaseRefused(f"This case is {case.status} already: {case.resolution}", code="already_ended")
+
+
+def check_nobody_is_asked(case: Case) -> None:
+    """One thing at a time: what was asked of a second person is decided about the case as it was then."""
+    if case.status == CaseStatus.WAITING_SECOND_PERSON:
+        raise CaseRefused(
+            "A second person is being asked about this case. Approve, reject or withdraw that first.",
+            code="waits_for_approval",
+        )
+
+
+def _check_staff(case: Case, person: User) -> None:
+    if not works_as(person, OFFICE, restaurant_id=case.restaurant_id):
+        raise CaseRefused("Only finance staff of this restaurant work on its cases.", code="not_finance_here")
 
 
 def check_version(case: Case, version: int | None) -> None:

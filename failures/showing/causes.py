@@ -95,6 +95,13 @@ CAUSES: Mapping[CaseKind, Cause] = {
         advice="Hand it over, then say so here.",
         within=_SOON,
     ),
+    CaseKind.REFUND_APPROVAL: Cause(
+        who="We",
+        what="A refund is above the limit of whoever asked for it. Nothing was sent.",
+        sureness=Sureness.CERTAIN,
+        advice="A finance lead or an admin looks at it, then approves or rejects it.",
+        within=_SOON,
+    ),
     CaseKind.PROVIDER_REFUND: Cause(
         who="The provider, or the guest's bank",
         what="Money went back that nobody here sent back: a refund made at the provider, or a chargeback.",

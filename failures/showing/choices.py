@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from failures.decisions import OFFERED, Action
+from failures.decisions import NEEDS_TWO, OFFERED, Action
 from failures.models import Case, CaseKind
 from failures.reasons import what_is_left
 from payments.models import Attempt, AttemptStatus, Payment, PaymentStatus
@@ -55,10 +55,16 @@ WORDS: Mapping[Action, Words] = {
         title="Record: the cash was handed back", does="You, or a colleague, gave the guest the cash."
     ),
     Action.TAKE_UP: Words(title="Take it up again", does="The clock works on it again. Do this after the repair."),
+    Action.WRITE_OFF: Words(
+        title="Write it off",
+        does="The money is given up, and the case ends. A guest who comes back can still pay.",
+    ),
+    Action.REOPEN: Words(title="Open it again", does="The case is back in the queue, with whoever asked for it."),
     Action.RESOLVE: Words(title="Close: it is dealt with", does="The case leaves the queue."),
     Action.DISMISS: Words(title="Close: nothing was wrong", does="The case leaves the queue."),
 }
 _ENDING = (Action.RESOLVE, Action.DISMISS)
+_IS_ASKED = "A second person is being asked. Approve, reject or withdraw that first."
 _BY_HAND = (Action.RECORD_CHARGED, Action.RECORD_NOT_CHARGED)
 
 
@@ -69,22 +75,23 @@ class Choice:
     locked: str  # Why not now; empty: it may be done.
     has_amount: bool
     has_outcome: bool
+    needs_two: bool
 
 
-def choices_for(case: Case, *, payment: Payment | None, live: Attempt | None) -> list[Choice]:
+def choices_for(case: Case, *, payment: Payment | None, live: Attempt | None, is_asked: bool = False) -> list[Choice]:
     """All that there are for this kind, also those that are locked: whoever looks for one finds out why."""
-    if not case.is_waiting:
-        return []
-    left = what_is_left(case)
+    left = what_is_left(case) if case.is_waiting else ""
+    offered = (*OFFERED.get(CaseKind(case.kind), ()), *_ENDING) if case.is_waiting else (Action.REOPEN,)
     return [
         Choice(
             action=action,
             words=WORDS[action],
-            locked=left if action in _ENDING else why_not(action, payment, live),
+            locked=_IS_ASKED if is_asked else left if action in _ENDING else why_not(action, payment, live),
             has_amount=action == Action.RECORD_CHARGED,
             has_outcome=action == Action.RESOLVE,
+            needs_two=action in NEEDS_TWO,
         )
-        for action in (*OFFERED.get(CaseKind(case.kind), ()), *_ENDING)
+        for action in offered
     ]
 
 
@@ -93,6 +100,8 @@ def why_not(action: Action, payment: Payment | None, live: Attempt | None) -> st
         if payment.in_doubt:
             return "Nobody knows yet whether it was charged. Charging again is locked until that is known."
         return f"The payment is {payment.get_status_display()}: there is nothing to try again."
+    if action == Action.WRITE_OFF and payment is not None and payment.status == PaymentStatus.PROCESSING:
+        return "The payment is under way: nothing is lost yet."
     if action in _BY_HAND and (live is None or live.mismatch):
         return "No charge of this payment is open any more." if live is None else "Decide about its amount instead."
     if action in _BY_HAND and live is not None and _is_being_sent(payment, live):

@@ -76,6 +76,9 @@ _ATTEMPT = {
 }
 _REFUND = {
     "create": "A refund was asked for.",
+    "wait_for_approval": "The refund waits for a second person.",
+    "release": "The refund may be sent.",
+    "turn_down": "The refund is not made.",
     "process": "The refund was sent to {provider}.",
     "send_again": "The refund was sent to {provider} again, with the same key.",
     "complete": "The refund was made.",
@@ -94,6 +97,17 @@ _CASE = {
     "resolve": "The case was resolved.",
     "dismiss": "The case was dismissed.",
     "reopen": "The case was opened again.",
+    "wait_for_second_person": "The case waits for a second person.",
+    "go_on": "The case goes on.",
+}
+_APPROVAL = {
+    "create": "Asked a second person: {action}",
+    "approve": "Agreed.",
+    "use": "It was done.",
+    "reject": "Did not agree.",
+    "withdraw": "Took the request back.",
+    "expire": "Nobody agreed in time.",
+    "overtake": "Nobody has to agree any more.",
 }
 WORDS: Mapping[str, Mapping[str, str]] = {
     "order": _ORDER,
@@ -101,6 +115,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "attempt": _ATTEMPT,
     "refund": _REFUND,
     "case": _CASE,
+    "approval": _APPROVAL,
 }
 _GOOD = {"complete", "complete_late", "succeed", "succeed_late"}
 _BAD = {"fail", "decline", "not_sent", "bounce", "contradicted", "mismatched"}

@@ -3,6 +3,7 @@
 from payments.models.account import BreakerOverride, ProviderAccount, Route
 from payments.models.attempt import Attempt, AttemptStatus, Capture
 from payments.models.leased import NextAction
+from payments.models.limit import Limited, RefundLimit
 from payments.models.notice import InboundNotice, NoticeState
 from payments.models.payment import Method, Payment, PaymentStatus
 from payments.models.refund import Refund, RefundOrigin, RefundStatus
@@ -13,6 +14,7 @@ __all__ = [
     "BreakerOverride",
     "Capture",
     "InboundNotice",
+    "Limited",
     "Method",
     "NextAction",
     "NoticeState",
@@ -20,6 +22,7 @@ __all__ = [
     "PaymentStatus",
     "ProviderAccount",
     "Refund",
+    "RefundLimit",
     "RefundOrigin",
     "RefundStatus",
     "Route",

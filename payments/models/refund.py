@@ -145,6 +145,19 @@ class Refund(Leased, Telling):
         """Some send of it may have reached the provider."""
         return self.sends > self.failed_sends
 
+    @transition(field=status, source=RefundStatus.REQUESTED, target=RefundStatus.WAITING_APPROVAL)
+    def wait_for_approval(self) -> None:
+        """It is more than its maker may give back alone. The amount is reserved; nothing is sent."""
+
+    @transition(field=status, source=RefundStatus.WAITING_APPROVAL, target=RefundStatus.REQUESTED)
+    def release(self) -> None:
+        """A second person agreed, or it is owed to the guest by now."""
+
+    @transition(field=status, source=RefundStatus.WAITING_APPROVAL, target=RefundStatus.FAILED)
+    def turn_down(self) -> None:
+        """The second person did not agree, or nobody did in time. Nothing was sent."""
+        self._finish()
+
     @transition(field=status, source=RefundStatus.REQUESTED, target=RefundStatus.PROCESSING)
     def process(self) -> None:
         """The first send begins."""

@@ -14,7 +14,7 @@ from orders.services import lock_order, set_payment_state
 from payments.models import Attempt, Refund, RefundOrigin, RefundStatus
 from payments.models.refund import RESERVING
 from payments.services.bill import Bill, lock_bill
-from payments.services.refund_limits import check_how_often
+from payments.services.refund_limits import check_how_often, is_above_limit
 from payments.services.refund_requests import reserve_refund, tip_left_of
 from payments.services.refusals import PaymentRefused
 
@@ -38,6 +38,8 @@ def on_order_amended(event: Event, actor: Actor) -> None:
     if owed:
         check_how_often(actor)
     for part in parts:
+        if part.owed_minor:
+            is_above_limit(actor, part.attempt, part.owed_minor, can_wait=False)
         _give_back(part, journal)
     order = bill.order
     if set_payment_state(order=order, state=bill.payment_state, journal=journal, money_came=False):

@@ -6,9 +6,10 @@ from events.actors import Actor
 from events.models import Event
 from events.services import Journal
 from orders.services import lock_order
-from payments.models import Capture, RefundOrigin
-from payments.services.bill import lock_bill
-from payments.services.refund_limits import check_how_often
+from payments.models import Capture, Refund, RefundOrigin, RefundStatus
+from payments.services.bill import Bill, lock_bill
+from payments.services.refund_approvals import release_refund
+from payments.services.refund_limits import check_how_often, is_above_limit
 from payments.services.refund_requests import reserve_refund, tip_left_of
 from payments.services.refusals import PaymentRefused
 from payments.services.withdrawals import withdraw_locked
@@ -20,10 +21,12 @@ def on_order_cancelled(event: Event, actor: Actor) -> None:
     journal = Journal(actor)
     for payment in bill.payments:
         withdraw_locked(bill=bill, payment=payment, journal=journal)
+    _release_waiting(bill, journal)
     for attempt in bill.attempts:
         if attempt.capture == Capture.KEPT and attempt.refundable_minor > 0:
             _check_may(event)
             check_how_often(actor)
+            is_above_limit(actor, attempt, attempt.refundable_minor, can_wait=False)
             reserve_refund(
                 attempt=attempt,
                 amount_minor=attempt.refundable_minor - (tip := tip_left_of(attempt)),
@@ -36,6 +39,17 @@ def on_order_cancelled(event: Event, actor: Actor) -> None:
     for payment in bill.payments:
         payment.save()
     journal.write()
+
+
+def _release_waiting(bill: Bill, journal: Journal) -> None:
+    """What waited for a second person is the guest's now."""
+    mine = [payment.pk for payment in bill.payments]
+    waiting = Refund.objects.select_for_update(of=("self",)).filter(
+        payment__in=mine, status=RefundStatus.WAITING_APPROVAL
+    )
+    for refund in waiting.order_by("id"):
+        refund.payment = bill.payment(refund.payment_id)
+        release_refund(bill, refund, journal, reason="The order was cancelled.")
 
 
 def _check_may(event: Event) -> None:

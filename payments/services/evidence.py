@@ -67,6 +67,7 @@ class Evidence:
     # A sender's own answer counts only while it still holds the lease under which it sent (I12).
     lease_token: UUID | None = None
     asked_at: datetime | None = None  # Just before the question; None where nobody was asked.
+    approval_id: UUID | None = None  # A named human's word: of which another one agreed to it.
 
     def is_out_of_date(self, now: datetime, *, sent_at: datetime | None = None) -> bool:
         """Others may have sent, asked and been told since: whoever was paused with it knows nothing any more."""
@@ -86,6 +87,7 @@ class Evidence:
             "message": self.message,
             "reference": self.reference,
             "money": [self.money.minor, self.money.currency] if self.money else None,
+            "approval": str(self.approval_id) if self.approval_id else None,
         }
         return {name: value for name, value in said.items() if value}
 

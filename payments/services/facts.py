@@ -34,6 +34,9 @@ class PaymentEvent(StrEnum):
 
 class RefundEvent(StrEnum):
     CREATED = "refund.created"
+    APPROVAL_NEEDED = "refund.approval_needed"  # It is more than its maker may give back alone.
+    RELEASED = "refund.released"  # A second person agreed to it.
+    TURNED_DOWN = "refund.turned_down"  # Or did not.
     HAND_OVER_NEEDED = "refund.hand_over_needed"
     COMPLETED = "refund.completed"
     FAILED = "refund.failed"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -10,16 +9,13 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import QuerySet
 
-from accounts.models import OFFICE, User
-from accounts.services.people import works_as
+from accounts.models import User
 from events.actors import Actor
 from events.services import Journal
 from kernel import clock
-from kernel.money import MAX_MINOR, Money
-from kernel.texts import check_reason
+from kernel.money import Money
 from payments.models import (
     Attempt,
-    AttemptStatus,
     Capture,
     InboundNotice,
     NextAction,
@@ -27,25 +23,18 @@ from payments.models import (
     Payment,
     Refund,
     RefundOrigin,
-    RefundStatus,
 )
 from payments.services import captures, timing
 from payments.services.bill import Bill, lock_bill_of_payment
+from payments.services.by_hand import check_finance, settling_by_hand
 from payments.services.deeds import PaymentDeed, deed_of
 from payments.services.evidence import Evidence, Finding, Source
 from payments.services.facts import PaymentEvent
-from payments.services.provider_refunds import made_by_hand
-from payments.services.providers import PROVIDERS, facts_of
+from payments.services.providers import PROVIDERS
 from payments.services.refund_requests import reserve_refund
-from payments.services.refund_settlement import OPEN, settle_refund
-from payments.services.refusals import PaymentRefused, RefundRefused
-from payments.services.settlement import settle_locked
+from payments.services.refund_settlement import OPEN
+from payments.services.refusals import PaymentRefused
 from payments.services.settling import Settling
-
-_RECORDED = {
-    Finding.SUCCEEDED: PaymentDeed.RECORD_REFUND_MADE,
-    Finding.NOT_CHARGED: PaymentDeed.RECORD_REFUND_NOT_MADE,
-}
 
 
 class MismatchChoice(StrEnum):
@@ -57,7 +46,10 @@ class MismatchChoice(StrEnum):
 def resolve_mismatch(*, payment_id: UUID, choice: MismatchChoice, person: User, reason: str) -> Payment:
     """Another amount was captured than asked: keep it, give it all back, or give back what was too much."""
     with transaction.atomic():
-        settling = _settling(payment_id, person, reason, Finding.SUCCEEDED)
+        bill = lock_bill_of_payment(payment_id)
+        check_finance(bill.payment(payment_id).restaurant_id, person, reason)
+        evidence = Evidence(source=Source.OPERATOR, finding=Finding.SUCCEEDED, message=reason)
+        settling = settling_by_hand(bill, payment_id, evidence, Actor.user(person))
         attempt = settling.attempt
         if not attempt.mismatch:
             raise PaymentRefused("No amount is waiting for a decision here.", code="no_mismatch")
@@ -69,47 +61,12 @@ def resolve_mismatch(*, payment_id: UUID, choice: MismatchChoice, person: User, 
     return settling.payment
 
 
-def record_not_charged(*, payment_id: UUID, person: User, reason: str) -> Payment:
-    """A named human has seen at the provider that nothing was charged. That is evidence, and it has a name."""
-    with transaction.atomic():
-        settling = _settling(payment_id, person, reason, Finding.NOT_CHARGED)
-        if settling.attempt.mismatch:
-            raise PaymentRefused("Money was captured here: decide about its amount instead.", code="captured")
-        _check_that_nobody_asks(settling)
-        with deed_of(person, settling.payment, PaymentDeed.RECORD_NOT_CHARGED, reason=reason):
-            _settle_by_hand(settling, settling.evidence, person)
-    return settling.payment
-
-
-def record_charged(*, payment_id: UUID, captured_minor: int, person: User, reason: str) -> Payment:
-    """A named human has seen at the provider that the money moved, and how much of it."""
-    with transaction.atomic():
-        settling = _settling(payment_id, person, reason, Finding.SUCCEEDED)
-        if type(captured_minor) is not int or not 0 < captured_minor <= MAX_MINOR:
-            raise PaymentRefused("Say how much was captured, in minor units.", field="amount", code="bad_amount")
-        _check_that_nobody_asks(settling)
-        money = Money(captured_minor, settling.attempt.currency)
-        with deed_of(person, settling.payment, PaymentDeed.RECORD_CHARGED, reason=reason):
-            _settle_by_hand(settling, replace(settling.evidence, money=money), person)
-    return settling.payment
-
-
-def record_refund_made(*, refund_id: UUID, person: User, reason: str) -> Refund:
-    """A named human has seen at the provider that the money went back."""
-    return _settle_refund_by_hand(refund_id, person, reason, Finding.SUCCEEDED)
-
-
-def record_refund_not_made(*, refund_id: UUID, person: User, reason: str) -> Refund:
-    """A named human has seen at the provider that it did not, or gives up on one that never got there."""
-    return _settle_refund_by_hand(refund_id, person, reason, Finding.NOT_CHARGED)
-
-
 def release_from_quarantine(*, payment_id: UUID, person: User, reason: str) -> Payment:
     """Whatever broke is repaired: the clock takes the payment and its refunds up again."""
     with transaction.atomic():
         bill = lock_bill_of_payment(payment_id)
         payment = bill.payment(payment_id)
-        _check_person(payment.restaurant_id, person, reason)
+        check_finance(payment.restaurant_id, person, reason)
         stopped = list(_stopped_refunds(payment))
         unwatched = [attempt for attempt in bill.attempts_of(payment) if attempt.watch_claims > timing.MAX_CLAIMS]
         is_stopped = _is_stopped(payment, bill)
@@ -149,7 +106,7 @@ def take_up_notice(*, notice_id: UUID, person: User, reason: str) -> InboundNoti
     """A notice that was set aside, because it broke us or spoke of something unknown, is read once more."""
     with transaction.atomic():
         notice = InboundNotice.objects.select_for_update().get(pk=notice_id)
-        _check_person(notice.restaurant_id, person, reason)
+        check_finance(notice.restaurant_id, person, reason)
         if notice.state not in {NoticeState.ORPHANED, NoticeState.QUARANTINED}:
             raise PaymentRefused(f"This notice is {notice.state}: it was not set aside.", code="not_set_aside")
         notice.state = NoticeState.STORED
@@ -180,69 +137,6 @@ def _take_up(refund: Refund) -> None:
     refund.claims = 0
     refund.plan(NextAction.LOOK_UP if refund.may_have_arrived else NextAction.BEGIN, clock.now())
     refund.save()
-
-
-def _check_that_nobody_asks(s: Settling) -> None:
-    if s.attempt.status == AttemptStatus.SENT or s.payment.is_leased:
-        raise PaymentRefused("Somebody is asking the provider right now. Wait half a minute.", code="being_sent")
-
-
-def _settle_by_hand(s: Settling, evidence: Evidence, person: User) -> None:
-    settle_locked(bill=s.bill, attempt_id=s.attempt.pk, evidence=evidence, actor=Actor.user(person))
-
-
-def _settle_refund_by_hand(refund_id: UUID, person: User, reason: str, finding: Finding) -> Refund:
-    with transaction.atomic():
-        payment_id = Refund.objects.values_list("payment_id", flat=True).get(pk=refund_id)
-        payment = lock_bill_of_payment(payment_id).payment(payment_id)
-        refund = Refund.objects.select_for_update().get(pk=refund_id)
-        _check_person(payment.restaurant_id, person, reason)
-        if refund.status not in OPEN and refund.next_action != NextAction.LOOK_UP:
-            raise RefundRefused(f"This refund is {refund.status} already.", code="not_open")
-        if finding == Finding.SUCCEEDED:
-            _check_that_it_is_not_known(refund)
-        if refund.is_leased:
-            raise RefundRefused("It is being sent right now. Wait half a minute.", code="being_sent")
-        money = Money(refund.total_minor, refund.currency)
-        evidence = Evidence(source=Source.OPERATOR, finding=finding, money=money, message=reason)
-        with deed_of(person, payment, _RECORDED[finding], reason=reason):
-            return settle_refund(refund_id=refund_id, evidence=evidence, actor=Actor.user(person))
-
-
-def _check_that_it_is_not_known(refund: Refund) -> None:
-    """Made by hand at the provider, it may have come to us from there already, as a refund of its own."""
-    if refund.status == RefundStatus.COMPLETED:
-        return  # It is counted already; that is only being asked about.
-    if (known := made_by_hand(refund)) is not None:
-        raise RefundRefused(
-            f"The provider's own books brought refund {known.provider_reference} of this amount already. If that is "
-            "what you see there, record this one as not made.",
-            code="known_already",
-        )
-
-
-def _settling(payment_id: UUID, person: User, reason: str, finding: Finding) -> Settling:
-    bill = lock_bill_of_payment(payment_id)
-    payment = bill.payment(payment_id)
-    _check_person(payment.restaurant_id, person, reason)
-    attempt = bill.live_attempt_of(payment)
-    if attempt is None:
-        raise PaymentRefused(f"Payment {payment.reference} is {payment.status}: nothing is open.", code="not_open")
-    return Settling(
-        bill=bill,
-        payment=payment,
-        attempt=attempt,
-        evidence=Evidence(source=Source.OPERATOR, finding=finding, message=reason),
-        facts=facts_of(attempt.account),
-        journal=Journal(Actor.user(person)),
-        now=clock.now(),
-    )
-
-
-def _check_person(restaurant_id: UUID, person: User, reason: str) -> None:
-    if not works_as(person, OFFICE, restaurant_id=restaurant_id):
-        raise PaymentRefused("Only finance staff of this restaurant may decide this.", code="not_finance_here")
-    check_reason(reason, refusal=PaymentRefused)
 
 
 def _check_choice(s: Settling, choice: MismatchChoice) -> None:

@@ -1,16 +1,19 @@
-"""How many refunds one caller may ask for: counted in the database, where no outage lets anybody try his luck."""
+"""How many refunds one caller may ask for, and how much alone: counted in the database, never in what can be down."""
 
 from __future__ import annotations
 
 import math
 from datetime import timedelta
+from uuid import UUID
 
 from django.conf import settings
+from django.db.models import F, Sum
 
-from events.actors import Actor
+from accounts.models import Membership
+from events.actors import Actor, ActorKind
 from kernel import clock
 from kernel.statements import Statement
-from payments.models import Refund
+from payments.models import Attempt, Capture, Limited, Refund, RefundLimit, RefundOrigin, RefundStatus
 from payments.services.refusals import RefundRefused
 
 WINDOW = timedelta(hours=1)
@@ -35,3 +38,41 @@ def check_how_often(actor: Actor) -> None:
             code="too_many_refunds",
             retry_after_seconds=math.ceil((last + WINDOW - now).total_seconds()),
         )
+
+
+def is_above_limit(actor: Actor, attempt: Attempt, total_minor: int, *, can_wait: bool = True) -> bool:
+    """With what the same caller gave back of the same payment before: in two halves it is as much.
+
+    What cannot wait for a second person is refused: cash across the table, the cancelling of a paid order.
+    """
+    who = _limited_as(actor, attempt)
+    if not who or attempt.capture == Capture.SURPLUS:  # That was never ours: it goes back whoever asks.
+        return False
+    limits = RefundLimit.objects.filter(restaurant=attempt.restaurant_id, currency=attempt.captured_currency, who=who)
+    most = limits.values_list("most_minor", flat=True).first()
+    if most is None or _given_back(actor, attempt) + total_minor <= most:
+        return False
+    if not can_wait:
+        raise RefundRefused(
+            "This gives back more than you may alone. Ask for the refund first: a second person agrees to it.",
+            field="amount",
+            code="above_limit",
+        )
+    return True
+
+
+def _limited_as(actor: Actor, attempt: Attempt) -> str:
+    """The clock, a provider and a guest decide about no amount."""
+    if actor.kind is ActorKind.API_KEY:
+        return Limited.PROGRAM.value
+    if actor.kind is not ActorKind.USER:
+        return ""
+    mine = Membership.objects.filter(user=UUID(actor.id), restaurant=attempt.restaurant_id)
+    return mine.values_list("role", flat=True).first() or ""
+
+
+def _given_back(actor: Actor, attempt: Attempt) -> int:
+    mine = Refund.objects.filter(attempt__payment=attempt.payment_id, origin=RefundOrigin.PERSON)
+    counted = mine.filter(requested_by=actor.id).exclude(status=RefundStatus.FAILED)
+    total: int | None = counted.aggregate(sum=Sum(F("amount_minor") + F("tip_minor")))["sum"]
+    return total or 0

@@ -19,7 +19,7 @@ from payments.services.bill import Bill, lock_bill_of_payment
 from payments.services.deeds import PaymentDeed, deed_on
 from payments.services.facts import RefundEvent
 from payments.services.providers import facts_of
-from payments.services.refund_limits import check_how_often
+from payments.services.refund_limits import check_how_often, is_above_limit
 from payments.services.refusals import RefundRefused
 
 
@@ -36,7 +36,10 @@ def request_refund(
     is_handed_over: bool = False,
     call: Call | None = None,
 ) -> Refund:
-    """Full when no amount is given. The sweep or the caller sends it; the reservation stands at once."""
+    """Full when no amount is given. The sweep or the caller sends it; the reservation stands at once.
+
+    Above the caller's limit it waits for a second person.
+    """
     with transaction.atomic():
         if call is not None:
             refund_id = claim(call)
@@ -49,6 +52,7 @@ def request_refund(
             amount_minor, tip_minor = attempt.refundable_minor - tip_left, tip_left
         check_reason(reason, refusal=RefundRefused)
         _check(attempt, amount_minor, tip_minor, tip_left)
+        needs_two = is_above_limit(actor, attempt, amount_minor + tip_minor, can_wait=not is_handed_over)
         with deed_on(attempt.payment, PaymentDeed.REQUEST_REFUND, actor=actor, reason=reason):
             journal = Journal(actor)
             refund = reserve_refund(
@@ -61,13 +65,18 @@ def request_refund(
                 journal=journal,
                 reopens_order=reopens_order and not is_surplus,
                 is_handed_over=is_handed_over,
+                needs_two=needs_two,
             )
-            attempt.save(update_fields=["refunding_minor"])
-            attempt.payment.save(update_fields=["version"])
-            journal.write()
+            _save_reservation(attempt, journal)
         crashpoint(CrashPoint.RESERVE_BEFORE_COMMIT)
     crashpoint(CrashPoint.RESERVE_AFTER_COMMIT)
     return refund
+
+
+def _save_reservation(attempt: Attempt, journal: Journal) -> None:
+    attempt.save(update_fields=["refunding_minor"])
+    attempt.payment.save(update_fields=["version"])
+    journal.write()
 
 
 def reserve_refund(
@@ -81,6 +90,7 @@ def reserve_refund(
     refund_id: UUID | None = None,
     reopens_order: bool = False,
     is_handed_over: bool = False,
+    needs_two: bool = False,
 ) -> Refund:
     """For a locked attempt; the caller saves attempt and payment and writes the journal."""
     payment = attempt.payment
@@ -99,11 +109,7 @@ def reserve_refund(
         reopens_order=reopens_order,
         requested_by=journal.actor.id,
     )
-    by_hand = facts_of(attempt.account).is_manual
-    if not by_hand:
-        refund.plan(NextAction.BEGIN, clock.now())
     attempt.refunding_minor += refund.total_minor
-    refund.save(force_insert=True)
     journal.created(refund, reason=reason)
     journal.happened(
         RefundEvent.CREATED,
@@ -114,10 +120,20 @@ def reserve_refund(
         currency=refund.currency,
         origin=origin.value,
     )
-    if by_hand and not is_handed_over:
-        # No clock hands over cash: somebody has to be told.
-        journal.happened(RefundEvent.HAND_OVER_NEEDED, payment, refund=str(refund.pk))
+    _plan(refund, journal, needs_two=needs_two, is_handed_over=is_handed_over)
+    refund.save(force_insert=True)
     return refund
+
+
+def _plan(refund: Refund, journal: Journal, *, needs_two: bool, is_handed_over: bool) -> None:
+    if needs_two:
+        journal.move(refund, refund.wait_for_approval, reason="It is above the limit.")
+        journal.happened(RefundEvent.APPROVAL_NEEDED, refund.payment, refund=str(refund.pk))
+    elif not facts_of(refund.account).is_manual:
+        refund.plan(NextAction.BEGIN, clock.now())
+    elif not is_handed_over:
+        # No clock hands over cash: somebody has to be told.
+        journal.happened(RefundEvent.HAND_OVER_NEEDED, refund.payment, refund=str(refund.pk))
 
 
 def refundable_attempt(bill: Bill, payment: Payment, attempt_id: UUID | None = None) -> Attempt:

@@ -52,6 +52,8 @@ def sweep_notices(*, width: int = WIDTH) -> int:
 
 
 SWEEPS = (sweep_payments, sweep_refunds, sweep_watches, sweep_notices)
+# What apps above this one want done at each tick too.
+ALSO: list[Callable[[], int]] = []
 
 
 def act_on_payment(claim: Claim) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
-from django.db import models
+from django.db import models, transaction
 from django.db.models import F
 
 from accounts.models import IdempotentCall, Role
@@ -15,6 +15,8 @@ from failures.models import Case, CaseKind
 from failures.services.working import assign_case
 from kernel import clock
 from payments.models import Attempt, Payment, Refund
+from payments.services.deeds import PaymentDeed
+from payments.services.forcing import ask_to_record_charge
 from payments.services.timing import MAX_CLAIMS
 from tests.factories import RestaurantFactory, routed, staff
 from tests.failures.world import World, run, twin_of, update
@@ -171,6 +173,41 @@ def _nothing_under_a_key(w: World) -> str:
     return str(call.pk)
 
 
+def _recorded_alone(w: World) -> str:
+    step = Transition.objects.create(
+        restaurant_id=w.restaurant.pk,
+        mode="test",
+        subject_kind="attempt",
+        subject_id=w.failed.pk,
+        step="not_charged",
+        from_status="unknown",
+        to_status="not_charged",
+        reason="I saw it.",
+        evidence={"source": "operator", "finding": "not_charged"},
+        actor_kind="user",
+        actor_id="7",
+    )
+    return str(step.pk)
+
+
+def _agreed_to_by_nobody(w: World) -> str:
+    maker, checker = (staff(w.restaurant, role) for role in (Role.FINANCE, Role.FINANCE_LEAD))
+    run("SET CONSTRAINTS ALL DEFERRED")
+    with transaction.atomic():
+        approval = ask_to_record_charge(
+            payment_id=w.doubtful.payment_id,
+            deed=PaymentDeed.RECORD_NOT_CHARGED,
+            person=maker,
+            reason="I saw it.",
+            asked_from=clock.new_id(),
+        )
+    return update(approval, f"status = 'approved', checker_id = '{checker.pk}', decided_at = now()")
+
+
+def _waits_for_nobody(w: World) -> str:
+    return update(Case.objects.filter(payment=w.mismatched.payment_id).get(), "status = 'waiting_second_person'")
+
+
 def _cash_by_nobody(w: World) -> str:
     run("ALTER TABLE events_transition DISABLE TRIGGER USER")
     run("UPDATE events_transition SET actor_id = '' WHERE subject_id = %s AND to_status = 'succeeded'", w.cash.pk)
@@ -265,6 +302,9 @@ BREAKS: list[tuple[str, str, Callable[[World], str]]] = [
     ("I14", "A notice is settled", lambda w: _notice(w, "state = 'quarantined'")),
     ("I16", "What a person decided", _taken_unseen),
     ("I16", "What a person decided", _cash_taken_unseen),
+    ("I16", "What a person saw", _recorded_alone),
+    ("I16", "Where something waits", lambda w: update(w.refund, "status = 'waiting_approval'")),
+    ("I16", "Where something waits", _waits_for_nobody),
     ("I17", "Kept cash was confirmed once", _cash_by_nobody),
     ("I17", "Kept cash was confirmed once", _cash_confirmed_again),
     ("I20", "An attempt is at an account of its own", _at_anothers_account),
@@ -279,4 +319,5 @@ BREAKS: list[tuple[str, str, Callable[[World], str]]] = [
     ("I13", "The last step in the history of each attempt", lambda w: update(w.failed, "status = 'cancelled'")),
     ("I13", "The last step in the history of each refund", lambda w: update(w.refund, "status = 'processing'")),
     ("I13", "The last step in the history of each case", _case_nobody_resolved),
+    ("I13", "The last step in the history of each approval", _agreed_to_by_nobody),
 ]

@@ -25,6 +25,7 @@ from payments.services import operators, providers
 from payments.services.cash import CashTaken, confirm_cash, record_cash_refund, take_cash_against_doubt
 from payments.services.circuit_overrides import force_circuit
 from payments.services.refund_requests import request_refund
+from tests import two_people
 from tests.factories import order_of, paid, staff
 from tests.failures.world import World, make_world
 from tests.scripted import ScriptedGateway, provider_of
@@ -84,21 +85,25 @@ DEEDS: dict[str, Callable[[World, User], object]] = {
     "resolve_mismatch": lambda w, person: operators.resolve_mismatch(
         payment_id=w.mismatched.payment_id, choice=operators.MismatchChoice.REFUND_ALL, person=person, reason=WHY
     ),
-    "record_charged": lambda w, person: operators.record_charged(
-        payment_id=w.doubtful.payment_id, captured_minor=84_000, person=person, reason=WHY
-    ),
-    "record_not_charged": lambda w, person: operators.record_not_charged(
-        payment_id=w.doubtful.payment_id, person=person, reason=WHY
-    ),
-    "record_refund_made": lambda w, person: operators.record_refund_made(
-        refund_id=w.refund.pk, person=person, reason=WHY
-    ),
-    "record_refund_not_made": lambda w, person: operators.record_refund_not_made(
-        refund_id=w.refund.pk, person=person, reason=WHY
-    ),
     "cancel_order": lambda w, person: cancel_order(order_id=w.kept.payment.order_id, actor=Actor.user(person)),
     "force_circuit": _force_circuit,
     "issue_api_key": _issue_key,
+}
+
+
+BY_TWO: dict[str, Callable[[World, User], object]] = {
+    "record_charged": lambda w, person: two_people.record_charged(
+        payment_id=w.doubtful.payment_id, captured_minor=84_000, person=person, reason=WHY
+    ),
+    "record_not_charged": lambda w, person: two_people.record_not_charged(
+        payment_id=w.doubtful.payment_id, person=person, reason=WHY
+    ),
+    "record_refund_made": lambda w, person: two_people.record_refund_made(
+        refund_id=w.refund.pk, person=person, reason=WHY
+    ),
+    "record_refund_not_made": lambda w, person: two_people.record_refund_not_made(
+        refund_id=w.refund.pk, person=person, reason=WHY
+    ),
 }
 
 
@@ -113,6 +118,21 @@ def test_a_deed_has_one_entry_that_shows_what_changed(world: World, admin: User,
     assert (entry.action, entry.actor_id) == (deed, str(admin.pk))
     assert entry.chain_id == (INSTALLATION if deed == "force_circuit" else world.restaurant.pk)
     assert entry.before != entry.after
+    assert not [sentence for verdict in verdicts() for sentence in verdict.wrong]
+
+
+@pytest.mark.parametrize("deed", BY_TWO)
+def test_what_two_people_do_names_both(world: World, admin: User, deed: str) -> None:
+    before = AuditEntry.objects.latest("id").pk
+
+    BY_TWO[deed](world, admin)
+
+    asked, approved, done = AuditEntry.objects.filter(pk__gt=before).order_by("id")
+    assert [each.action for each in (asked, approved, done)] == ["ask_approval", "approve_approval", deed]
+    assert (asked.actor_id, done.actor_id == approved.actor_id) == (str(admin.pk), True)
+    assert done.actor_id not in {"", str(admin.pk)}
+    assert (asked.after["status"], approved.after["status"]) == ("pending", "approved")
+    assert done.before != done.after
     assert not [sentence for verdict in verdicts() for sentence in verdict.wrong]
 
 

@@ -237,7 +237,8 @@ def test_a_case_that_has_ended_shows_how_and_takes_notes(desk: Client, case: Cas
 
     text = _main(desk.get(page_of(case)))
     assert "This case is resolved: The bank called." in text
-    assert "What you can do" not in text
+    assert "Close:" not in text  # Nothing is left but to open it again.
+    assert "Open it again" in text
     assert press(desk, case, "note", text="The bank wrote, too.").status_code == 302
 
 

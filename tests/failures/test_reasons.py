@@ -21,7 +21,7 @@ from payments.services import providers, timing
 from payments.services.attempts import begin_attempt
 from payments.services.evidence import Evidence, Finding, Source
 from payments.services.facts import PaymentEvent, RefundEvent
-from payments.services.operators import record_refund_made, take_up_notice
+from payments.services.operators import take_up_notice
 from payments.services.quarantine import quarantine_notice, quarantine_payment, quarantine_refund, quarantine_watch
 from payments.services.refund_requests import request_refund
 from payments.services.refund_settlement import settle_refund
@@ -29,6 +29,7 @@ from payments.services.settling import PROLONGED_DOUBT
 from tests.factories import accepted, order_of, staff
 from tests.failures.world import World, attempted, make_world, told
 from tests.scripted import ScriptedGateway, provider_of
+from tests.two_people import record_refund_made
 
 REASON = "Nobody will look at it any more."
 

@@ -20,10 +20,11 @@ from failures.services.facts import CaseEvent, CaseRefused
 from failures.services.working import assign_case, dismiss_case, resolve_case
 from kernel import clock
 from kernel.modes import Mode
-from payments.models import InboundNotice, Payment
+from payments.models import InboundNotice, Payment, Refund
 from payments.services import providers
 from payments.services.facts import PaymentEvent, RefundEvent
 from tests.factories import RestaurantFactory, UserFactory, accepted, order_of, routed, staff
+from tests.failures.world import refund_called
 from tests.lock_waits import wait_until_somebody_waits_for_us
 from tests.scripted import ScriptedGateway, provider_of
 
@@ -40,6 +41,7 @@ NEEDS_A_HUMAN: dict[StrEnum, CaseKind] = {
     PaymentEvent.NOTICE_QUARANTINED: CaseKind.QUARANTINED,
     RefundEvent.FAILED: CaseKind.REFUND_FAILED,
     RefundEvent.PROLONGED: CaseKind.REFUND_IN_DOUBT,
+    RefundEvent.APPROVAL_NEEDED: CaseKind.REFUND_APPROVAL,
     RefundEvent.HAND_OVER_NEEDED: CaseKind.CASH_REFUND,
     RefundEvent.STARTED_BY_PROVIDER: CaseKind.PROVIDER_REFUND,
     RefundEvent.QUARANTINED: CaseKind.QUARANTINED,
@@ -55,6 +57,8 @@ OVER: set[tuple[CaseKind, StrEnum]] = {
     (CaseKind.ORPHAN_NOTICE, PaymentEvent.NOTICE_TAKEN_UP),
     (CaseKind.REFUND_IN_DOUBT, RefundEvent.COMPLETED),
     (CaseKind.REFUND_IN_DOUBT, RefundEvent.FAILED),
+    (CaseKind.REFUND_APPROVAL, RefundEvent.RELEASED),
+    (CaseKind.REFUND_APPROVAL, RefundEvent.TURNED_DOWN),
     (CaseKind.REFUND_FAILED, RefundEvent.COMPLETED),
     (CaseKind.CASH_REFUND, RefundEvent.FAILED),
     (CaseKind.CASH_REFUND, RefundEvent.COMPLETED),
@@ -107,6 +111,12 @@ def of_case(case: Case) -> list[str]:
     return list(Event.objects.filter(stream_id=case.pk).order_by("version").values_list("type", flat=True))
 
 
+@pytest.fixture
+def refund(restaurant: Restaurant) -> Refund:
+    return refund_called(UUID(REFUND), restaurant)
+
+
+@pytest.mark.usefixtures("refund")
 @pytest.mark.parametrize("event_type", [*PaymentEvent, *RefundEvent])
 def test_an_event_opens_the_case_that_it_needs_and_no_other(payment: Payment, event_type: StrEnum) -> None:
     happened(event_type, payment, **ABOUT)
@@ -182,11 +192,13 @@ def test_an_ended_case_is_reopened_by_new_evidence(
     assert Case.objects.get().status == CaseStatus.RESOLVED
 
 
+@pytest.mark.usefixtures("refund")
 @pytest.mark.parametrize("event_type", ENDERS)
 @pytest.mark.parametrize("opener", NEEDS_A_HUMAN)
 def test_a_case_ends_by_itself_when_its_reason_is_gone(payment: Payment, opener: StrEnum, event_type: StrEnum) -> None:
     happened(opener, payment, **ABOUT)
     case = Case.objects.get()
+    status, opened = CaseStatus(case.status), of_case(case)
 
     happened(event_type, payment, actor=PROVIDER, **ABOUT)
 
@@ -194,10 +206,10 @@ def test_a_case_ends_by_itself_when_its_reason_is_gone(payment: Payment, opener:
     if (CaseKind(case.kind), event_type) in OVER:
         assert (case.status, case.resolution) == (CaseStatus.RESOLVED, f"Ended by itself: {event_type.value}.")
         assert case.closed_at is not None
-        assert of_case(case) == [CaseEvent.OPENED, CaseEvent.RESOLVED]
+        assert of_case(case) == [*opened, CaseEvent.RESOLVED]
         assert Event.objects.filter(stream_id=case.pk).latest("version").actor_kind == "provider"
     else:
-        assert (case.status, of_case(case)) == (CaseStatus.OPEN, [CaseEvent.OPENED])
+        assert (case.status, of_case(case)) == (status, opened)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from django.db import connection, models
 
@@ -78,6 +79,12 @@ def paid_twice(order: Order) -> Attempt:
     late = attempted(order, Finding.DECLINED, code=ErrorCode.CARD_DECLINED)
     attempted(order, Finding.SUCCEEDED, minor=84_000)
     return told(late, Finding.SUCCEEDED, minor=84_000)
+
+
+def refund_called(refund_id: UUID, restaurant: Restaurant) -> Refund:
+    """For events that are made up: what they are about is there."""
+    kept = attempted(order_of(restaurant), Finding.SUCCEEDED, minor=84_000)
+    return request_refund(refund_id=refund_id, payment_id=kept.payment_id, reason="cold food", actor=GUEST)
 
 
 def paid_in_cash(restaurant: Restaurant) -> Attempt:

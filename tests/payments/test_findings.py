@@ -34,7 +34,7 @@ from payments.services.attempts import resend_attempt
 from payments.services.cash import CashTaken, confirm_cash, record_cash_refund
 from payments.services.circuit_overrides import force_circuit
 from payments.services.evidence import Evidence, Finding, Source
-from payments.services.operators import MismatchChoice, record_not_charged, resolve_mismatch
+from payments.services.operators import MismatchChoice, resolve_mismatch
 from payments.services.providers import forced_circuits
 from payments.services.refund_requests import request_refund
 from payments.services.refund_settlement import settle_refund
@@ -44,6 +44,7 @@ from payments.services.sweeps import sweep_payments, sweep_refunds
 from tests.factories import UserFactory, accepted, order_of, paid, staff
 from tests.scripted import ScriptedGateway, outcome, succeeded
 from tests.time_machine import ShiftedClock
+from tests.two_people import record_not_charged
 
 INR = "INR"
 

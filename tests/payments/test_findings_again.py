@@ -27,7 +27,7 @@ from payments.models import Attempt, NextAction, Payment, PaymentStatus, Refund,
 from payments.services.attempts import resend_attempt, run_payment
 from payments.services.cash import CashTaken, take_cash_against_doubt
 from payments.services.evidence import Evidence, Finding, Source
-from payments.services.operators import MismatchChoice, record_refund_made, resolve_mismatch
+from payments.services.operators import MismatchChoice, resolve_mismatch
 from payments.services.payments import cancel_payment, retry_payment
 from payments.services.refund_requests import request_refund
 from payments.services.refund_settlement import settle_refund
@@ -38,6 +38,7 @@ from tests.factories import accepted, order_of, paid, staff
 from tests.payments.words import DECLINED, DUE, INR, REFUSED, TIMED_OUT, UNREACHABLE, news, waiting
 from tests.scripted import ScriptedGateway, outcome, succeeded
 from tests.time_machine import ShiftedClock
+from tests.two_people import record_refund_made
 
 PENDING = outcome(Outcome.PENDING)
 

@@ -21,7 +21,6 @@ from payments.gateways.contract import (
 )
 from payments.models import Attempt, NextAction, Refund, RefundStatus
 from payments.services.evidence import Evidence, Finding, Source
-from payments.services.operators import record_refund_made, record_refund_not_made
 from payments.services.payments import retry_payment
 from payments.services.refund_requests import request_refund
 from payments.services.refund_settlement import MAX_REFUND_SENDS, settle_refund
@@ -31,6 +30,7 @@ from tests.factories import order_of, paid, staff
 from tests.payments.words import DECLINED, DUE, INR, REFUSED, TIMED_OUT, UNREACHABLE, news, waiting
 from tests.scripted import ScriptedGateway
 from tests.time_machine import ShiftedClock
+from tests.two_people import record_refund_made, record_refund_not_made
 
 FOR_DAYS = 400  # Answers: more than anybody asks for in the days of these tests.
 

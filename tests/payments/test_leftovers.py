@@ -15,7 +15,7 @@ from payments.services import timing
 from payments.services.attempts import begin_attempt
 from payments.services.evidence import Evidence, Finding, Source
 from payments.services.facts import PaymentEvent
-from payments.services.operators import MismatchChoice, record_charged, record_not_charged, resolve_mismatch
+from payments.services.operators import MismatchChoice, resolve_mismatch
 from payments.services.payments import retry_payment
 from payments.services.settlement import settle_attempt
 from payments.services.sweeps import sweep_payments, sweep_refunds, sweep_watches
@@ -23,6 +23,7 @@ from tests.factories import order_of, paid, staff
 from tests.payments.words import DUE, INR, waiting
 from tests.scripted import ScriptedGateway, outcome, succeeded
 from tests.time_machine import ShiftedClock
+from tests.two_people import record_charged, record_not_charged
 
 
 def tried_again(restaurant: Restaurant, provider: ScriptedGateway) -> tuple[Payment, Attempt]:

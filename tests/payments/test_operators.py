@@ -32,13 +32,14 @@ from payments.services.attempts import begin_attempt
 from payments.services.evidence import Evidence, Finding, Source
 from payments.services.facts import PaymentEvent
 from payments.services.leases import claim_payments
-from payments.services.operators import MismatchChoice, record_not_charged, resolve_mismatch
+from payments.services.operators import MismatchChoice, resolve_mismatch
 from payments.services.refusals import PaymentRefused
 from payments.services.settlement import settle_attempt
 from payments.services.sweeps import sweep_payments, sweep_refunds
 from tests.factories import RestaurantFactory, accepted, order_of, paid, staff
 from tests.scripted import ScriptedGateway, outcome, succeeded
 from tests.time_machine import StrayClock
+from tests.two_people import record_not_charged
 
 REASON = "The provider's dashboard shows it."
 KEEP, REFUND_ALL, REFUND_DIFFERENCE = MismatchChoice

@@ -13,7 +13,6 @@ from kernel.money import Money
 from payments.gateways.contract import Answer, LookUpResult, RefundFact, Result
 from payments.models import Attempt, Payment, Refund, RefundStatus
 from payments.services.evidence import Evidence, Finding, Source
-from payments.services.operators import record_refund_not_made
 from payments.services.refund_requests import request_refund
 from payments.services.refund_settlement import settle_refund
 from payments.services.settlement import settle_attempt
@@ -22,6 +21,7 @@ from tests.factories import order_of, paid, staff
 from tests.payments.words import DUE, INR, TIMED_OUT, UNREACHABLE, news, waiting
 from tests.scripted import ScriptedGateway
 from tests.time_machine import ShiftedClock
+from tests.two_people import record_refund_not_made
 
 PART = Money(30_000, INR)
 NOT_FOUND = LookUpResult(answer=Answer.NOT_FOUND)

@@ -17,7 +17,6 @@ from payments.gateways.contract import Answer, ErrorCode, LookUpResult, Outcome,
 from payments.models import Attempt, Capture, NextAction, Payment, ProviderAccount, Refund, RefundOrigin, RefundStatus
 from payments.services import timing
 from payments.services.evidence import Evidence, Finding, Source
-from payments.services.operators import record_refund_made, record_refund_not_made
 from payments.services.payments import retry_payment
 from payments.services.refund_requests import request_refund
 from payments.services.refund_settlement import MAX_REFUND_SENDS, settle_refund
@@ -28,6 +27,7 @@ from tests.factories import order_of, paid, staff
 from tests.payments.words import DUE, REFUSED, TIMED_OUT, UNREACHABLE, waiting
 from tests.scripted import ScriptedGateway, outcome
 from tests.time_machine import ShiftedClock
+from tests.two_people import record_refund_made, record_refund_not_made
 
 REASON = "Their dashboard shows it."
 

@@ -14,14 +14,7 @@ from payments.services.cash import CashTaken, confirm_cash, hand_over_refund, re
 from payments.services.cash import take_cash_against_doubt as take_cash
 from payments.services.lookups import look_up_payment, watch_attempt
 from payments.services.notices import apply_notice, receive_notice
-from payments.services.operators import (
-    MismatchChoice,
-    record_charged,
-    record_not_charged,
-    record_refund_made,
-    record_refund_not_made,
-    resolve_mismatch,
-)
+from payments.services.operators import MismatchChoice, resolve_mismatch
 from payments.services.payments import cancel_payment, create_payment, pay, retry_payment
 from payments.services.refund_requests import request_refund
 from payments.services.refund_settlement import settle_refund
@@ -31,6 +24,7 @@ from tests.factories import draft_for
 from tests.races import requests
 from tests.races.rest import WORK
 from tests.races.scenes import PART, SHARE, TOTAL, Scene
+from tests.two_people import record_charged, record_not_charged, record_refund_made, record_refund_not_made
 
 Act = Callable[[Scene], None]
 REASON = "As seen at the provider."

@@ -10,18 +10,11 @@ from accounts.models import User
 from events.actors import Actor
 from kernel.errors import ServiceError
 from payments.services.cash import hand_over_refund
-from payments.services.operators import (
-    MismatchChoice,
-    record_charged,
-    record_not_charged,
-    record_refund_made,
-    record_refund_not_made,
-    release_from_quarantine,
-    resolve_mismatch,
-)
+from payments.services.operators import MismatchChoice, release_from_quarantine, resolve_mismatch
 from payments.services.refund_requests import request_refund
 from sandbox.behaviours import ChargeStatus, RefundStatus
 from tests.sim.world import World
+from tests.two_people import record_charged, record_not_charged, record_refund_made, record_refund_not_made
 
 Work = Callable[[], object]
 WHY = "By the provider's own books."

@@ -21,17 +21,12 @@ from payments.services.cash import (
     take_cash_against_doubt,
 )
 from payments.services.circuit_overrides import force_circuit
-from payments.services.operators import (
-    MismatchChoice,
-    record_charged,
-    record_not_charged,
-    release_from_quarantine,
-    resolve_mismatch,
-)
+from payments.services.operators import MismatchChoice, release_from_quarantine, resolve_mismatch
 from payments.services.refund_requests import request_refund
 from sandbox.behaviours import ChargeStatus
 from tests.sim.acting import any_row, enter, move
 from tests.sim.world import World
+from tests.two_people import record_charged, record_not_charged
 
 IN_CASH = "pa.provider = 'cash'"
 # Somebody who looks into the provider's books waits until what was sent must be there.

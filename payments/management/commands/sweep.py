@@ -12,7 +12,7 @@ from django.db import OperationalError, connection
 from accounts.services.idempotency import purge_old_calls
 from accounts.services.people import purge_old_tokens
 from kernel import clock
-from payments.services.sweeps import SWEEPS
+from payments.services.sweeps import ALSO, SWEEPS
 
 PURGE_SECONDS = 3600.0  # As often as beat does it.
 
@@ -27,7 +27,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not options["loop"]:
-            self.stdout.write(f"{sum(sweep() for sweep in SWEEPS)} rows were due.")
+            self.stdout.write(f"{sum(sweep() for sweep in (*SWEEPS, *ALSO))} rows were due.")
             return
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, self._stop)
@@ -39,7 +39,7 @@ class Command(BaseCommand):
     def _round(self) -> None:
         """A database that is away comes back; this clock must be there then."""
         try:
-            for sweep in SWEEPS:
+            for sweep in (*SWEEPS, *ALSO):
                 if not self._stopping:
                     sweep()
             if clock.monotonic() >= self._purged_at + PURGE_SECONDS:

@@ -1,0 +1,123 @@
+"""What a second person says about what a first one asked for, and what follows from it: one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from django.db import transaction
+
+from accounts.models import Approval, ApprovalStatus, User
+from accounts.services.approvals import approve, expire_approval, reject, withdraw
+from accounts.services.idempotency import Call, claim
+from events.actors import SYSTEM, Actor
+from events.services import Journal
+from failures.decisions import Action
+from failures.models import Case, CaseStatus
+from failures.services.deeds import CaseDeed, deed_on
+from failures.services.facts import CaseEvent
+from failures.services.reopening import reopen_case
+from failures.services.working import check_version
+from failures.services.writing_off import write_off_case
+from kernel import clock
+from payments.services.bill import lock_bill_of_payment
+from payments.services.deeds import PaymentDeed
+from payments.services.forcing import record_sighting
+from payments.services.refund_approvals import approve_refund, turn_down_refund
+
+# One tick's. Few are ever asked for, and fewer forgotten.
+MOST_AT_ONCE = 100
+
+
+class Verdict(StrEnum):
+    APPROVE = "approve"
+    REJECT = "reject"
+    WITHDRAW = "withdraw"
+
+
+_DEEDS = {
+    Verdict.APPROVE: CaseDeed.APPROVE,
+    Verdict.REJECT: CaseDeed.REJECT,
+    Verdict.WITHDRAW: CaseDeed.WITHDRAW,
+}
+_DOES: Mapping[str, Callable[..., None]] = {
+    Action.RECORD_CHARGED: record_sighting,
+    Action.RECORD_NOT_CHARGED: record_sighting,
+    Action.RECORD_REFUND_MADE: record_sighting,
+    Action.RECORD_REFUND_NOT_MADE: record_sighting,
+    Action.WRITE_OFF: write_off_case,
+    Action.REOPEN: reopen_case,
+    PaymentDeed.REQUEST_REFUND: approve_refund,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    verdict: Verdict
+    reason: str = ""
+    version: int | None = None  # Of the case, as whoever answers saw it.
+    has_factor: bool = False  # A second factor was shown for just this.
+
+
+def decide_approval(*, approval_id: UUID, reply: Reply, person: User, call: Call | None = None) -> Approval:
+    """Agreed to: done in the same moment, or, where it cannot be done any more, refused with nothing changed."""
+    with transaction.atomic():
+        if call is not None:
+            claim(call)
+        approval, case = _locked(approval_id)
+        check_version(case, reply.version)
+        with deed_on(case, _DEEDS[reply.verdict], person=person, reason=reply.reason or approval.reason):
+            _answer(approval, reply, person)
+            _go_on(approval_id, case.pk, Actor.user(person), reply.reason or approval.reason)
+    return Approval.objects.get(pk=approval_id)
+
+
+def expire_approvals() -> int:
+    """Whose time is over: their cases go back to those who asked. A clock calls this."""
+    due = Approval.objects.filter(status=ApprovalStatus.PENDING, expires_at__lte=clock.now())
+    ids = list(due.order_by("expires_at").values_list("pk", flat=True)[:MOST_AT_ONCE])
+    return sum(_expire(approval_id) for approval_id in ids)
+
+
+def _expire(approval_id: UUID) -> bool:
+    with transaction.atomic():
+        _, case = _locked(approval_id)
+        if not expire_approval(approval_id=approval_id):
+            return False
+        _go_on(approval_id, case.pk, SYSTEM, "Nobody decided in time.")
+    return True
+
+
+def _locked(approval_id: UUID) -> tuple[Approval, Case]:
+    """The bill first and the case next, as everywhere; the request itself is locked by whoever changes it."""
+    approval = Approval.objects.get(pk=approval_id)
+    case = Case.objects.get(pk=approval.asked_from)
+    if case.payment_id is not None:
+        lock_bill_of_payment(case.payment_id)
+    return approval, Case.objects.select_for_update().get(pk=case.pk)
+
+
+def _answer(approval: Approval, reply: Reply, person: User) -> None:
+    if reply.verdict == Verdict.APPROVE:
+        approve(approval_id=approval.pk, checker=person, answer=reply.reason, has_factor=reply.has_factor)
+        _DOES[approval.action](approval_id=approval.pk, person=person)
+    elif reply.verdict == Verdict.REJECT:
+        reject(approval_id=approval.pk, checker=person, answer=reply.reason)
+    else:
+        withdraw(approval_id=approval.pk, person=person, answer=reply.reason)
+
+
+def _go_on(approval_id: UUID, case_id: UUID, actor: Actor, reason: str) -> None:
+    """What was done may have ended the case; if not, whoever asked goes on with it."""
+    approval = Approval.objects.get(pk=approval_id)
+    if approval.action == PaymentDeed.REQUEST_REFUND and approval.status != ApprovalStatus.DONE:
+        turn_down_refund(refund_id=approval.subject_id, actor=actor, reason=reason)
+    case = Case.objects.get(pk=case_id)
+    journal = Journal(actor)
+    if case.status == CaseStatus.WAITING_SECOND_PERSON:
+        journal.move(case, case.go_on, reason=reason)
+    journal.happened(CaseEvent.APPROVAL_ENDED, case, approval=str(approval_id), status=approval.status)
+    case.save()
+    journal.write()

@@ -1,0 +1,136 @@
+"""What a second person is asked, in words: who wants what and why, what it changes, and who may say yes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from accounts.models import ALONE_AFTER, Approval, ApprovalStatus, User
+from accounts.services.approvals import is_alone, may_check
+from failures.decisions import Action
+from failures.models import Case
+from failures.showing.choices import WORDS, Words
+from kernel.money import Money
+from payments.services.deeds import PaymentDeed, picture_of_payment
+
+_REFUND = Words(
+    title="Send the refund",
+    does="It is more than whoever asked may give back alone. The refund is sent within seconds.",
+    moves_money=True,
+)
+_ROWS = {"payment": "Payment", "attempts": "Charge", "refunds": "Refund", "refund": "Refund", "case": "Case"}
+_FIELDS = {
+    "status": "",
+    "in_doubt": "in doubt",
+    "failure_code": "why it failed",
+    "mismatch": "another amount",
+    "capture": "what came in",
+    "captured_minor": "captured",
+    "refunded_minor": "given back",
+    "amount_minor": "amount",
+    "tip_minor": "tip",
+    "outcome": "how it ended",
+    "written_off": "written off",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    what: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    approval: Approval
+    words: Words
+    amount: str
+    changes: tuple[Change, ...]
+    since: tuple[Change, ...]  # What differs from what the maker saw.
+    may_decide: bool
+    may_withdraw: bool
+    needs_code: bool  # Nobody else could agree: a second factor does.
+    why_not: str
+    opens_at: datetime | None  # For whoever is alone.
+
+
+def asked_about(case: Case, *, person: User, now: datetime) -> Asked | None:
+    pending = Approval.objects.filter(asked_from=case.pk, status=ApprovalStatus.PENDING)
+    approval = pending.select_related("maker").order_by("id").last()
+    if approval is None or not approval.is_pending:
+        return None
+    is_maker = approval.maker_id == person.pk
+    alone = is_maker and is_alone(person.pk, restaurant_id=approval.restaurant_id)
+    opens_at = approval.created_at + ALONE_AFTER
+    is_early = alone and now < opens_at
+    is_checker = not is_maker and may_check(person, restaurant_id=approval.restaurant_id)
+    return Asked(
+        approval=approval,
+        words=words_of(approval.action),
+        amount=amount_of(approval),
+        changes=tuple(_changes(approval.before, approval.after)),
+        since=tuple(_since(case, approval)),
+        may_decide=is_checker or (alone and not is_early),
+        may_withdraw=is_maker,
+        needs_code=alone,
+        why_not=_why_not(is_maker=is_maker, alone=alone, is_checker=is_checker),
+        opens_at=opens_at if is_early else None,
+    )
+
+
+def words_of(action: str) -> Words:
+    return _REFUND if action == PaymentDeed.REQUEST_REFUND else WORDS[Action(action)]
+
+
+def amount_of(approval: Approval) -> str:
+    """Where one is asked for by it."""
+    said = approval.data
+    minor = said.get("captured_minor") or said.get("amount_minor", 0) + said.get("tip_minor", 0)
+    currency = said.get("currency") or approval.restaurant.currency
+    return Money(minor, currency).display() if minor else ""
+
+
+def _why_not(*, is_maker: bool, alone: bool, is_checker: bool) -> str:
+    if is_checker or alone:
+        return ""
+    if is_maker:
+        return "You asked for it. A finance lead or an admin who is somebody else has to agree."
+    return "A finance lead or an admin has to agree."
+
+
+def _since(case: Case, approval: Approval) -> Iterator[Change]:
+    """The payment may have changed while nobody answered: then the maker decided about something else."""
+    if "payment" in approval.before and case.payment_id is not None:
+        yield from _changes(approval.before, picture_of_payment(case.payment_id))
+
+
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
+    was, becomes = dict(_lines(before)), dict(_lines(after))
+    for what in dict.fromkeys([*was, *becomes]):
+        if was.get(what) != becomes.get(what):
+            yield Change(what=what, before=was.get(what, "–"), after=becomes.get(what, "–"))
+
+
+def _lines(picture: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """One for each field that somebody may know about, under the name of its row."""
+    for kind, rows in picture.items():
+        many = rows if isinstance(rows, list) else [rows]
+        for number, row in enumerate(many, start=1):
+            name = f"{_ROWS.get(kind, kind)} no. {number}" if isinstance(rows, list) else _ROWS.get(kind, kind)
+            for field, value in row.items():
+                if field in _FIELDS:
+                    yield f"{name} {_FIELDS[field]}".strip(), _plain(field, value, row)
+
+
+def _plain(field: str, value: Any, row: Mapping[str, Any]) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return Money(*value).display()
+    currency = row.get("captured_currency") or row.get("currency")
+    if field.endswith("_minor") and currency:
+        return Money(value, currency).display()
+    return str(value).replace("_", " ") or "–"

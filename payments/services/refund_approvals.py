@@ -1,0 +1,90 @@
+"""A refund above its maker's limit: reserved and not sent until a second person agrees."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db import transaction
+
+from accounts.models import Approval, User
+from accounts.services.approvals import use_approval
+from events.actors import Actor
+from events.services import Journal
+from kernel import clock
+from orders.models import OrderStatus
+from payments.models import Attempt, NextAction, Refund, RefundStatus
+from payments.services.bill import Bill, lock_bill_of_payment
+from payments.services.deeds import PaymentDeed
+from payments.services.facts import RefundEvent
+from payments.services.providers import facts_of
+from payments.services.refusals import RefundRefused
+
+
+def approve_refund(*, approval_id: UUID, person: User) -> None:
+    """In the transaction in which the second person agrees."""
+    actor = Actor.user(person)
+    with transaction.atomic():
+        refund_id = Approval.objects.values_list("subject_id", flat=True).get(pk=approval_id)
+        bill, refund = locked_refund(refund_id)
+        use_approval(
+            approval_id=approval_id, action=PaymentDeed.REQUEST_REFUND.value, subject_id=refund_id, actor=actor
+        )
+        if refund.status != RefundStatus.WAITING_APPROVAL:
+            raise RefundRefused(f"This refund is {refund.status} already.", code="not_open")
+        journal = Journal(actor)
+        release_refund(bill, refund, journal, reason="A second person agreed.")
+        refund.payment.save(update_fields=["version"])
+        journal.write()
+
+
+def turn_down_refund(*, refund_id: UUID, actor: Actor, reason: str) -> None:
+    """Nobody agreed: the reservation is freed. What is the guest's by now is sent instead, whoever agrees."""
+    with transaction.atomic():
+        bill, refund = locked_refund(refund_id)
+        if refund.status != RefundStatus.WAITING_APPROVAL:
+            return
+        journal = Journal(actor)
+        if is_owed(bill, refund):
+            release_refund(bill, refund, journal, reason="It is the guest's by now.")
+        else:
+            _turn_down(refund, journal, reason)
+        refund.payment.save(update_fields=["version"])
+        journal.write()
+
+
+def release_refund(bill: Bill, refund: Refund, journal: Journal, *, reason: str) -> None:
+    """Of a locked refund; the caller saves the payment and writes the journal."""
+    journal.move(refund, refund.release, reason=reason)
+    words = {"refund": str(refund.pk), "attempt": str(refund.attempt_id)}
+    journal.happened(RefundEvent.RELEASED, refund.payment, **words)
+    if facts_of(bill.attempt(refund.attempt_id).account).is_manual:
+        journal.happened(RefundEvent.HAND_OVER_NEEDED, refund.payment, **words)
+    else:
+        refund.plan(NextAction.BEGIN, clock.now())
+    refund.save()
+
+
+def locked_refund(refund_id: UUID) -> tuple[Bill, Refund]:
+    payment_id = Refund.objects.values_list("payment_id", flat=True).get(pk=refund_id)
+    bill = lock_bill_of_payment(payment_id)
+    refund = Refund.objects.select_for_update(of=("self",)).get(pk=refund_id)
+    refund.payment = bill.payment(payment_id)
+    refund.attempt = bill.attempt(refund.attempt_id)
+    return bill, refund
+
+
+def is_owed(bill: Bill, refund: Refund) -> bool:
+    """Without it we would keep what is the guest's: of a cancelled order, or of a bill that became smaller."""
+    attempt: Attempt = refund.attempt
+    others = attempt.refunded_minor + attempt.refunding_minor - refund.total_minor
+    return bill.order.status == OrderStatus.CANCELLED or attempt.reopened_minor > others
+
+
+def _turn_down(refund: Refund, journal: Journal, reason: str) -> None:
+    attempt = refund.attempt
+    attempt.refunding_minor -= refund.total_minor
+    attempt.save(update_fields=["refunding_minor"])
+    refund.error_code = "not_approved"
+    journal.move(refund, refund.turn_down, reason=reason)
+    journal.happened(RefundEvent.TURNED_DOWN, refund.payment, refund=str(refund.pk), attempt=str(attempt.pk))
+    refund.save()

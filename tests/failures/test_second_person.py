@@ -1,0 +1,461 @@
+"""What two people do about a case: asked for in it, agreed to in it, done in the same moment; or not done at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from django.db import connection
+
+from accounts.models import Approval, ApprovalStatus, Role, User
+from accounts.services.approvals import LASTS
+from accounts.services.idempotency import Call, KeyTaken
+from events.actors import Actor
+from events.models import AuditEntry, Event, Transition
+from failures.approvals import Reply, Verdict, decide_approval, expire_approvals
+from failures.decisions import NEEDS_TWO, OFFERED, Action, Decision, act_on_case
+from failures.models import Case, CaseKind, CaseStatus, Outcome
+from failures.services.working import assign_case, dismiss_case, resolve_case, take_next_case
+from kernel.errors import ServiceError
+from kernel.modes import Mode
+from payments.models import Attempt, AttemptStatus, Payment, PaymentStatus, Refund, RefundStatus
+from payments.services import providers
+from payments.services.attempts import begin_attempt
+from payments.services.evidence import Finding
+from payments.services.facts import PaymentEvent, RefundEvent
+from payments.services.forcing import record_sighting
+from payments.services.payments import retry_payment
+from payments.services.settling import PROLONGED_DOUBT
+from payments.services.sweeps import ALSO
+from tests.factories import RestaurantFactory, accepted, staff
+from tests.failures.test_services import happened
+from tests.failures.world import World, make_world, told
+from tests.scripted import ScriptedGateway, provider_of
+from tests.time_machine import ShiftedClock
+
+WHY = "Their pages show it."
+
+
+@pytest.fixture
+def world(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setitem(providers.PROVIDERS, "a", provider_of(ScriptedGateway()))
+    return make_world()
+
+
+@pytest.fixture
+def maker(world: World) -> User:
+    return staff(world.restaurant, Role.FINANCE)
+
+
+@pytest.fixture
+def lead(world: World) -> User:
+    return staff(world.restaurant, Role.FINANCE_LEAD)
+
+
+@pytest.fixture
+def doubt(world: World) -> Case:
+    """As when nobody knew after a quarter of an hour, and nobody asks any more."""
+    attempt = world.doubtful
+    Attempt.objects.filter(pk=attempt.pk).update(told=[PROLONGED_DOUBT])
+    Payment.objects.filter(pk=attempt.payment_id).update(lease_until=None)
+    happened(PaymentEvent.DOUBT_PROLONGED, Payment.objects.get(pk=attempt.payment_id), attempt=str(attempt.pk))
+    return Case.objects.get(kind=CaseKind.IN_DOUBT)
+
+
+def call_about(case: Case) -> Call:
+    return Call(
+        principal="console:1",
+        key=str(uuid4()),
+        operation="POST /",
+        body_hash="",
+        restaurant_id=case.restaurant_id,
+        mode=case.mode,
+        runs_for=timedelta(seconds=10),
+        subject_id=case.pk,
+    )
+
+
+def ask(case: Case, person: User, action: Action, **said: Any) -> Approval:
+    decision = Decision(action=action, reason=WHY, **said)
+    act_on_case(case_id=case.pk, decision=decision, person=person, call=call_about(case))
+    return Approval.objects.latest("id")
+
+
+def reply(approval: Approval, person: User, verdict: Verdict, reason: str = "Seen as well.", **said: Any) -> Approval:
+    return decide_approval(approval_id=approval.pk, reply=Reply(verdict=verdict, reason=reason, **said), person=person)
+
+
+def agree(approval: Approval, person: User) -> Approval:
+    return reply(approval, person, Verdict.APPROVE)
+
+
+def refused(do: Callable[[], object]) -> str:
+    with pytest.raises(ServiceError) as told_no:
+        do()
+    return told_no.value.code
+
+
+class TestForcing:
+    def test_nothing_is_done_until_a_second_person_agrees(self, doubt: Case, maker: User, lead: User) -> None:
+        approval = ask(doubt, maker, Action.RECORD_NOT_CHARGED)
+
+        case, payment = Case.objects.get(pk=doubt.pk), Payment.objects.get(pk=doubt.payment_id)
+        assert (case.status, case.owner) == (CaseStatus.WAITING_SECOND_PERSON, maker)
+        assert (payment.status, payment.in_doubt) == (PaymentStatus.PROCESSING, True)
+        assert approval.before["payment"]["status"] == "processing"
+        assert (approval.after["payment"]["status"], approval.after["attempts"][0]["status"]) == (
+            "failed",
+            "not_charged",
+        )
+
+        agree(approval, lead)
+
+        payment = Payment.objects.get(pk=doubt.payment_id)
+        assert (payment.status, payment.in_doubt) == (PaymentStatus.FAILED, False)
+        assert Case.objects.get(pk=doubt.pk).status == CaseStatus.RESOLVED
+        assert Approval.objects.get().status == ApprovalStatus.DONE
+
+    def test_a_charge_is_recorded_with_its_amount_and_who_agreed(self, doubt: Case, maker: User, lead: User) -> None:
+        agree(ask(doubt, maker, Action.RECORD_CHARGED, amount_minor=84_000), lead)
+
+        attempt = Attempt.objects.get(payment=doubt.payment_id)
+        assert (attempt.status, attempt.captured_minor) == (AttemptStatus.SUCCEEDED, 84_000)
+        step = Transition.objects.get(subject_id=attempt.pk, to_status=AttemptStatus.SUCCEEDED)
+        assert (step.actor_id, step.evidence["message"]) == (str(lead.pk), WHY)
+        assert step.evidence["approval"] == str(Approval.objects.get().pk)
+
+    def test_another_amount_is_still_a_case_for_people(self, doubt: Case, maker: User, lead: User) -> None:
+        agree(ask(doubt, maker, Action.RECORD_CHARGED, amount_minor=1), lead)
+
+        assert Attempt.objects.get(payment=doubt.payment_id).mismatch
+        kinds = {case.kind: case.status for case in Case.objects.filter(payment=doubt.payment_id)}
+        assert kinds[CaseKind.AMOUNT_MISMATCH] == CaseStatus.OPEN
+        assert kinds[CaseKind.IN_DOUBT] != CaseStatus.WAITING_SECOND_PERSON
+
+    @pytest.mark.parametrize(
+        ("action", "status"),
+        [
+            (Action.RECORD_REFUND_MADE, RefundStatus.COMPLETED),
+            (Action.RECORD_REFUND_NOT_MADE, RefundStatus.FAILED),
+        ],
+    )
+    def test_so_is_a_refund(self, world: World, maker: User, lead: User, action: Action, status: RefundStatus) -> None:
+        refund = world.refund
+        happened(RefundEvent.PROLONGED, refund.payment, refund=str(refund.pk), attempt=str(refund.attempt_id))
+        case = Case.objects.get(kind=CaseKind.REFUND_IN_DOUBT)
+
+        approval = ask(case, maker, action)
+        assert Refund.objects.get(pk=refund.pk).status == RefundStatus.REQUESTED
+        agree(approval, lead)
+
+        assert Refund.objects.get(pk=refund.pk).status == status
+        assert not Case.objects.get(pk=case.pk).is_waiting
+
+    def test_what_cannot_be_done_is_not_asked_of_anybody(self, world: World, doubt: Case, maker: User) -> None:
+        Payment.objects.filter(pk=doubt.payment_id).update(lease_until="2099-01-01T00:00Z")
+        before = AuditEntry.objects.count()
+
+        assert refused(lambda: ask(doubt, maker, Action.RECORD_NOT_CHARGED)) == "being_sent"
+        assert refused(lambda: ask(doubt, maker, Action.RECORD_CHARGED, amount_minor=0)) == "bad_amount"
+
+        assert not Approval.objects.exists()
+        assert AuditEntry.objects.count() == before
+        assert Case.objects.get(pk=doubt.pk).status == CaseStatus.OPEN
+
+    def test_trying_it_out_leaves_nothing_behind(self, doubt: Case, maker: User) -> None:
+        events = Event.objects.exclude(stream_kind="case").count()
+
+        ask(doubt, maker, Action.RECORD_CHARGED, amount_minor=84_000)
+
+        assert Event.objects.exclude(stream_kind="case").count() == events
+        assert Attempt.objects.get(payment=doubt.payment_id).captured_minor == 0
+        assert not Transition.objects.filter(subject_id=doubt.payment_id, to_status="completed").exists()
+
+    def test_it_is_about_that_attempt_and_none_that_came_since(
+        self, doubt: Case, maker: User, lead: User, world: World
+    ) -> None:
+        """The doubt ended by itself, the guest tried again, and again nobody knows."""
+        approval = ask(doubt, maker, Action.RECORD_CHARGED, amount_minor=84_000)
+        told(world.doubtful, Finding.DECLINED)
+        retry_payment(payment_id=doubt.payment_id, actor=Actor.user(maker))
+
+        assert refused(lambda: agree(approval, lead)) == "already_decided"
+        assert Approval.objects.get().status == ApprovalStatus.OVERTAKEN
+        assert not Attempt.objects.filter(payment=doubt.payment_id, captured_minor__gt=0).exists()
+
+
+class TestWhoAgrees:
+    def test_not_the_maker(self, doubt: Case, maker: User, lead: User, world: World) -> None:
+        admin = staff(world.restaurant, Role.ADMIN)
+        for person in (maker, lead, admin):
+            approval = ask(Case.objects.get(pk=doubt.pk), person, Action.RECORD_NOT_CHARGED)
+            assert refused(lambda who=person, what=approval: agree(what, who)) == "maker_is_checker"
+            assert refused(lambda who=person, what=approval: reply(what, who, Verdict.REJECT)) == "maker_is_checker"
+            assert Payment.objects.get(pk=doubt.payment_id).in_doubt
+            reply(approval, person, Verdict.WITHDRAW)
+
+    @pytest.mark.parametrize("role", [Role.FINANCE, Role.WAITER, Role.AUDITOR, Role.CUSTOMER])
+    def test_not_without_the_role(self, doubt: Case, maker: User, lead: User, world: World, role: Role) -> None:
+        approval, other = ask(doubt, maker, Action.RECORD_NOT_CHARGED), staff(world.restaurant, role)
+
+        assert refused(lambda: agree(approval, other)) == "not_a_checker"
+        assert refused(lambda: reply(approval, other, Verdict.REJECT)) == "not_a_checker"
+        assert refused(lambda: reply(approval, other, Verdict.WITHDRAW)) == "not_the_maker"
+
+    def test_not_from_next_door(self, doubt: Case, maker: User, lead: User) -> None:
+        approval, other = ask(doubt, maker, Action.RECORD_NOT_CHARGED), staff(RestaurantFactory.create(), Role.ADMIN)
+
+        assert refused(lambda: agree(approval, other)) == "not_a_checker"
+
+
+class TestWithoutConsent:
+    @pytest.fixture
+    def approval(self, doubt: Case, maker: User, lead: User) -> Approval:
+        return ask(doubt, maker, Action.RECORD_NOT_CHARGED)
+
+    @pytest.mark.parametrize("verdict", [Verdict.REJECT, Verdict.WITHDRAW])
+    def test_the_maker_goes_on(
+        self, approval: Approval, doubt: Case, maker: User, lead: User, verdict: Verdict
+    ) -> None:
+        reply(approval, lead if verdict == Verdict.REJECT else maker, verdict, reason="Look once more.")
+
+        case = Case.objects.get(pk=doubt.pk)
+        ended = {Verdict.REJECT: ApprovalStatus.REJECTED, Verdict.WITHDRAW: ApprovalStatus.WITHDRAWN}
+        assert Approval.objects.get().status == ended[verdict]
+        assert (case.status, case.owner) == (CaseStatus.ASSIGNED, maker)
+        assert Payment.objects.get(pk=doubt.payment_id).in_doubt
+        ask(case, maker, Action.RECORD_CHARGED, amount_minor=84_000)
+
+    @pytest.mark.parametrize("verdict", [Verdict.REJECT, Verdict.WITHDRAW])
+    def test_a_reason_is_given(self, approval: Approval, maker: User, lead: User, verdict: Verdict) -> None:
+        who = lead if verdict == Verdict.REJECT else maker
+        assert refused(lambda: reply(approval, who, verdict, reason="")) == "no_reason"
+
+    def test_nobody_answers_for_a_day(
+        self, approval: Approval, doubt: Case, maker: User, lead: User, time: ShiftedClock
+    ) -> None:
+        assert expire_approvals in ALSO
+        assert expire_approvals() == 0
+        time.advance(seconds=LASTS.total_seconds())
+
+        assert refused(lambda: agree(approval, lead)) == "already_decided"
+        assert [expire_approvals(), expire_approvals()] == [1, 0]
+
+        case = Case.objects.get(pk=doubt.pk)
+        assert (case.status, case.owner) == (CaseStatus.ASSIGNED, maker)
+        assert Transition.objects.filter(subject_id=approval.pk).latest("id").actor_kind == "system"
+
+    def test_it_ends_by_itself(self, approval: Approval, doubt: Case, lead: User, world: World) -> None:
+        told(world.doubtful, Finding.DECLINED)
+
+        assert Approval.objects.get().status == ApprovalStatus.OVERTAKEN
+        assert Case.objects.get(pk=doubt.pk).status == CaseStatus.RESOLVED
+        assert refused(lambda: agree(approval, lead)) == "already_decided"
+
+
+class TestWhileItWaits:
+    @pytest.fixture
+    def approval(self, doubt: Case, maker: User, lead: User) -> Approval:
+        return ask(doubt, maker, Action.RECORD_NOT_CHARGED)
+
+    @pytest.mark.parametrize("action", [*OFFERED[CaseKind.IN_DOUBT], Action.RESOLVE, Action.DISMISS])
+    def test_nothing_else_is_decided(self, approval: Approval, doubt: Case, lead: User, action: Action) -> None:
+        amount = 84_000 if action == Action.RECORD_CHARGED else None
+        assert refused(lambda: ask(doubt, lead, action, amount_minor=amount)) == "waits_for_approval"
+
+    def test_nobody_takes_it_away(self, approval: Approval, doubt: Case, lead: User) -> None:
+        Case.objects.exclude(pk=doubt.pk).update(owner=lead)
+
+        assert refused(lambda: assign_case(case_id=doubt.pk, person=lead)) == "waits_for_approval"
+        assert take_next_case(restaurant_id=doubt.restaurant_id, mode=Mode.TEST, person=lead) is None
+
+    def test_an_old_page_decides_nothing(self, approval: Approval, doubt: Case, lead: User) -> None:
+        assert refused(lambda: reply(approval, lead, Verdict.APPROVE, version=doubt.version)) == "stale"
+        assert Payment.objects.get(pk=doubt.payment_id).in_doubt
+
+    def test_a_second_press_is_the_first(self, approval: Approval, doubt: Case, lead: User) -> None:
+        call, yes = call_about(doubt), Reply(verdict=Verdict.APPROVE)
+
+        decide_approval(approval_id=approval.pk, reply=yes, person=lead, call=call)
+        with pytest.raises(KeyTaken):
+            decide_approval(approval_id=approval.pk, reply=yes, person=lead, call=call)
+
+        assert AuditEntry.objects.filter(action="approve").count() == 1
+
+
+class TestWritingOff:
+    @pytest.fixture
+    def lost(self, world: World) -> Case:
+        """The guest has left, and no provider had taken the money."""
+        happened(PaymentEvent.EXHAUSTED, world.failed.payment)
+        return Case.objects.get(kind=CaseKind.EXHAUSTED, payment=world.failed.payment_id)
+
+    def test_ends_the_case_and_says_how_much(self, lost: Case, maker: User, lead: User) -> None:
+        approval = ask(lost, maker, Action.WRITE_OFF)
+        assert (approval.data["amount_minor"], approval.data["currency"]) == (84_000, "INR")
+        assert Case.objects.get(pk=lost.pk).outcome == ""
+
+        agree(approval, lead)
+
+        case = Case.objects.get(pk=lost.pk)
+        assert (case.status, case.outcome, case.resolution) == (CaseStatus.RESOLVED, Outcome.WRITTEN_OFF, WHY)
+        event = Event.objects.get(stream_id=case.pk, type="case.written_off")
+        assert (event.data["amount_minor"], event.data["currency"]) == (84_000, "INR")
+        assert Payment.objects.get(pk=lost.payment_id).status == PaymentStatus.FAILED
+
+    def test_is_not_a_way_to_close_a_case_alone(self, lost: Case, maker: User) -> None:
+        alone = {"case_id": lost.pk, "person": maker, "reason": WHY}
+        assert refused(lambda: resolve_case(**alone, outcome=Outcome.WRITTEN_OFF)) == "needs_two"
+        assert Case.objects.get(pk=lost.pk).is_waiting
+
+    def test_asks_again_where_another_amount_is_lost_by_now(self, lost: Case, maker: User, lead: User) -> None:
+        approval = ask(lost, maker, Action.WRITE_OFF)
+        pay_for(lost, minor=50_000)
+
+        assert refused(lambda: agree(approval, lead)) == "stale"
+        assert Case.objects.get(pk=lost.pk).status == CaseStatus.WAITING_SECOND_PERSON
+
+    def test_of_a_chargeback_is_what_went_back(self, world: World, maker: User, lead: User) -> None:
+        refund = world.refund
+        happened(RefundEvent.STARTED_BY_PROVIDER, refund.payment, refund=str(refund.pk))
+        case = Case.objects.get(kind=CaseKind.PROVIDER_REFUND)
+
+        approval = ask(case, maker, Action.WRITE_OFF)
+        agree(approval, lead)
+
+        assert approval.data["amount_minor"] == refund.total_minor
+        assert Case.objects.get(pk=case.pk).outcome == Outcome.WRITTEN_OFF
+
+    def test_has_nothing_to_write_off_where_nothing_is_owed(self, lost: Case, maker: User) -> None:
+        pay_for(lost, minor=84_000)
+
+        assert refused(lambda: ask(lost, maker, Action.WRITE_OFF)) == "nothing_lost"
+
+
+def pay_for(case: Case, *, minor: int) -> None:
+    """The guest came back, and paid so much of the same bill."""
+    assert case.payment is not None
+    sending = begin_attempt(payment_id=accepted(case.payment.order, amount_minor=minor).pk)
+    assert sending is not None
+    told(sending.attempt, Finding.SUCCEEDED, minor=minor)
+
+
+class TestReopening:
+    @pytest.fixture
+    def ended(self, world: World, maker: User) -> Case:
+        happened(PaymentEvent.CONTRADICTED, Payment.objects.get(pk=world.kept.payment_id))
+        case = Case.objects.get(kind=CaseKind.CONTRADICTION, payment=world.kept.payment_id)
+        return dismiss_case(case_id=case.pk, person=maker, reason=WHY)
+
+    def test_needs_a_second_person_as_well(self, ended: Case, maker: User, lead: User) -> None:
+        approval = ask(ended, maker, Action.REOPEN)
+        assert Case.objects.get(pk=ended.pk).status == CaseStatus.DISMISSED
+
+        agree(approval, lead)
+
+        case = Case.objects.get(pk=ended.pk)
+        assert (case.status, case.owner, case.outcome, case.closed_at) == (CaseStatus.REOPENED, maker, "", None)
+
+    def test_is_not_needed_where_news_reopened_it(self, ended: Case, maker: User, lead: User, world: World) -> None:
+        approval = ask(ended, maker, Action.REOPEN)
+        happened(PaymentEvent.CONTRADICTED, Payment.objects.get(pk=world.kept.payment_id), reason="Once more.")
+
+        assert Approval.objects.get().status == ApprovalStatus.OVERTAKEN
+        assert refused(lambda: agree(approval, lead)) == "already_decided"
+
+    def test_an_open_case_is_not_opened(self, doubt: Case, maker: User) -> None:
+        assert refused(lambda: ask(doubt, maker, Action.REOPEN)) == "no_such_action"
+
+
+def test_every_action_that_needs_two_is_done_by_nobody_alone() -> None:
+    """A list that somebody must not shorten in passing."""
+    assert {action.value for action in NEEDS_TWO} == {
+        *("record_charged", "record_not_charged", "record_refund_made", "record_refund_not_made"),
+        *("write_off", "reopen"),
+    }
+
+
+OPPOSITE: list[tuple[Action, Action]] = [
+    (Action.RECORD_CHARGED, Action.RECORD_NOT_CHARGED),
+    (Action.RECORD_NOT_CHARGED, Action.RECORD_CHARGED),
+]
+
+
+def at_once(*acts: Callable[[], object]) -> list[str]:
+    def answer(act: Callable[[], object]) -> str:
+        try:
+            act()
+        except ServiceError as no:
+            return no.code
+        finally:
+            connection.close()
+        return "done"
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        return sorted(pool.map(answer, acts))
+
+
+@pytest.mark.parametrize("wants", OPPOSITE)
+def test_of_two_with_opposite_decisions_one_wins_and_the_other_is_told(
+    doubt: Case, maker: User, world: World, wants: tuple[Action, Action]
+) -> None:
+    other = staff(world.restaurant, Role.FINANCE)
+
+    def asking(person: User, action: Action) -> Callable[[], object]:
+        amount = 84_000 if action == Action.RECORD_CHARGED else None
+        return lambda: ask(doubt, person, action, amount_minor=amount)
+
+    assert at_once(asking(maker, wants[0]), asking(other, wants[1])) == ["done", "waits_for_approval"]
+    assert Approval.objects.count() == 1
+
+
+def test_of_two_who_answer_at_once_one_wins_and_the_other_is_told(
+    doubt: Case, maker: User, lead: User, world: World
+) -> None:
+    approval, admin = ask(doubt, maker, Action.RECORD_NOT_CHARGED), staff(world.restaurant, Role.ADMIN)
+
+    answers = at_once(
+        lambda: reply(approval, lead, Verdict.APPROVE),
+        lambda: reply(approval, admin, Verdict.REJECT),
+        lambda: reply(approval, maker, Verdict.WITHDRAW),
+        lambda: reply(approval, maker, Verdict.APPROVE),
+    )
+
+    assert answers.count("done") == 1
+    assert set(answers) <= {"done", "already_decided", "maker_is_checker"}
+    payment = Payment.objects.get(pk=doubt.payment_id)
+    is_done = Approval.objects.get().status == ApprovalStatus.DONE
+    assert (payment.status == PaymentStatus.FAILED) is is_done
+
+
+def test_of_consent_and_the_providers_answer_at_once_money_is_decided_once(
+    doubt: Case, maker: User, lead: User, world: World
+) -> None:
+    approval = ask(doubt, maker, Action.RECORD_NOT_CHARGED)
+
+    answers = at_once(
+        lambda: agree(approval, lead),
+        lambda: told(world.doubtful, Finding.SUCCEEDED, minor=84_000),
+    )
+
+    attempt = Attempt.objects.get(payment=doubt.payment_id)
+    assert "done" in answers
+    # Either the provider was first; or its money came late, and is kept all the same.
+    assert (attempt.captured_minor, Payment.objects.get(pk=doubt.payment_id).status) == (84_000, "completed")
+
+
+def test_a_shell_gets_no_further_than_the_desk(doubt: Case, maker: User, lead: User) -> None:
+    approval = ask(doubt, maker, Action.RECORD_NOT_CHARGED)
+
+    assert refused(lambda: record_sighting(approval_id=approval.pk, person=maker)) == "not_approved"
+    assert refused(lambda: record_sighting(approval_id=approval.pk, person=lead)) == "not_approved"
+    assert Payment.objects.get(pk=doubt.payment_id).in_doubt
+
+
+def test_unknown_requests_are_unknown(world: World, lead: User) -> None:
+    with pytest.raises(Approval.DoesNotExist):
+        decide_approval(approval_id=UUID(int=5), reply=Reply(verdict=Verdict.APPROVE), person=lead)

@@ -1,0 +1,198 @@
+"""How much somebody may give back alone, and what becomes of a refund that is more than that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.db import IntegrityError, transaction
+
+from accounts.models import Approval, Restaurant, Role, User
+from events.actors import GUEST, SYSTEM, Actor, ActorKind
+from failures.approvals import Reply, Verdict, decide_approval, expire_approvals
+from failures.models import Case, CaseKind, CaseStatus
+from kernel.errors import ServiceError
+from orders.services import cancel_order
+from payments.models import Attempt, Limited, Payment, Refund, RefundLimit, RefundStatus
+from payments.services.cash import CashTaken, confirm_cash, record_cash_refund
+from payments.services.refund_requests import request_refund
+from payments.services.sweeps import sweep_refunds
+from tests.factories import order_of, paid, staff
+from tests.payments.words import DUE
+from tests.scripted import ScriptedGateway
+from tests.time_machine import ShiftedClock
+
+WHY = "The food was cold."
+LIMIT = 30_000
+
+
+@pytest.fixture
+def finance(restaurant: Restaurant) -> User:
+    RefundLimit.objects.create(restaurant=restaurant, who=Limited.FINANCE, currency="INR", most_minor=LIMIT)
+    return staff(restaurant, Role.FINANCE)
+
+
+@pytest.fixture
+def lead(restaurant: Restaurant) -> User:
+    return staff(restaurant, Role.FINANCE_LEAD)
+
+
+@pytest.fixture
+def payment(restaurant: Restaurant, provider_a: ScriptedGateway, finance: User) -> Payment:
+    return paid(order_of(restaurant))
+
+
+def refund(payment: Payment, actor: Actor, minor: int | None = None) -> Refund:
+    return request_refund(payment_id=payment.pk, amount_minor=minor, reason=WHY, actor=actor)
+
+
+def refused(do: Callable[[], object]) -> str:
+    with pytest.raises(ServiceError) as no:
+        do()
+    return no.value.code
+
+
+def answered(person: User, verdict: Verdict) -> None:
+    reply = Reply(verdict=verdict, reason="Seen as well.")
+    decide_approval(approval_id=Approval.objects.get().pk, reply=reply, person=person)
+
+
+def status_of(row: Refund) -> str:
+    return str(Refund.objects.get(pk=row.pk).status)
+
+
+@pytest.mark.parametrize(("minor", "waits"), [(LIMIT, False), (LIMIT + 1, True), (None, True)])
+def test_above_the_limit_a_refund_waits_and_its_money_is_reserved(
+    payment: Payment, finance: User, minor: int | None, waits: bool
+) -> None:
+    made = refund(payment, Actor.user(finance), minor)
+
+    assert (made.status == RefundStatus.WAITING_APPROVAL) is waits
+    assert (made.next_action_at is None) is waits
+    assert Attempt.objects.get(payment=payment).refunding_minor == made.total_minor
+    assert Case.objects.filter(kind=CaseKind.REFUND_APPROVAL, subject_id=made.pk).exists() is waits
+    assert Approval.objects.filter(subject_id=made.pk, maker=finance).exists() is waits
+
+
+def test_in_two_halves_it_is_as_much(payment: Payment, finance: User) -> None:
+    refund(payment, Actor.user(finance), 20_000)
+
+    assert refund(payment, Actor.user(finance), 10_001).status == RefundStatus.WAITING_APPROVAL
+
+
+def test_of_another_payment_it_is_counted_anew(payment: Payment, finance: User, restaurant: Restaurant) -> None:
+    refund(payment, Actor.user(finance), LIMIT)
+
+    assert refund(paid(order_of(restaurant)), Actor.user(finance), LIMIT).status == RefundStatus.REQUESTED
+
+
+def test_a_role_and_a_currency_without_a_limit_have_none(payment: Payment, restaurant: Restaurant, lead: User) -> None:
+    RefundLimit.objects.create(restaurant=restaurant, who=Limited.FINANCE_LEAD, currency="USD", most_minor=0)
+
+    assert refund(payment, Actor.user(lead)).status == RefundStatus.REQUESTED
+
+
+@pytest.mark.parametrize("actor", [SYSTEM, GUEST])
+def test_whoever_decides_about_no_amount_has_none(payment: Payment, actor: Actor) -> None:
+    assert refund(payment, actor).status == RefundStatus.REQUESTED
+
+
+def test_a_program_has_one_too_and_one_person_agrees(payment: Payment, restaurant: Restaurant, lead: User) -> None:
+    RefundLimit.objects.create(restaurant=restaurant, who=Limited.PROGRAM, currency="INR", most_minor=0)
+    made = refund(payment, Actor(kind=ActorKind.API_KEY, id="till"), 100)
+    assert (made.status, Approval.objects.get().maker) == (RefundStatus.WAITING_APPROVAL, None)
+
+    answered(lead, Verdict.APPROVE)
+
+    assert status_of(made) == RefundStatus.REQUESTED
+
+
+class TestAnApprovedOne:
+    def test_is_sent_and_its_case_ends(self, payment: Payment, finance: User, lead: User) -> None:
+        made = refund(payment, Actor.user(finance))
+        assert sweep_refunds() == 0
+        case = Case.objects.get()
+        assert (case.status, case.owner) == (CaseStatus.WAITING_SECOND_PERSON, finance)
+        assert refused(lambda: answered(finance, Verdict.APPROVE)) == "maker_is_checker"
+
+        answered(lead, Verdict.APPROVE)
+        sweep_refunds()
+
+        assert status_of(made) == RefundStatus.COMPLETED
+        assert Case.objects.get().status == CaseStatus.RESOLVED
+        assert Attempt.objects.get(payment=payment).refunded_minor == made.total_minor
+
+    def test_of_cash_is_handed_over_then(self, restaurant: Restaurant, finance: User, lead: User) -> None:
+        payment = paid(order_of(restaurant), method="cash")
+        waiter = staff(restaurant, Role.WAITER)
+        confirm_cash(payment_id=payment.pk, waiter=waiter, taken=CashTaken(amount_minor=DUE.minor))
+
+        refund(payment, Actor.user(finance))
+        assert [case.kind for case in Case.objects.all()] == [CaseKind.REFUND_APPROVAL]
+        answered(lead, Verdict.APPROVE)
+
+        assert Case.objects.get(kind=CaseKind.CASH_REFUND).is_waiting
+
+
+class TestOneThatNobodyAgreedTo:
+    @pytest.mark.parametrize("verdict", [Verdict.REJECT, Verdict.WITHDRAW])
+    def test_frees_its_money_and_was_never_sent(
+        self, payment: Payment, finance: User, lead: User, verdict: Verdict, provider_a: ScriptedGateway
+    ) -> None:
+        made = refund(payment, Actor.user(finance))
+
+        answered(lead if verdict == Verdict.REJECT else finance, verdict)
+        sweep_refunds()
+
+        now = Refund.objects.get(pk=made.pk)
+        assert (now.status, now.error_code, now.sends) == (RefundStatus.FAILED, "not_approved", 0)
+        assert Attempt.objects.get(payment=payment).refunding_minor == 0
+        assert {case.status for case in Case.objects.all()} == {CaseStatus.RESOLVED}
+        assert refund(payment, Actor.user(finance), LIMIT).status == RefundStatus.REQUESTED
+
+    def test_after_a_day_is_as_if_it_had_been_rejected(
+        self, payment: Payment, finance: User, time: ShiftedClock
+    ) -> None:
+        made = refund(payment, Actor.user(finance))
+        time.advance(hours=24)
+
+        assert expire_approvals() == 1
+
+        assert status_of(made) == RefundStatus.FAILED
+        assert Attempt.objects.get(payment=payment).refunding_minor == 0
+        assert not Case.objects.get().is_waiting
+
+
+class TestWhatIsOwed:
+    def test_goes_back_when_the_order_is_cancelled_while_it_waits(self, payment: Payment, finance: User) -> None:
+        made = refund(payment, Actor.user(finance), 40_000)
+
+        cancel_order(order_id=payment.order_id, actor=GUEST)
+
+        assert status_of(made) == RefundStatus.REQUESTED
+        assert Attempt.objects.get(payment=payment).refundable_minor == 0
+        assert not Case.objects.get(kind=CaseKind.REFUND_APPROVAL).is_waiting
+
+    def test_is_not_given_back_alone_by_cancelling(self, payment: Payment, finance: User, lead: User) -> None:
+        cancel = {"order_id": payment.order_id, "actor": Actor.user(finance)}
+        assert refused(lambda: cancel_order(**cancel)) == "above_limit"
+        assert not Refund.objects.exists()
+
+        cancel_order(order_id=payment.order_id, actor=Actor.user(lead))
+        assert Refund.objects.get().status == RefundStatus.REQUESTED
+
+
+def test_cash_across_the_table_cannot_wait(restaurant: Restaurant, provider_a: ScriptedGateway) -> None:
+    RefundLimit.objects.create(restaurant=restaurant, who=Limited.WAITER, currency="INR", most_minor=LIMIT)
+    waiter, payment = staff(restaurant, Role.WAITER), paid(order_of(restaurant), method="cash")
+    confirm_cash(payment_id=payment.pk, waiter=waiter, taken=CashTaken(amount_minor=DUE.minor))
+    words = {"payment_id": payment.pk, "person": waiter, "reason": WHY}
+
+    assert refused(lambda: record_cash_refund(**words, amount_minor=LIMIT + 1)) == "above_limit"
+    assert record_cash_refund(**words, amount_minor=LIMIT).status == RefundStatus.COMPLETED
+
+
+def test_a_limit_is_one_and_not_negative(restaurant: Restaurant, finance: User) -> None:
+    for words in ({"most_minor": -1, "currency": "USD"}, {"most_minor": 1, "currency": "INR"}):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            RefundLimit.objects.create(restaurant=restaurant, who=Limited.FINANCE, **words)
