@@ -291,7 +291,8 @@ INVARIANTS: list[Invariant] = [
              WHERE NOT EXISTS (SELECT 1 FROM orders_order WHERE id = c.subject_id)
                AND NOT EXISTS (SELECT 1 FROM payments_payment WHERE id = c.subject_id)
                AND NOT EXISTS (SELECT 1 FROM payments_refund WHERE id = c.subject_id)
-               AND NOT EXISTS (SELECT 1 FROM failures_case WHERE id = c.subject_id)""",
+               AND NOT EXISTS (SELECT 1 FROM failures_case WHERE id = c.subject_id)
+               AND NOT EXISTS (SELECT 1 FROM accounts_approval WHERE id = c.subject_id)""",
     ),
     Invariant(
         id="I16",

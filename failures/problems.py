@@ -28,14 +28,14 @@ _NO_ACTION = CATALOGUE.add(
     "This is not offered for this case",
     remedy="Read the case: `actions` lists what may be done about it.",
 )
-# What only the console's pages say so far: named here, so that each has its page.
-CATALOGUE.add(
+_STALE = CATALOGUE.add(
     "stale",
     HTTPStatus.CONFLICT,
     "Something happened to the case meanwhile",
     remedy="Read the case again, and decide about what it shows now.",
     next_action=NextAction.READ_AGAIN,
 )
+# What only the console's pages say so far: named here, so that each has its page.
 CATALOGUE.add(
     "nobody_has_it",
     HTTPStatus.CONFLICT,
@@ -75,5 +75,87 @@ CATALOGUE.add(
     remedy="Put what belongs together into one file, or write a note.",
     next_action=NextAction.FIX_REQUEST,
 )
-ASSIGNING = (_ENDED,)
-ACTING = (*ASSIGNING, _NOT_OVER, _NO_ACTION, WRONG_CURRENCY, TOO_MANY_REFUNDS, *DECIDING)
+_WAITS = CATALOGUE.add(
+    "waits_for_approval",
+    HTTPStatus.CONFLICT,
+    "A second person is being asked about this case",
+    remedy="List the approvals of the case. One thing at a time: have that one approved, rejected or withdrawn first.",
+    next_action=NextAction.READ_AGAIN,
+)
+_ASKED = CATALOGUE.add(
+    "already_asked",
+    HTTPStatus.CONFLICT,
+    "A second person is asked about this already",
+    remedy="List the pending approvals: one of them is about the same thing.",
+    next_action=NextAction.READ_AGAIN,
+)
+_NOTHING_LOST = CATALOGUE.add(
+    "nothing_lost",
+    HTTPStatus.CONFLICT,
+    "Nothing is owed any more",
+    remedy="There is nothing to write off. Close the case, and say how it was paid.",
+    next_action=NextAction.READ_AGAIN,
+)
+CATALOGUE.add(
+    "needs_two",
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "This is done by two people",
+    remedy="Ask for it by its own action: a second person agrees to it.",
+)
+CATALOGUE.add(
+    "is_open",
+    HTTPStatus.CONFLICT,
+    "The case is open",
+    remedy="There is nothing to open again. Read the case.",
+    next_action=NextAction.READ_AGAIN,
+)
+_DECIDED = CATALOGUE.add(
+    "already_decided",
+    HTTPStatus.CONFLICT,
+    "Nothing is left to decide",
+    remedy="Somebody was faster, its time is over, or it ended by itself. Read the approval: `status` says which.",
+    next_action=NextAction.READ_AGAIN,
+)
+_MAKER = CATALOGUE.add(
+    "maker_is_checker",
+    HTTPStatus.FORBIDDEN,
+    "You asked for this yourself",
+    remedy="Somebody else has to agree. You can withdraw it.",
+    next_action=NextAction.ASK_FOR_ACCESS,
+)
+_CHECKER = CATALOGUE.add(
+    "not_a_checker",
+    HTTPStatus.FORBIDDEN,
+    "Your role does not decide this",
+    remedy="A finance lead or an admin of this restaurant approves and rejects.",
+    next_action=NextAction.ASK_FOR_ACCESS,
+)
+_NOT_MAKER = CATALOGUE.add(
+    "not_the_maker",
+    HTTPStatus.FORBIDDEN,
+    "Somebody else asked for this",
+    remedy="Only who asked for it withdraws it. A finance lead or an admin can reject it.",
+    next_action=NextAction.ASK_FOR_ACCESS,
+)
+CATALOGUE.add(
+    "not_approved",
+    HTTPStatus.FORBIDDEN,
+    "Two people have not agreed to this",
+    remedy="It is asked for in its case, approved by somebody else, and done then, once.",
+    next_action=NextAction.ASK_FOR_ACCESS,
+)
+_EARLY = CATALOGUE.add(
+    "too_early",
+    HTTPStatus.CONFLICT,
+    "Who is alone decides later",
+    remedy="Nobody else works there who could agree. Wait as long as `Retry-After` says, and answer again.",
+    next_action=NextAction.WAIT,
+    retryable=True,
+)
+_kinds = CATALOGUE.kinds
+ANSWERING = (
+    *(_DECIDED, _MAKER, _CHECKER, _NOT_MAKER, _EARLY, _STALE, _NOTHING_LOST, _NOT_OVER),
+    *(_kinds[code] for code in ("no_reason", "not_open", "being_sent", "captured", "known_already")),
+)
+ASSIGNING = (_ENDED, _WAITS)
+ACTING = (*ASSIGNING, _ASKED, _NOTHING_LOST, _NOT_OVER, _NO_ACTION, WRONG_CURRENCY, TOO_MANY_REFUNDS, *DECIDING)

@@ -1,4 +1,4 @@
-"""Reads for edges: the cases of a restaurant, and which of them matters most."""
+"""Reads for edges: the cases of a restaurant, which of them matters most, and what second persons are asked."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from django.db.models import BigIntegerField, ExpressionWrapper, F, Q, QuerySet,
 from django.db.models import Case as If
 from django.db.models.functions import Coalesce, Extract
 
+from accounts.models import Approval, ApprovalStatus
 from failures.models import WAITING, Case, CaseKind
 from kernel import clock
 from kernel.modes import Mode
@@ -23,6 +24,16 @@ def cases_of(*, restaurant_id: UUID, mode: Mode) -> QuerySet[Case]:
 
 def waiting_cases(cases: QuerySet[Case]) -> QuerySet[Case]:
     return cases.filter(status__in=WAITING)
+
+
+def approvals_of(*, restaurant_id: UUID, mode: Mode) -> QuerySet[Approval]:
+    mine = Approval.objects.filter(restaurant_id=restaurant_id, mode=mode)
+    return mine.select_related("maker", "checker", "restaurant")
+
+
+def pending_approvals(approvals: QuerySet[Approval]) -> QuerySet[Approval]:
+    """Also before a clock has come by, nobody can answer one whose time is over."""
+    return approvals.filter(status=ApprovalStatus.PENDING, expires_at__gt=clock.now())
 
 
 def by_risk(cases: QuerySet[Case]) -> QuerySet[Case]:

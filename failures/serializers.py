@@ -1,4 +1,4 @@
-"""Cases as the API takes and tells them."""
+"""Cases, and what second persons are asked about them, as the API takes and tells them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from typing import Any
 
 from rest_framework import serializers
 
+from accounts.models import Approval, ApprovalStatus
 from api.serializers import MoneyField, OneOf, PlainText, StrictSerializer
 from api.vocabulary import name_words
+from failures.approvals import Verdict
 from failures.decisions import ACTIONS, actions_for
 from failures.models import Case, CaseKind, CaseStatus
 from kernel.modes import Mode
@@ -15,6 +17,7 @@ from kernel.texts import MAX_REASON
 
 name_words("CaseAction", ACTIONS, "What a named person may decide.")
 name_words("CaseKind", CaseKind.values, "What a case is about; `sentence` says it in words.")
+name_words("ApprovalStatus", ApprovalStatus.values, "Where a request to a second person stands.")
 name_words("CaseStatus", CaseStatus.values, "Where a case stands.")
 
 
@@ -22,6 +25,11 @@ class ActionIn(StrictSerializer):
     action = OneOf(ACTIONS, help_text="One of the case's `actions`.")
     reason = PlainText(longest=MAX_REASON, help_text="A colleague will read it.")
     amount = MoneyField(low=1, required=False, help_text="For `record_charged`: what the provider shows.")
+
+
+class ReplyIn(StrictSerializer):
+    verdict = OneOf([each.value for each in Verdict], help_text="What you say to it.")
+    reason = PlainText(longest=MAX_REASON, required=False, help_text="Needed to reject and to withdraw.")
 
 
 class PaymentRef(serializers.Serializer[Any]):
@@ -44,6 +52,38 @@ class CaseOut(serializers.Serializer[Any]):
     resolution = serializers.CharField(help_text="How it ended. Empty: it has not.")
     opened_at = serializers.DateTimeField(help_text="When it was opened.")
     closed_at = serializers.DateTimeField(allow_null=True, help_text="When it ended.")
+
+
+class ApprovalOut(serializers.Serializer[Any]):
+    id = serializers.UUIDField(help_text="In addresses.")
+    action = serializers.CharField(help_text="What is to be done: a case's action, or `request_refund`.")
+    status = serializers.ChoiceField(ApprovalStatus.choices, help_text="Whether somebody still has to answer.")
+    mode = serializers.ChoiceField(Mode.choices, help_text="Whether it is about real money.")
+    case = serializers.UUIDField(help_text="In which case it is asked.")
+    subject = serializers.UUIDField(help_text="What it is done to: an attempt, a refund or the case.")
+    reason = serializers.CharField(help_text="Of whoever asks.")
+    asked_by = serializers.CharField(allow_null=True, help_text="Who asks. Null: a program, with its key.")
+    before = serializers.DictField(help_text="How it looked when it was asked.")
+    after = serializers.DictField(help_text="How it would have looked, done at once.")
+    answered_by = serializers.CharField(allow_null=True, help_text="Who approved or rejected it.")
+    answer = serializers.CharField(help_text="In the words of whoever answered.")
+    is_alone = serializers.BooleanField(help_text="Nobody else could agree: approved by whoever asked, an hour later.")
+    created_at = serializers.DateTimeField(help_text="When it was asked.")
+    expires_at = serializers.DateTimeField(help_text="Until when it can be answered.")
+    decided_at = serializers.DateTimeField(allow_null=True, help_text="When it ended, however it did.")
+
+
+def told_approval(approval: Approval) -> dict[str, Any]:
+    names = ("id", "action", "status", "mode", "reason", "before", "after", "answer", "is_alone")
+    said = {
+        **{name: getattr(approval, name) for name in (*names, "created_at", "expires_at", "decided_at")},
+        "case": approval.asked_from,
+        "subject": approval.subject_id,
+        "asked_by": approval.maker.get_username() if approval.maker else None,
+        "answered_by": approval.checker.get_username() if approval.checker else None,
+    }
+    told: Any = ApprovalOut(said)
+    return dict(told.data)
 
 
 def told_case(case: Case) -> dict[str, Any]:

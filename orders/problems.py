@@ -91,6 +91,15 @@ TOO_MANY_REFUNDS = CATALOGUE.add(
     retryable=True,
 )
 
+# So does cash across the table. What cannot wait for a second person is not begun.
+ABOVE_LIMIT = CATALOGUE.add(
+    "above_limit",
+    HTTPStatus.FORBIDDEN,
+    "This gives back more than you may alone",
+    remedy="Ask for the refund of the payment first: it waits until a second person agrees. Then do this.",
+    next_action=NextAction.ASK_FOR_ACCESS,
+)
+
 _kinds = CATALOGUE.kinds
 WRONG_CURRENCY, TEXT_TOO_LONG = _kinds["wrong_currency"], _kinds["bad_text"]
 # What a body says wrongly is `invalid_request`: these are right in form, and wrong for this restaurant or order.
@@ -101,5 +110,6 @@ AMENDING = (
         for code in ("stale_version", "cannot_amend", "below_paid", "live_money", "wrong_currency", "total_range")
     ),
     TOO_MANY_REFUNDS,
+    ABOVE_LIMIT,
 )
 STEPPING = {step: _kinds[f"cannot_{step}"] for step in ("confirm", "fulfil", "cancel")}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from api.problems import CATALOGUE, NextAction
-from orders.problems import TEXT_TOO_LONG, TOO_MANY_REFUNDS, WRONG_CURRENCY
+from orders.problems import ABOVE_LIMIT, TEXT_TOO_LONG, TOO_MANY_REFUNDS, WRONG_CURRENCY
 
 _add = CATALOGUE.add
 _READ = NextAction.READ_AGAIN
@@ -240,6 +240,7 @@ REFUNDING = (
     ),
     WRONG_CURRENCY,
     TOO_MANY_REFUNDS,
+    ABOVE_LIMIT,
 )
 DECIDING = tuple(
     _kinds[code]

@@ -27,7 +27,7 @@ _TOO_LATE = "Nobody decided in time."
 
 
 class ApprovalRefused(ServiceError):
-    code = "approval_refused"
+    code = "not_approved"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

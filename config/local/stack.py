@@ -250,7 +250,7 @@ def _answers(port: int) -> bool:
 
 
 # Who may open the console; the others are for programs and for what is built on Steward.
-CONSOLE_ROLES = ("admin", "finance")
+CONSOLE_ROLES = ("admin", "finance", "finance_lead")
 
 
 def summary(record: RunRecord, *, state: Path) -> str:

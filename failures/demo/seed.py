@@ -13,14 +13,14 @@ from django.conf import settings
 from accounts.models import Membership, Restaurant, User
 from accounts.services.keys import issue_api_key
 from events.actors import GUEST, Actor
-from failures.demo.story import PEOPLE, VISITS, Person, Visit
+from failures.demo.story import FINANCE_MAY_REFUND_MINOR, PEOPLE, VISITS, Person, Visit
 from kernel import clock
 from kernel.clock import SystemSource
 from kernel.fields import keyed_hash
 from kernel.modes import Mode
 from orders.models import Order, PaymentState
 from orders.services import LineDraft, OrderDraft, fulfil_order, place_order
-from payments.models import Method, Payment, PaymentStatus, ProviderAccount, Route
+from payments.models import Limited, Method, Payment, PaymentStatus, ProviderAccount, RefundLimit, Route
 from payments.services.acceptance import PaymentDraft
 from payments.services.cash import CashTaken, confirm_cash
 from payments.services.payments import pay
@@ -83,6 +83,12 @@ class DemoDay(SystemSource):
 def seed_demo(*, sandboxes: list[Sandbox], secrets: Secrets, say: Callable[[str], None]) -> dict[str, Any]:
     restaurant, _ = Restaurant.objects.get_or_create(slug=SLUG, defaults={"name": "Saffron Table"})
     people = {person.username: _person(restaurant, person) for person in PEOPLE}
+    RefundLimit.objects.get_or_create(
+        restaurant=restaurant,
+        who=Limited.FINANCE,
+        currency=restaurant.currency,
+        defaults={"most_minor": FINANCE_MAY_REFUND_MINOR},
+    )
     _accounts(restaurant, sandboxes, secrets)
     _tell(restaurant, people["waiter"], people["finance"], say)
     return {

@@ -20,9 +20,12 @@ PEOPLE = (
     Person(username="admin", name="Anita", role=Role.ADMIN, is_staff=True),
     Person(username="finance", name="Meera", role=Role.FINANCE, is_staff=True),
     Person(username="finance2", name="Farid", role=Role.FINANCE, is_staff=True),
+    Person(username="lead", name="Leela", role=Role.FINANCE_LEAD, is_staff=True),
     Person(username="waiter", name="Ravi", role=Role.WAITER, is_staff=False),
     Person(username="customer", name="Chen", role=Role.CUSTOMER, is_staff=False),
 )
+# What one of finance gives back of a payment without a second person.
+FINANCE_MAY_REFUND_MINOR = 50_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

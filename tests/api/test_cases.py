@@ -17,6 +17,7 @@ from payments.models import Payment, PaymentStatus, Refund
 from payments.services import timing
 from payments.services.sweeps import sweep_payments, sweep_refunds
 from tests.api.conftest import Caller, card, code_of, created, inr, person_of, pointers
+from tests.factories import RestaurantFactory
 from tests.scripted import ScriptedGateway, outcome
 from tests.time_machine import ShiftedClock
 
@@ -71,13 +72,72 @@ def test_a_doubt_is_not_put_away(finance: Caller, doubtful: dict[str, Any]) -> N
     )
 
 
-def test_what_a_person_has_seen_ends_a_doubt_once(finance: Caller, doubtful: dict[str, Any]) -> None:
+def answer(caller: Caller, verdict: str = "approve", *, key: str = "", **more: Any) -> Any:
+    """To the one thing that is asked."""
+    (asked,) = caller.get("/approvals?pending=true").json()["items"]
+    return caller.post(f"/approvals/{asked['id']}/answer", {"verdict": verdict, **more}, key=key)
+
+
+@pytest.fixture
+def lead(restaurant: Restaurant) -> Caller:
+    return person_of(restaurant, Role.FINANCE_LEAD)[0]
+
+
+def test_what_a_person_has_seen_and_another_agrees_to_ends_a_doubt_once(
+    finance: Caller, lead: Caller, doubtful: dict[str, Any]
+) -> None:
     first, again = (act(finance, doubtful, "record_charged", key="press", amount=inr(84_000)) for _ in range(2))
 
-    assert (first.status_code, first.json()["status"]) == (200, "resolved")
+    assert (first.status_code, first.json()["status"], first.json()["actions"]) == (200, "waiting_second_person", [])
     assert (again.content, again.headers["idempotent-replayed"]) == (first.content, "true")
+    assert Payment.objects.get().in_doubt
+    approved = answer(lead, key="yes", reason="Seen as well.")
+    assert (approved.status_code, approved.json()["status"]) == (200, "done")
+    repeated = lead.post(f"/approvals/{approved.json()['id']}/answer", APPROVED, key="yes")
+    assert (repeated.content, repeated.headers["idempotent-replayed"]) == (approved.content, "true")
     assert Payment.objects.get().status == PaymentStatus.COMPLETED
     assert code_of(act(finance, doubtful, "record_charged", amount=inr(84_000))) == (409, "already_ended")
+
+
+APPROVED = {"verdict": "approve", "reason": "Seen as well."}
+
+
+def test_a_request_says_what_it_changes_and_who_asks(finance: Caller, lead: Caller, doubtful: dict[str, Any]) -> None:
+    act(finance, doubtful, "record_charged", amount=inr(84_000))
+
+    (said,) = lead.get(f"/approvals?case={doubtful['id']}").json()["items"]
+    assert (said["action"], said["status"], said["case"]) == ("record_charged", "pending", doubtful["id"])
+    assert (said["before"]["payment"]["status"], said["after"]["payment"]["status"]) == ("processing", "completed")
+    assert (said["reason"], said["asked_by"] is None, said["answered_by"]) == (WHY, False, None)
+    assert lead.get(f"/approvals/{said['id']}").json() == said
+    assert lead.get("/approvals?pending=false&status=rejected").json()["items"] == []
+
+
+def test_who_asked_does_not_agree_and_who_agrees_not_may_not(
+    restaurant: Restaurant, finance: Caller, lead: Caller, doubtful: dict[str, Any]
+) -> None:
+    act(finance, doubtful, "record_not_charged")
+    colleague, _ = person_of(restaurant, Role.FINANCE)
+
+    assert code_of(answer(finance)) == (403, "maker_is_checker")
+    assert code_of(answer(colleague)) == (403, "not_a_checker")
+    assert code_of(answer(lead, "withdraw", reason=WHY)) == (403, "not_the_maker")
+    assert code_of(answer(lead, "reject")) == (422, "no_reason")
+    assert code_of(act(lead, doubtful, "record_not_charged")) == (409, "waits_for_approval")
+    assert code_of(lead.post(f"/cases/{doubtful['id']}/assign")) == (409, "waits_for_approval")
+    assert Payment.objects.get().in_doubt
+    assert answer(lead, "reject", reason="Look again.").json()["status"] == "rejected"
+    assert finance.get(f"/cases/{doubtful['id']}").json()["status"] == "assigned"
+
+
+def test_a_request_of_another_house_is_not_there(lead: Caller, finance: Caller, doubtful: dict[str, Any]) -> None:
+    act(finance, doubtful, "record_not_charged")
+    (asked,) = lead.get("/approvals").json()["items"]
+    stranger, _ = person_of(RestaurantFactory.create(), Role.FINANCE_LEAD)
+
+    assert stranger.get("/approvals").json()["items"] == []
+    assert code_of(stranger.get(f"/approvals/{asked['id']}")) == (404, "not_found")
+    assert code_of(stranger.post(f"/approvals/{asked['id']}/answer", APPROVED)) == (404, "not_found")
 
 
 def test_an_amount_is_needed_and_is_of_the_payments_currency(finance: Caller, doubtful: dict[str, Any]) -> None:
@@ -88,10 +148,10 @@ def test_an_amount_is_needed_and_is_of_the_payments_currency(finance: Caller, do
     assert Payment.objects.get().in_doubt
 
 
-def test_not_charged_is_a_persons_word_too(finance: Caller, doubtful: dict[str, Any]) -> None:
-    answer = act(finance, doubtful, "record_not_charged")
+def test_not_charged_is_what_two_people_say_too(finance: Caller, lead: Caller, doubtful: dict[str, Any]) -> None:
+    act(finance, doubtful, "record_not_charged")
 
-    assert (answer.status_code, answer.json()["status"]) == (200, "resolved")
+    assert answer(lead).json()["status"] == "done"
     assert Payment.objects.get().status == PaymentStatus.FAILED
 
 
@@ -150,22 +210,23 @@ def test_a_program_only_looks(key: Caller, doubtful: dict[str, Any]) -> None:
     assert code_of(act(key, doubtful, "dismiss")) == (403, "not_allowed")
 
 
-def test_cases_are_filtered(finance: Caller, doubtful: dict[str, Any]) -> None:
+def test_cases_are_filtered(finance: Caller, lead: Caller, doubtful: dict[str, Any]) -> None:
     def found(query: str) -> int:
         return len(finance.get(f"/cases?{query}").json()["items"])
 
     assert found("kind=in_doubt") == found("status=open") == found(f"payment={doubtful['payment']['id']}") == 1
     assert found("kind=surplus") == found("status=resolved") == 0
     act(finance, doubtful, "record_not_charged")
+    assert found("status=waiting_second_person") == found("waiting=true") == 1
+    answer(lead)
     assert found("waiting=true") == 0
     assert found("status=resolved") == 1
 
 
 def test_every_kind_of_case_and_every_action_is_thought_of() -> None:
-    ends_by_looking = {
-        *(CaseKind.LATE_SUCCESS, CaseKind.CONTRADICTION, CaseKind.PROVIDER_REFUND, CaseKind.CREDENTIALS),
-    }
+    ends_by_looking = {CaseKind.LATE_SUCCESS, CaseKind.CONTRADICTION, CaseKind.CREDENTIALS}
+    ends_by_an_answer = {CaseKind.REFUND_APPROVAL}
     offered = {action for actions in OFFERED.values() for action in actions}
 
-    assert set(OFFERED) | ends_by_looking == set(CaseKind)
-    assert offered | {Action.RESOLVE, Action.DISMISS} == set(Action)
+    assert set(OFFERED) | ends_by_looking | ends_by_an_answer == set(CaseKind)
+    assert offered | {Action.RESOLVE, Action.DISMISS, Action.REOPEN} == set(Action)

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from accounts.models import ApiKey, Restaurant, Role, UserToken
+from accounts.models import ApiKey, Approval, Restaurant, Role, UserToken
 from accounts.routes import Route
 from failures.models import Case
 from kernel import clock
@@ -35,11 +35,12 @@ class Scene:
     held: Payment
     refund: Refund
     case: Case
+    approval: Approval
     callers: dict[str, Caller] = field(default_factory=dict)
 
     def path(self, route: str) -> str:
         named = {"orders": self.owner_order.pk, "payments": self.completed.pk, "refunds": self.refund.pk}
-        named["cases"] = self.case.pk
+        named |= {"cases": self.case.pk, "approvals": self.approval.pk}
         first = route.split("/")[1]
         return route.replace("{id}", str(named.get(first, "")))
 
@@ -131,6 +132,9 @@ MATRIX: Mapping[tuple[str, str], Mapping[str, int | str]] = {
     ("GET", "/cases/{id}"): row(yes=f"{READING}, key read, key write", own="key of another restaurant, live key"),
     ("POST", "/cases/{id}/assign"): row(yes=OFFICE),
     ("POST", "/cases/{id}/actions"): row(yes=OFFICE),
+    ("GET", "/approvals"): row(yes=f"{READING}, key read, key write, key of another restaurant, live key"),
+    ("GET", "/approvals/{id}"): row(yes=f"{READING}, key read, key write", own="key of another restaurant, live key"),
+    ("POST", "/approvals/{id}/answer"): row(yes=OFFICE),
 }
 # Open to everybody: it is how one becomes somebody.
 PUBLIC = {("POST", "/tokens")}
@@ -143,6 +147,7 @@ BODIES: Mapping[tuple[str, str], Callable[[Scene], dict[str, Any]]] = {
     ("POST", "/payments/{id}/cash"): lambda _: {"amount": inr(1)},
     ("POST", "/payments/{id}/refunds"): lambda _: {"amount": inr(1), "reason": "cold food"},
     ("POST", "/cases/{id}/actions"): lambda _: {"action": "dismiss", "reason": "seen by us"},
+    ("POST", "/approvals/{id}/answer"): lambda _: {"verdict": "reject"},
 }
 
 
@@ -152,7 +157,7 @@ def routes() -> Iterator[tuple[str, str]]:
         view: Any = getattr(pattern.callback, "view_class", None)
         if prefix.startswith("api/v1/"):
             path = "/" + prefix.removeprefix("api/v1/")
-            for name in ("order_id", "payment_id", "refund_id", "case_id"):
+            for name in ("order_id", "payment_id", "refund_id", "case_id", "approval_id"):
                 path = path.replace(f"<uuid:{name}>", "{id}")
             assert issubclass(view, Route), f"{path} is no Route: nobody checks who calls it"
             for method in view.http_method_names:
@@ -180,12 +185,15 @@ def scene(restaurant: Restaurant, elsewhere: Restaurant, provider_a: ScriptedGat
     failing = order_of(restaurant, owner_id=guest.pk)
     key.post("/payments", card(failing, provider="a"))
     held = key.post("/payments", {"order": str(order.pk), "amount": inr(1_000), "hold": True}).json()
+    case, (asking, _) = Case.objects.get(), person_of(restaurant, Role.FINANCE)
+    asking.post(f"/cases/{case.pk}/actions", {"action": "write_off", "reason": "the guest has left"})
     scene = Scene(
         owner_order=order,
         completed=Payment.objects.get(pk=half["id"]),
         held=Payment.objects.get(pk=held["id"]),
         refund=Refund.objects.get(pk=refund["id"]),
-        case=Case.objects.get(),
+        case=case,
+        approval=Approval.objects.get(),
     )
     browser = Caller(key.post(f"/payments/{held['id']}/client-tokens").json()["client_token"])
     scene.callers = {"owner": owner, "key write": key, "browser": browser, **_others(restaurant, elsewhere)}

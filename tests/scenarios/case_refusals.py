@@ -27,6 +27,7 @@ def record_case_refusals(r: Recorder) -> None:
     _failed_refund(r)
     _exhausted(r)
     _wrong_amount(r)
+    _second_person(r)
 
 
 def case_of(r: Recorder, payment_id: str, kind: str) -> Any:
@@ -93,3 +94,37 @@ def _wrong_amount(r: Recorder) -> None:
     part = {"amount": INR_5, "reason": "A part of what was too much."}
     path = f"POST /payments/{payment['id']}/refunds"
     r.refuse("create_refund", "surplus_is_whole", path, part, expected=409)
+
+
+def _second_person(r: Recorder) -> None:
+    """The guest has left: what is lost is written off, by two."""
+
+    def pending(case: Any) -> str:
+        (asked,) = r.ask(f"GET /approvals?pending=true&case={case['id']}", caller="lead")["items"]
+        return f"POST /approvals/{asked['id']}/answer"
+
+    def answer(code: str, path: str, verdict: str, *, caller: str = "lead", expected: int = 403, **more: Any) -> None:
+        body = {"verdict": verdict, **more}
+        r.refuse("answer_approval", code, path, body, caller=caller, expected=expected)
+
+    payment = r.ask(PAY, card(order(r), "sim_decline_issuer_unavailable"))
+    case = case_of(r, payment["id"], "exhausted")
+    ask, wanted = f"POST /cases/{case['id']}/actions", {"action": "write_off", "reason": WHY}
+    r.ask(ask, wanted, caller="finance")
+    refuse(r, case, "waits_for_approval", "retry")
+    take = f"POST /cases/{case['id']}/assign"
+    r.refuse("assign_case", "waits_for_approval", take, caller="finance", expected=409)
+    path = pending(case)
+    answer("maker_is_checker", path, "approve", caller="finance")
+    answer("not_the_maker", path, "withdraw", reason=WHY)
+    answer("no_reason", path, "reject", expected=422)
+    r.ask(path, {"verdict": "withdraw", "reason": WHY}, caller="finance")
+    answer("already_decided", path, "approve", expected=409)
+    r.ask(ask, wanted, caller="lead")
+    answer("not_a_checker", pending(case), "approve", caller="finance")
+    r.ask(pending(case), {"verdict": "withdraw", "reason": WHY}, caller="lead")
+    r.ask(ask, wanted, caller="finance")
+    r.ask(PAY, card(payment["order"]))
+    answer("nothing_lost", pending(case), "approve", expected=409)
+    r.ask(pending(case), {"verdict": "reject", "reason": WHY}, caller="lead")
+    refuse(r, case, "nothing_lost", "write_off")

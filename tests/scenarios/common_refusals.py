@@ -12,7 +12,8 @@ import httpx
 import psycopg
 
 from api.problems import Problem
-from failures.problems import ACTING
+from failures.problems import ACTING, ANSWERING
+from orders.problems import AMENDING
 from payments.problems import RETRYING, TOO_MANY_WAITING
 from tests.scenarios.recorder import NO_ID, PASSWORD, REQUEST, Recorder, Said
 from tests.scenarios.refusals import sql
@@ -37,6 +38,10 @@ _NOT_PROVOKED = {
     "not_set_aside": "Payment P-00000001 is not set aside.",
     "not_open": "Payment P-00000001 is completed: nothing is open.",
     "tried_too_often": "It was tried 30 times already.",
+    "already_asked": "A second person is being asked about this already.",
+    "too_early": "Nobody else works here who could agree, so you may, but not at once: in 60 minutes.",
+    "stale": "₹640.00 was to be written off, and it is ₹320.00 by now: ask again.",
+    "above_limit": ("This gives back more than you may alone. Ask for the refund first: a second person agrees to it."),
     "too_many_waiting": "As many streams as this process can hold are open. Read the payment itself.",
 }
 
@@ -50,7 +55,7 @@ def record_common_refusals(r: Recorder) -> None:
     _bodies(r)
     _elsewhere(r)
     _too_often(r)
-    kinds = {kind.code: kind for kind in (*ACTING, *RETRYING, TOO_MANY_WAITING)}
+    kinds = {kind.code: kind for kind in (*ACTING, *ANSWERING, *AMENDING, *RETRYING, TOO_MANY_WAITING)}
     for code, sentence in _NOT_PROVOKED.items():
         answer = Problem(kinds[code], sentence).as_json(request_id=REQUEST)
         r.problems[code] = {"status": answer["status"], "body": None, "answer": answer}

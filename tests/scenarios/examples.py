@@ -170,3 +170,16 @@ def _cases(r: Recorder) -> None:
     r.say("assign_case", "taken", f"POST {path}/assign", caller="finance")
     done = {"action": "dismiss", "reason": "Seen in the provider's dashboard."}
     r.say("act_on_case", "dismissed", f"POST {path}/actions", done, caller="finance")
+    _approvals(r)
+
+
+def _approvals(r: Recorder) -> None:
+    """One of finance wants the other case of the demo back in the queue, and the lead agrees."""
+    (case,) = r.ask("GET /cases?kind=refund_failed&status=dismissed", caller="finance")["items"]
+    wanted = {"action": "reopen", "reason": "The guest called once more."}
+    r.say("act_on_case", "a second person is asked", f"POST /cases/{case['id']}/actions", wanted, caller="finance")
+    listed = r.say("list_approvals", "one", "GET /approvals?pending=true", caller="lead")
+    path = f"/approvals/{listed['items'][0]['id']}"
+    r.say("read_approval", "it waits", f"GET {path}", caller="lead")
+    agreed = {"verdict": "approve", "reason": "Heard it too."}
+    r.say("answer_approval", "approved, and done", f"POST {path}/answer", agreed, caller="lead")

@@ -68,7 +68,7 @@ class Recorder:
         for name, place in (("reader", 0), ("key", 1)):
             self.know(name, str(self.stack.record["api_keys"][place]["key"]))
         self.know("nobody", "")
-        for name in ("waiter", "finance"):
+        for name in ("waiter", "finance", "lead"):
             self.know(name, str(self.ask("POST /tokens", sign_in(name), caller="nobody")["token"]))
 
     def close(self) -> None:

@@ -1,0 +1,1 @@
+"""The queue over HTTP, one module for each thing in it."""
