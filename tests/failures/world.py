@@ -5,19 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection, models
+from django.db import connection, models, transaction
 
 from accounts.models import Restaurant, Role
-from events.actors import GUEST
+from events.actors import GUEST, SYSTEM
+from events.services import Journal
 from failures.models import Case
 from kernel import clock
 from kernel.money import Money
 from orders.models import Order
 from payments.gateways.contract import ErrorCode
-from payments.models import Attempt, InboundNotice, Refund
+from payments.models import Attempt, InboundNotice, ProviderAccount, Refund
 from payments.services.attempts import begin_attempt
 from payments.services.cash import CashTaken, confirm_cash
 from payments.services.evidence import Evidence, Finding, Source
+from payments.services.facts import PaymentEvent
 from payments.services.refund_requests import request_refund
 from payments.services.settlement import settle_attempt
 from tests.factories import RestaurantFactory, accepted, order_of, routed, staff
@@ -78,6 +80,23 @@ def paid_twice(order: Order) -> Attempt:
     late = attempted(order, Finding.DECLINED, code=ErrorCode.CARD_DECLINED)
     attempted(order, Finding.SUCCEEDED, minor=84_000)
     return told(late, Finding.SUCCEEDED, minor=84_000)
+
+
+def orphan_of(restaurant: Restaurant) -> Case:
+    """A case about no payment: a provider speaks of something unknown."""
+    notice = InboundNotice.objects.create(
+        restaurant_id=restaurant.pk,
+        mode="test",
+        account=ProviderAccount.objects.filter(restaurant=restaurant)[0],
+        event_id=f"evt_{clock.new_id()}",
+        content="{}",
+        state="orphaned",
+    )
+    with transaction.atomic():
+        journal = Journal(SYSTEM)
+        journal.happened(PaymentEvent.NOTICE_ORPHANED, notice, key="nobody")
+        journal.write()
+    return Case.objects.get(subject_id=notice.pk)
 
 
 def paid_in_cash(restaurant: Restaurant) -> Attempt:
