@@ -5,16 +5,25 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
-from django.db.models import BigIntegerField, ExpressionWrapper, F, Q, QuerySet, Value, When
+from django.db.models import BigIntegerField, ExpressionWrapper, F, Prefetch, Q, QuerySet, Value, When
 from django.db.models import Case as If
 from django.db.models.functions import Coalesce, Extract
 
 from failures.models import WAITING, Case, CaseKind
 from kernel import clock
 from kernel.modes import Mode
+from orders.models import Order
+from payments.models import Attempt
 
 # As long as a guest may still sit there with the bill.
 AT_THE_TABLE = timedelta(minutes=90)
+# Of an attempt, what a row of a list tells of it: not the provider's answers, nor the secrets of its account.
+_OF_AN_ATTEMPT = (
+    *("payment_id", "number", "status", "mismatch", "provider_reference", "account__label"),
+    *("amount_minor", "currency", "captured_minor", "captured_currency", "refunding_minor", "refunded_minor"),
+)
+# Who it is, and what they pay with, is not even read for a list.
+_OF_THE_GUEST = ("payment__instrument", "payment__customer")
 
 
 def cases_of(*, restaurant_id: UUID, mode: Mode) -> QuerySet[Case]:
@@ -23,6 +32,20 @@ def cases_of(*, restaurant_id: UUID, mode: Mode) -> QuerySet[Case]:
 
 def waiting_cases(cases: QuerySet[Case]) -> QuerySet[Case]:
     return cases.filter(status__in=WAITING)
+
+
+def with_attempts(cases: QuerySet[Case]) -> QuerySet[Case]:
+    """For a list: each with its payment, its bill, and all that was tried.
+
+    Bills and attempts are asked for once for all rows that are shown. To join them would be to read each of those
+    rows that are only sorted.
+    """
+    attempts = Attempt.objects.select_related("account").only(*_OF_AN_ATTEMPT).order_by("number")
+    rows = cases.select_related("payment", "owner", "restaurant").defer(*_OF_THE_GUEST)
+    return rows.prefetch_related(
+        Prefetch("payment__order", queryset=Order.objects.only("reference", "table")),
+        Prefetch("payment__attempts", queryset=attempts),
+    )
 
 
 def by_risk(cases: QuerySet[Case]) -> QuerySet[Case]:
