@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
-from django.db.models import BigIntegerField, ExpressionWrapper, F, Q, QuerySet, Value, When
+from django.db.models import BigIntegerField, ExpressionWrapper, F, Prefetch, Q, QuerySet, Value, When
 from django.db.models import Case as If
 from django.db.models.functions import Coalesce, Extract
 
@@ -13,9 +13,18 @@ from accounts.models import Approval, ApprovalStatus
 from failures.models import WAITING, Case, CaseKind
 from kernel import clock
 from kernel.modes import Mode
+from orders.models import Order
+from payments.models import Attempt
 
 # As long as a guest may still sit there with the bill.
 AT_THE_TABLE = timedelta(minutes=90)
+# Of an attempt, what a row of a list tells of it: not the provider's answers, nor the secrets of its account.
+_OF_AN_ATTEMPT = (
+    *("payment_id", "number", "status", "mismatch", "provider_reference", "account__label"),
+    *("amount_minor", "currency", "captured_minor", "captured_currency", "refunding_minor", "refunded_minor"),
+)
+# Who it is, and what they pay with, is not even read for a list.
+_OF_THE_GUEST = ("payment__instrument", "payment__customer")
 
 
 def cases_of(*, restaurant_id: UUID, mode: Mode) -> QuerySet[Case]:
@@ -34,6 +43,20 @@ def approvals_of(*, restaurant_id: UUID, mode: Mode) -> QuerySet[Approval]:
 def pending_approvals(approvals: QuerySet[Approval]) -> QuerySet[Approval]:
     """Also before a clock has come by, nobody can answer one whose time is over."""
     return approvals.filter(status=ApprovalStatus.PENDING, expires_at__gt=clock.now())
+
+
+def with_attempts(cases: QuerySet[Case]) -> QuerySet[Case]:
+    """For a list: each with its payment, its bill, and all that was tried.
+
+    Bills and attempts are asked for once for all rows that are shown. To join them would be to read each of those
+    rows that are only sorted.
+    """
+    attempts = Attempt.objects.select_related("account").only(*_OF_AN_ATTEMPT).order_by("number")
+    rows = cases.select_related("payment", "owner", "restaurant").defer(*_OF_THE_GUEST)
+    return rows.prefetch_related(
+        Prefetch("payment__order", queryset=Order.objects.only("reference", "table")),
+        Prefetch("payment__attempts", queryset=attempts),
+    )
 
 
 def by_risk(cases: QuerySet[Case]) -> QuerySet[Case]:

@@ -94,6 +94,11 @@ class ReadOnlyAdmin(ConsoleAdmin):
             return rows
         return rows.filter(**{f"{self.tenant}__in": _restaurants_of(request)})
 
+    def restaurants_of(self, request: HttpRequest) -> QuerySet[Any]:
+        """Whose rows this person sees here, for what is chosen or looked up by restaurant."""
+        every: QuerySet[Any] = apps.get_model(_RESTAURANT)._default_manager.all()
+        return every if request.user.is_superuser else every.filter(pk__in=_restaurants_of(request))
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 

@@ -8,11 +8,13 @@ from decimal import Decimal
 from functools import lru_cache
 
 from babel.core import get_global
-from babel.numbers import format_currency, get_currency_precision
+from babel.numbers import format_currency, get_currency_precision, get_currency_symbol
 
 # Below a signed 64-bit column by a wide margin, above any bill: a larger figure is a mistake.
 MAX_MINOR = 10**12
 _PLAIN_NUMBER = re.compile(r"\d{1,13}(\.\d{1,4})?")
+# As people copy it from a page: the currency before it or behind it, and commas in groups of two or three digits.
+_SHOWN_NUMBER = re.compile(r"(?P<sign>[^\d\s.,+-]*)\s*(?P<number>\d+(,\d{2,3})*(\.\d+)?)\s*(?P<behind>[^\d\s.,+-]*)")
 
 
 @lru_cache(maxsize=512)
@@ -52,6 +54,21 @@ class Money:
         if scaled != scaled.to_integral_value():
             raise ValueError(f"{currency} has {minor_digits(currency)} decimals; {text!r} has more.")
         return cls(int(scaled), currency)
+
+    @classmethod
+    def read(cls, text: str, currency: str, locale: str = "en_IN") -> Money:
+        """Read what a page shows: "₹1,23,456.50", "INR 840". For searches; a form that decides about money parses."""
+        shown = _SHOWN_NUMBER.fullmatch(text.strip())
+        if shown is None:
+            raise ValueError(f"{text!r} is not an amount.")
+        signs = {shown["sign"].upper(), shown["behind"].upper()} - {""}
+        if not signs <= {currency, get_currency_symbol(currency, locale=locale).upper()}:
+            raise ValueError(f"{text!r} is not an amount in {currency}.")
+        return cls.parse(shown["number"].replace(",", ""), currency)
+
+    def plain(self) -> str:
+        """For other programs, which bring a currency column of their own: "840.50". `parse` reads it back."""
+        return str(Decimal(self.minor).scaleb(-minor_digits(self.currency)))
 
     def __add__(self, other: Money) -> Money:
         return Money(self.minor + self._same_currency(other).minor, self.currency)

@@ -2,67 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.urls import path, reverse
 from django.utils.text import capfirst
 
 from accounts.models import OFFICE
+from failures.admin import cells
 from failures.admin.case_page import CasePage
-from failures.models import DONE, WAITING, Case, CaseStatus
-from failures.selectors import by_risk
+from failures.admin.cells import Cell
+from failures.admin.export import csv_of
+from failures.admin.filters import OfRestaurant, Owner, TimeLeft, Which
+from failures.models import Case
+from failures.searching import SEARCHED, cases_found
+from failures.selectors import by_risk, with_attempts
+from failures.services.exporting import may_export
 from failures.services.working import take_next_case
-from failures.showing.deadlines import waiting_of
-from kernel import clock
 from kernel.console import ReadOnlyAdmin
 from kernel.modes import Mode
-from kernel.shown import Amount, Link, Moment, Said, State, Tone
-
-_TONES = {
-    CaseStatus.REOPENED: Tone.WAIT,
-    CaseStatus.WAITING_SECOND_PERSON: Tone.WAIT,
-    CaseStatus.ASSIGNED: Tone.GOOD,
-}
-
-
-def _waits(case: Case) -> tuple[str, Tone]:
-    waiting = waiting_of(case, now=clock.now())
-    return waiting.words, waiting.tone
-
-
-class Which(admin.SimpleListFilter):
-    """Without a choice: what waits. That is what somebody comes for."""
-
-    title = "which"
-    parameter_name = "which"
-
-    def lookups(self, *_: Any) -> list[tuple[str, str]]:
-        return [("mine", "mine"), ("free", "nobody's"), ("put_off", "put off"), ("ended", "ended"), ("all", "all")]
-
-    def choices(self, changelist: Any) -> Iterator[Any]:
-        said = self.value()
-        for value, title in ((None, "waiting"), *self.lookup_choices):
-            address = changelist.get_query_string({self.parameter_name: value} if value else {}, [self.parameter_name])
-            yield {"selected": said == value, "query_string": address, "display": title}
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Case]) -> QuerySet[Case]:
-        waiting = queryset.filter(status__in=WAITING)
-        now = clock.now()
-        which = {
-            "mine": waiting.filter(owner_id=request.user.pk),
-            "free": waiting.filter(owner=None).exclude(snoozed_until__gt=now),
-            "put_off": waiting.filter(snoozed_until__gt=now),
-            "ended": queryset.filter(status__in=DONE),
-            "all": queryset,
-        }
-        return which.get(self.value() or "", waiting.exclude(snoozed_until__gt=now))
 
 
 @admin.register(Case)
@@ -70,35 +33,48 @@ class CaseAdmin(ReadOnlyAdmin):
     called = "Failure queue"
     about = "What needs a person, most urgent first."
     nothing = "Nothing needs a person. Cases come here by themselves, in the moment in which something goes wrong."
-    list_display = ["what", "amount", "waits", "of_payment", "table", "has", "opened", "state"]
-    list_filter = [Which, "kind", "mode"]
-    search_fields = ["payment__reference", "payment__order__reference", "=payment__order__table", "=subject_id"]
-    search_help_text = "A payment's or order's reference, or a table"
-    list_select_related = ["payment__order", "owner", "restaurant"]
+    list_display = ["what", "step", "waits", "amount", "sure", "tries", "of_payment", "has"]
+    list_filter = [Which, TimeLeft, Owner, "kind", "mode", OfRestaurant]
+    # That there is a box. What is looked for, and where, is in `failures/searching.py`.
+    search_fields = ["payment__reference"]
+    search_help_text = SEARCHED
+    widest = {"which": "all"}  # Offered to whoever searches among what waits, and does not find it there.
+    list_select_related = ["payment", "owner", "restaurant"]
     change_list_template = "failures/queue.html"
-
-    amount = Amount("payment.charge_minor", "amount", currency="payment.currency", ordering=None)
-    waits = Said(_waits, "time left", ordering="opened_at")
-    of_payment = Link("payment", ordering=None)
-    opened = Moment("opened_at", "opened")
-    state = State("status", "status", tones=_TONES)
 
     @admin.display(description="what happened", ordering="kind")
     def what(self, case: Case) -> str:
         return str(capfirst(case.get_kind_display()))
 
-    @admin.display(description="table")
-    def table(self, case: Case) -> str:
-        return (case.payment.order.table if case.payment else "") or "–"
-
-    @admin.display(description="who has it", ordering="owner__username")
-    def has(self, case: Case) -> str:
-        return case.owner.get_username() if case.owner else "nobody"
+    step = Cell(cells.step, "do this")
+    waits = Cell(cells.waits, "time left", ordering="opened_at")
+    amount = Cell(cells.amount, "amount")
+    sure = Cell(cells.sure, "how sure it is")
+    tries = Cell(cells.tries, "tries")
+    of_payment = Cell(cells.payment, "payment")
+    has = Cell(cells.has, "who has it", ordering="owner__username")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Case]:
         """In this order, unless somebody asks for another one."""
         cases: QuerySet[Case] = super().get_queryset(request)
-        return by_risk(cases)
+        return with_attempts(by_risk(cases))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Case], search_term: str
+    ) -> tuple[QuerySet[Case], bool]:
+        if not search_term.strip():
+            return queryset, False
+        return cases_found(queryset, search_term, currencies=self.currencies_of(request)), False
+
+    def currencies_of(self, request: HttpRequest) -> dict[UUID, str]:
+        """Of each restaurant whose cases this person sees."""
+        return dict(self.restaurants_of(request).values_list("pk", "currency"))
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """Whoever sees a restaurant's list by a role there may take it away. A superuser needs such a role for that."""
+        person: Any = request.user
+        may = {"may_export": not person.is_superuser or may_export(person)}
+        return super().changelist_view(request, {**may, **(extra_context or {})})
 
     def title_of(self, row: Any) -> str:
         return str(capfirst(row.get_kind_display()))
@@ -107,6 +83,7 @@ class CaseAdmin(ReadOnlyAdmin):
         view, name = self.admin_site.admin_view, "failures_case"
         return [
             path("next/", view(self.take_next), name=f"{name}_next"),
+            path("export/", view(self.export), name=f"{name}_export"),
             path("<uuid:case_id>/change/", view(self.one), name=f"{name}_change"),
             path("<uuid:case_id>/do/<slug:verb>/", view(self.do), name=f"{name}_do"),
             path("<uuid:case_id>/files/<uuid:file_id>/", view(self.file), name=f"{name}_file"),
@@ -125,6 +102,15 @@ class CaseAdmin(ReadOnlyAdmin):
                     return redirect("admin:failures_case_change", case.pk)
         self.message_user(request, "There is no case that nobody has.", messages.SUCCESS)
         return redirect("admin:failures_case_changelist")
+
+    def export(self, request: HttpRequest) -> HttpResponseBase:
+        """Written down, so never by following a link."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        person: Any = request.user
+        if not may_export(person):
+            raise PermissionDenied
+        return csv_of(self, request, person)
 
     def one(self, request: HttpRequest, case_id: UUID) -> HttpResponse:
         if request.method not in {"GET", "HEAD"}:

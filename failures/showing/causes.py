@@ -23,6 +23,7 @@ class Cause:
     what: str
     sureness: Sureness
     advice: str
+    step: str  # The same in a few words, for the queue.
     within: timedelta  # When somebody should have looked.
 
 
@@ -37,6 +38,7 @@ CAUSES: Mapping[CaseKind, Cause] = {
         what="No provider took the payment. Nothing was charged.",
         sureness=Sureness.CERTAIN,
         advice="See whether the providers are well, then try again, or take cash.",
+        step="Try again, or take cash",
         within=_TABLE,
     ),
     CaseKind.IN_DOUBT: Cause(
@@ -44,6 +46,7 @@ CAUSES: Mapping[CaseKind, Cause] = {
         what="The provider gave no answer that can be relied on. The guest may have been charged.",
         sureness=Sureness.UNKNOWN,
         advice="Ask the provider now. If it stays silent, look at its own pages, and record what they say.",
+        step="Ask the provider",
         within=_DOUBT,
     ),
     CaseKind.AMOUNT_MISMATCH: Cause(
@@ -51,6 +54,7 @@ CAUSES: Mapping[CaseKind, Cause] = {
         what="Another amount was captured than was asked for.",
         sureness=Sureness.CERTAIN,
         advice="Decide whether to keep it, to give all of it back, or what was too much.",
+        step="Decide about the amount",
         within=_SOON,
     ),
     CaseKind.LATE_SUCCESS: Cause(
@@ -58,6 +62,7 @@ CAUSES: Mapping[CaseKind, Cause] = {
         what="The money arrived after the payment had failed. It was due, and is kept.",
         sureness=Sureness.CERTAIN,
         advice="See whether the guest paid in another way meanwhile; if so, give it back.",
+        step="See whether it was paid twice",
         within=_TODAY,
     ),
     CaseKind.SURPLUS: Cause(
@@ -65,6 +70,7 @@ CAUSES: Mapping[CaseKind, Cause] = {
         what="Money came in that was not due. It goes back to the guest by itself.",
         sureness=Sureness.CERTAIN,
         advice="Wait for the refund. Ask for it again only if it failed.",
+        step="Wait for the refund",
         within=_TODAY,
     ),
     CaseKind.CONTRADICTION: Cause(
@@ -72,6 +78,7 @@ CAUSES: Mapping[CaseKind, Cause] = {
         what="The provider's books and ours tell different stories.",
         sureness=Sureness.UNKNOWN,
         advice="Compare the timeline with the provider's own pages, and write down what you find.",
+        step="Compare with the provider's pages",
         within=_SOON,
     ),
     CaseKind.REFUND_FAILED: Cause(
@@ -79,6 +86,7 @@ CAUSES: Mapping[CaseKind, Cause] = {
         what="A refund did not arrive. The guest has not got the money.",
         sureness=Sureness.CERTAIN,
         advice="Ask for the refund again. If that fails too, ask the guest how else to pay it back.",
+        step="Ask for the refund again",
         within=_TODAY,
     ),
     CaseKind.REFUND_IN_DOUBT: Cause(
@@ -86,6 +94,7 @@ CAUSES: Mapping[CaseKind, Cause] = {
         what="A refund was asked for, and nobody knows whether it was made.",
         sureness=Sureness.UNKNOWN,
         advice="Look at the provider's own pages, and record whether the money went back.",
+        step="Look at the provider's pages",
         within=_TODAY,
     ),
     CaseKind.CASH_REFUND: Cause(
@@ -93,6 +102,7 @@ CAUSES: Mapping[CaseKind, Cause] = {
         what="Cash has to be handed back to the guest.",
         sureness=Sureness.CERTAIN,
         advice="Hand it over, then say so here.",
+        step="Hand the cash back",
         within=_SOON,
     ),
     CaseKind.REFUND_APPROVAL: Cause(
@@ -100,6 +110,7 @@ CAUSES: Mapping[CaseKind, Cause] = {
         what="A refund is above the limit of whoever asked for it. Nothing was sent.",
         sureness=Sureness.CERTAIN,
         advice="A finance lead or an admin looks at it, then approves or rejects it.",
+        step="Approve or reject it",
         within=_SOON,
     ),
     CaseKind.PROVIDER_REFUND: Cause(
@@ -107,6 +118,7 @@ CAUSES: Mapping[CaseKind, Cause] = {
         what="Money went back that nobody here sent back: a refund made at the provider, or a chargeback.",
         sureness=Sureness.CERTAIN,
         advice="Find out who did it. A chargeback has a deadline: answer it at the provider.",
+        step="Find out who did it",
         within=_TODAY,
     ),
     CaseKind.ORPHAN_NOTICE: Cause(
@@ -114,6 +126,7 @@ CAUSES: Mapping[CaseKind, Cause] = {
         what="The provider speaks of something that is not known here.",
         sureness=Sureness.UNKNOWN,
         advice="Look for it on the provider's own pages. Money that came in there belongs to somebody.",
+        step="Look at the provider's pages",
         within=_TODAY,
     ),
     CaseKind.QUARANTINED: Cause(
@@ -121,6 +134,7 @@ CAUSES: Mapping[CaseKind, Cause] = {
         what="Working on this broke again and again, so it was set aside. Nothing happens to it by itself.",
         sureness=Sureness.UNKNOWN,
         advice="Ask whoever runs this installation to look at the log. When it is repaired, take it up again.",
+        step="Ask whoever runs this",
         within=_SOON,
     ),
     CaseKind.CREDENTIALS: Cause(
@@ -128,6 +142,7 @@ CAUSES: Mapping[CaseKind, Cause] = {
         what="A provider refuses our credentials. Nothing can be charged there.",
         sureness=Sureness.CERTAIN,
         advice="Put the right credentials in. Until then other providers are used.",
+        step="Put the right credentials in",
         within=_TABLE,
     ),
 }

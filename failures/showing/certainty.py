@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from kernel.money import Money
@@ -49,3 +49,15 @@ def certainty_of(attempts: Iterable[Attempt]) -> Certainty:
     return Certainty(
         taken=taken.told(), possible=possible.told(), going_back=going_back.told(), returned=returned.told()
     )
+
+
+def in_words(certainty: Certainty, write: Callable[[Money], str] = Money.display) -> list[str]:
+    """Each part that there is, in the order in which it matters: "may have come in ₹840.00"."""
+    parts = (
+        ("may have come in", certainty.possible),
+        ("came in", certainty.taken),
+        ("on its way back", certainty.going_back),
+        ("given back", certainty.returned),
+    )
+    told = [f"{what} {', '.join(map(write, sums))}" for what, sums in parts if sums]
+    return told or ["nothing came in"]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from failures.models import Case, CaseKind
+from django.db.models import Q
+
+from failures.models import WAITING, Case, CaseKind
 from failures.showing.causes import CAUSES
 from kernel.shown import Tone
 
@@ -31,6 +33,14 @@ def waiting_of(case: Case, *, now: datetime) -> Waiting:
         return Waiting(words=f"overdue by {in_words(age - within)}", tone=Tone.BAD)
     tone = Tone.WAIT if age * _HALF > within else Tone.GOOD
     return Waiting(words=f"{in_words(within - age)} left", tone=tone)
+
+
+def is_overdue(now: datetime) -> Q:
+    """As `waiting_of` says it, for a list: what waits longer than its kind may, and was not put off."""
+    is_late = Q()
+    for kind, cause in CAUSES.items():
+        is_late |= Q(kind=kind, opened_at__lt=now - cause.within)
+    return is_late & Q(status__in=WAITING) & ~Q(snoozed_until__isnull=False, snoozed_until__gt=now)
 
 
 def in_words(time: timedelta) -> str:

@@ -6,19 +6,21 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, models
+from django.db import connection, models, transaction
 
 from accounts.models import Restaurant, Role
-from events.actors import GUEST
+from events.actors import GUEST, SYSTEM
+from events.services import Journal
 from failures.models import Case
 from kernel import clock
 from kernel.money import Money
 from orders.models import Order
 from payments.gateways.contract import ErrorCode
-from payments.models import Attempt, InboundNotice, Refund
+from payments.models import Attempt, InboundNotice, ProviderAccount, Refund
 from payments.services.attempts import begin_attempt
 from payments.services.cash import CashTaken, confirm_cash
 from payments.services.evidence import Evidence, Finding, Source
+from payments.services.facts import PaymentEvent
 from payments.services.refund_requests import request_refund
 from payments.services.settlement import settle_attempt
 from tests.factories import RestaurantFactory, accepted, order_of, routed, staff
@@ -85,6 +87,23 @@ def refund_called(refund_id: UUID, restaurant: Restaurant) -> Refund:
     """For events that are made up: what they are about is there."""
     kept = attempted(order_of(restaurant), Finding.SUCCEEDED, minor=84_000)
     return request_refund(refund_id=refund_id, payment_id=kept.payment_id, reason="cold food", actor=GUEST)
+
+
+def orphan_of(restaurant: Restaurant) -> Case:
+    """A case about no payment: a provider speaks of something unknown."""
+    notice = InboundNotice.objects.create(
+        restaurant_id=restaurant.pk,
+        mode="test",
+        account=ProviderAccount.objects.filter(restaurant=restaurant)[0],
+        event_id=f"evt_{clock.new_id()}",
+        content="{}",
+        state="orphaned",
+    )
+    with transaction.atomic():
+        journal = Journal(SYSTEM)
+        journal.happened(PaymentEvent.NOTICE_ORPHANED, notice, key="nobody")
+        journal.write()
+    return Case.objects.get(subject_id=notice.pk)
 
 
 def paid_in_cash(restaurant: Restaurant) -> Attempt:

@@ -114,6 +114,37 @@ def test_money_is_shown_in_the_readers_way() -> None:
     assert Money(8_400_050, "EUR").display("en_US") == "€84,000.50"
 
 
+@pytest.mark.parametrize(
+    ("text", "currency", "money"),
+    [
+        ("840", "INR", Money(84_000, "INR")),
+        (" 840.5 ", "INR", Money(84_050, "INR")),
+        ("₹1,23,456.50", "INR", Money(12_345_650, "INR")),
+        ("₹ 840", "INR", Money(84_000, "INR")),
+        ("inr 840", "INR", Money(84_000, "INR")),
+        ("123,456.50 USD", "USD", Money(12_345_650, "USD")),
+        ("JP¥840", "JPY", Money(840, "JPY")),
+    ],
+)
+def test_what_a_page_shows_is_read(text: str, currency: str, money: Money) -> None:
+    assert Money.read(text, currency) == money
+
+
+@pytest.mark.parametrize("text", ["$840", "840.505", "1,2", "8.4.0", "", "-840", "+840", "T4", "840 840", "₹", "1,23,"])
+def test_what_no_page_shows_of_a_currency_is_not_read(text: str) -> None:
+    with pytest.raises(ValueError, match=r"amount|decimals"):
+        Money.read(text, "INR")
+
+
+@unhurried
+@given(minor=amounts, currency=currencies)
+def test_what_is_shown_or_written_plainly_is_read_back(minor: int, currency: str) -> None:
+    money = Money(minor, currency)
+
+    assert Money.parse(money.plain(), currency) == money
+    assert Money.read(f"{currency} {money.plain()}", currency) == money
+
+
 def test_money_adds_and_subtracts_within_one_currency() -> None:
     assert Money(84_000, "INR") + Money(6_000, "INR") == Money(90_000, "INR")
     assert Money(84_000, "INR") - Money(90_000, "INR") == Money(-6_000, "INR")

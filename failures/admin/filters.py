@@ -1,0 +1,107 @@
+"""What the queue can be narrowed to. Each choice stands in the address, and a value that is none is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from accounts.models import OFFICE, User
+from failures.models import DONE, WAITING, Case
+from failures.showing.deadlines import is_overdue
+from kernel import clock
+
+# A choice among more is no choice but a search.
+MOST_COLLEAGUES = 50
+MOST_RESTAURANTS = 50
+_ME, _NOBODY = "me", "nobody"
+
+
+class _OneOf(admin.SimpleListFilter):
+    """Nobody learns by trying whether somebody else's person or restaurant exists."""
+
+    def value(self) -> str | None:
+        value: str | None = super().value()
+        if value is not None and value not in {str(key) for key, _ in self.lookup_choices}:
+            raise IncorrectLookupParameters
+        return value
+
+
+class Which(admin.SimpleListFilter):
+    """Without a choice: what waits. That is what somebody comes for."""
+
+    title = "which"
+    parameter_name = "which"
+
+    def lookups(self, *_: Any) -> list[tuple[str, str]]:
+        return [("mine", "mine"), ("free", "nobody's"), ("put_off", "put off"), ("ended", "ended"), ("all", "all")]
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        said = self.value()
+        for value, title in ((None, "waiting"), *self.lookup_choices):
+            address = changelist.get_query_string({self.parameter_name: value} if value else {}, [self.parameter_name])
+            yield {"selected": said == value, "query_string": address, "display": title}
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Case]) -> QuerySet[Case]:
+        waiting = queryset.filter(status__in=WAITING)
+        now = clock.now()
+        which = {
+            "mine": waiting.filter(owner_id=request.user.pk),
+            "free": waiting.filter(owner=None).exclude(snoozed_until__gt=now),
+            "put_off": waiting.filter(snoozed_until__gt=now),
+            "ended": queryset.filter(status__in=DONE),
+            "all": queryset,
+        }
+        return which.get(self.value() or "", waiting.exclude(snoozed_until__gt=now))
+
+
+class TimeLeft(_OneOf):
+    title = "time left"
+    parameter_name = "time"
+
+    def lookups(self, *_: Any) -> list[tuple[str, str]]:
+        return [("over", "past the deadline")]
+
+    def queryset(self, _: HttpRequest, queryset: QuerySet[Case]) -> QuerySet[Case]:
+        return queryset.filter(is_overdue(clock.now())) if self.value() else queryset
+
+
+class Owner(_OneOf):
+    """Whoever works on cases of these restaurants, by name."""
+
+    title = "who has it"
+    parameter_name = "owner"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        here = {"memberships__role__in": OFFICE, "memberships__restaurant__in": model_admin.restaurants_of(request)}
+        people = User.objects.filter(**here).exclude(pk=str(request.user.pk)).distinct().order_by("username")
+        names = people.values_list("pk", "username")[:MOST_COLLEAGUES]
+        return [(_ME, "me"), (_NOBODY, "nobody"), *((str(key), name) for key, name in names)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Case]) -> QuerySet[Case]:
+        value = self.value()
+        if value is None:
+            return queryset
+        if value == _NOBODY:
+            return queryset.filter(owner=None)
+        return queryset.filter(owner=request.user.pk if value == _ME else UUID(value))
+
+
+class OfRestaurant(_OneOf):
+    """Not there for whoever works in one only."""
+
+    title = "restaurant"
+    parameter_name = "restaurant"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        names = model_admin.restaurants_of(request).order_by("name").values_list("pk", "name")[:MOST_RESTAURANTS]
+        return [(str(key), name) for key, name in names] if len(names) > 1 else []
+
+    def queryset(self, _: HttpRequest, queryset: QuerySet[Case]) -> QuerySet[Case]:
+        value = self.value()
+        return queryset.filter(restaurant=UUID(value)) if value else queryset

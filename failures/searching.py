@@ -1,0 +1,59 @@
+"""Cases by what somebody types: by their payment, and by what stands on the bill and has no index of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from uuid import UUID
+
+from django.db.models import F, Q, QuerySet
+
+from failures.models import Case
+from kernel.money import Money
+from payments.searching import id_of, kinds_of, payments_found
+
+SEARCHED = "Id, reference, table, provider's number, phone, e-mail or amount"
+_LONGEST_TABLE = 20  # The column's size.
+_REFERENCE = re.compile(r"[OP]-[0-9A-Z]{8}", re.IGNORECASE)  # As `kernel.clock` makes them.
+_SPOKEN = "table "  # Whoever reads "Table 4" on the page may type that.
+
+
+def cases_found(cases: QuerySet[Case], term: str, *, currencies: Mapping[UUID, str]) -> QuerySet[Case]:
+    """Of the restaurants in `currencies`. What looks like nothing that can be searched finds nothing."""
+    term = term.strip()
+    found = Q(payment__in=payments_found(term, restaurants=currencies))
+    key = id_of(term)
+    if key is not None:
+        found |= Q(pk=key) | Q(subject_id=key)
+    # Cases are few, and lead to their bills by their keys: a table or an amount is compared there and nowhere else.
+    table = _table_of(term)
+    if table:
+        found |= Q(payment__order__table__iexact=table)
+    for money in _amounts(term, set(currencies.values())):
+        asked = Q(payment__amount_minor=money.minor) | Q(charged=money.minor)
+        found |= Q(payment__currency=money.currency) & asked
+    return cases.alias(charged=F("payment__amount_minor") + F("payment__tip_minor")).filter(found)
+
+
+def words_for(term: str, *, currencies: Mapping[UUID, str]) -> list[str]:
+    """What a term was taken for: the audit keeps this and never the term, which may be a guest's telephone."""
+    amounts, table = _amounts(term, set(currencies.values())), _table_of(term)
+    return sorted([*kinds_of(term), *(["amount"] if amounts else []), *(["table"] if table else [])])
+
+
+def _table_of(term: str) -> str:
+    """Any short text may be one, except what can only be something else."""
+    name = (term[len(_SPOKEN) :] if term.casefold().startswith(_SPOKEN) else term).strip()
+    is_other = "@" in name or _REFERENCE.fullmatch(name) is not None
+    return name if len(name) <= _LONGEST_TABLE and not is_other else ""
+
+
+def _amounts(term: str, currencies: set[str]) -> list[Money]:
+    """One for each currency in which it can be read: 840 is an amount in all of them, ₹840 in one."""
+    amounts = []
+    for currency in sorted(currencies):
+        try:
+            amounts.append(Money.read(term, currency))
+        except ValueError:
+            continue
+    return amounts
