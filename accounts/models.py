@@ -1,8 +1,9 @@
-"""Restaurants (the tenants), people, their roles, and API keys (hashed)."""
+"""Restaurants (the tenants), people, their roles and second factors, and API keys (hashed)."""
 
 from __future__ import annotations
 
 import datetime
+from typing import Any
 from zoneinfo import available_timezones
 
 import pgtrigger
@@ -12,6 +13,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q
 from django_fsm import FSMField, transition
+from django_otp.models import Device, ThrottlingMixin
 
 from events.machines import legal_status, machine_triggers
 from kernel import clock
@@ -21,6 +23,12 @@ from kernel.money import is_currency
 
 # Whoever is alone decides again after this: a night's anger, or a thief's hurry, is over by then.
 ALONE_AFTER = datetime.timedelta(hours=1)
+
+
+# The pause after a wrong code: twice as long after each, and never longer than after wrong passwords. Three codes are
+# good at a time, so that whoever has the password and guesses for a whole day is let in once in three thousand days.
+FIRST_PAUSE_SECONDS = 1
+LONGEST_PAUSE = datetime.timedelta(minutes=15)
 DEFAULT_DAY_START = datetime.time(4, 0)  # A night's last guests belong to the evening before.
 
 
@@ -138,6 +146,73 @@ class UserToken(models.Model):
 
     def __str__(self) -> str:
         return f"token of {self.user}"
+
+
+class SecondFactor(ThrottlingMixin, Device):  # type: ignore[misc]  # django-otp has no types: these are `Any` here.
+    """The app on a person's phone that makes codes (TOTP): one for each person.
+
+    Of django-otp it is a device with its throttle, without its table, where keys are legible, and without its machine's
+    clock. Codes are judged in `services.second_factor`, under this row's lock; `verify_token` says no to whoever asks.
+    """
+
+    name = None  # There is one, and nobody has to tell it from another.
+    user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="second_factor")
+    confirmed = models.BooleanField(default=False, help_text="A code was given: from then on one is asked for.")
+    key = EncryptedField(blank=True, default="")
+    offered_key = EncryptedField(blank=True, default="", help_text="Shown, and not confirmed by a code yet.")
+    last_step = models.BigIntegerField(default=-1, help_text="Of the newest code that was taken: none is good twice.")
+    confirmed_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(confirmed=False) | models.Q(confirmed_at__isnull=False),
+                name="confirmed_factor_says_since_when",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"second factor of {self.user}"
+
+    def get_throttle_factor(self) -> int:
+        return FIRST_PAUSE_SECONDS
+
+    def verify_is_allowed(self) -> tuple[bool, dict[str, Any] | None]:
+        until = self.paused_until()
+        return (True, None) if until is None else (False, {"locked_until": until})
+
+    def paused_until(self) -> datetime.datetime | None:
+        """None: a code may be tried."""
+        if not self.throttling_failure_count:
+            return None
+        doublings = min(self.throttling_failure_count - 1, LONGEST_PAUSE.seconds.bit_length())
+        pause = min(datetime.timedelta(seconds=self.get_throttle_factor() << doublings), LONGEST_PAUSE)
+        until: datetime.datetime = self.throttling_failure_timestamp + pause
+        return until if until > clock.now() else None
+
+    def note_wrong(self) -> None:
+        self.throttling_failure_timestamp = clock.now()
+        self.throttling_failure_count += 1
+
+    def note_right(self) -> None:
+        self.throttle_reset(commit=False)
+        self.last_used_at = clock.now()
+
+
+class RecoveryCode(models.Model):
+    """For whoever has no phone at hand: good once. Only its keyed hash is stored."""
+
+    id = models.BigAutoField(primary_key=True)
+    factor = models.ForeignKey(SecondFactor, on_delete=models.CASCADE, related_name="recovery_codes")
+    code_hash = models.CharField(max_length=64)
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["factor", "code_hash"], name="one_recovery_code_of_a_kind")]
+
+    def __str__(self) -> str:
+        return f"recovery code {self.pk}"
 
 
 class IdempotentCall(models.Model):

@@ -49,6 +49,48 @@ LOCKED_OUT = _add(
     next_action=NextAction.WAIT,
     retryable=True,
 )
+SECOND_FACTOR_REQUIRED = _add(
+    "second_factor_required",
+    HTTPStatus.FORBIDDEN,
+    "The password is not enough",
+    remedy=(
+        "This person has a second factor: send `code` as well, the six digits that the app on the phone shows, or a "
+        "recovery code. Where all of the staff need one and this person has none, it is set up in the console."
+    ),
+    next_action=NextAction.SIGN_IN,
+)
+SECOND_FACTOR_WRONG = _add(
+    "second_factor_wrong",
+    HTTPStatus.FORBIDDEN,
+    "This code does not fit",
+    remedy=(
+        "A code is good for about a minute, and the phone's clock has to be right. After each wrong one the pause is "
+        "longer."
+    ),
+    next_action=NextAction.TRY_AGAIN,
+)
+SECOND_FACTOR_USED = _add(
+    "second_factor_used",
+    HTTPStatus.FORBIDDEN,
+    "This code was used already",
+    remedy="Wait for the next one, half a minute at most. A recovery code is good once.",
+    next_action=NextAction.TRY_AGAIN,
+)
+SECOND_FACTOR_LOCKED = _add(
+    "second_factor_locked",
+    HTTPStatus.TOO_MANY_REQUESTS,
+    "Too many wrong codes",
+    remedy="Wait for as many seconds as `Retry-After` says: twice as long after each wrong code, 15 minutes at most.",
+    next_action=NextAction.WAIT,
+    retryable=True,
+)
+_add(
+    "second_factor_missing",
+    HTTPStatus.FORBIDDEN,
+    "No second factor is set up",
+    remedy="The person sets one up in the console, under Second factor, below the own name.",
+    next_action=NextAction.ASK_FOR_ACCESS,
+)
 NOT_ALLOWED = _add(
     "not_allowed",
     HTTPStatus.FORBIDDEN,

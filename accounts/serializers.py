@@ -13,7 +13,7 @@ from api.serializers import OneOf, PlainText, StrictSerializer, is_unreadable
 from api.vocabulary import name_words
 from kernel.modes import Mode
 
-LONGEST_NAME, LONGEST_PASSWORD = 150, 500
+LONGEST_NAME, LONGEST_PASSWORD, LONGEST_CODE = 150, 500, 40
 
 name_words("Mode", Mode.values, "`test`: no money moves. `live`: it does. They never see each other.")
 name_words("Scope", SCOPES, "What a key, a person or a browser may do.")
@@ -44,6 +44,13 @@ class SignInIn(StrictSerializer):
     password = Password(longest=LONGEST_PASSWORD, help_text="As in the console.")
     restaurant = PlainText(longest=50, shortest=1, is_reference=True, help_text="Its slug.")
     mode = OneOf(Mode.values, help_text="What the token will be for.")
+    code = PlainText(
+        longest=LONGEST_CODE,
+        shortest=1,
+        is_reference=True,
+        required=False,
+        help_text="Of a person with a second factor: what the app on the phone shows now, or a recovery code.",
+    )
 
 
 class TokenOut(serializers.Serializer[Any]):

@@ -14,11 +14,21 @@ from rest_framework.response import Response
 from accounts.authentication import CHALLENGE
 from accounts.lockout import locked_out_problem
 from accounts.models import Membership, Restaurant, Role, User
-from accounts.problems import LOCKED_OUT, NOT_ALLOWED, WRONG_PASSWORD
+from accounts.problems import (
+    LOCKED_OUT,
+    NOT_ALLOWED,
+    SECOND_FACTOR_LOCKED,
+    SECOND_FACTOR_REQUIRED,
+    SECOND_FACTOR_USED,
+    SECOND_FACTOR_WRONG,
+    WRONG_PASSWORD,
+)
 from accounts.routes import Route
 from accounts.scopes import SCOPES_OF, Scope
+from accounts.selectors import factor_of, has_to_set_one_up
 from accounts.serializers import CallerOut, SignInIn, TokenOut
 from accounts.services.people import issue_user_token, revoke_user_token
+from accounts.services.second_factor import verify_code
 from api.describing import documented
 from api.limits import Policy, of_addresses
 from api.problems import Problem
@@ -42,11 +52,17 @@ class Tokens(Route):
         tag=TAG,
         takes=SignInIn,
         gives={HTTPStatus.CREATED: TokenOut},
-        refuses=[WRONG_PASSWORD, LOCKED_OUT],
+        refuses=[
+            *(WRONG_PASSWORD, LOCKED_OUT),
+            *(SECOND_FACTOR_REQUIRED, SECOND_FACTOR_WRONG, SECOND_FACTOR_USED, SECOND_FACTOR_LOCKED),
+        ],
         needs_caller=False,
     )
     def post(self, request: Request) -> Response:
-        """A person's token for one restaurant and mode, for a shift. It can be given back, and taken away."""
+        """A person's token for one restaurant and mode, for a shift. It can be given back, and taken away.
+
+        Of a person with a second factor a `code` is needed as well.
+        """
         asked = SignInIn(data=request.data)
         asked.is_valid(raise_exception=True)
         said = asked.validated_data
@@ -57,6 +73,7 @@ class Tokens(Route):
             # Counted like a wrong password, or one would be told from a wrong restaurant.
             user_login_failed.send(Tokens, credentials={"username": said["username"]}, request=request._request)
             raise Problem(WRONG_PASSWORD, _NOBODY, headers=CHALLENGE)
+        _second_step(person, said.get("code", ""))
         user_logged_in.send(User, request=request._request, user=person)
         mode = Mode(said["mode"])
         token, row = issue_user_token(person=person, restaurant=restaurant, mode=mode)
@@ -115,3 +132,14 @@ def _person(request: HttpRequest, username: str, password: str) -> User:
     if not isinstance(person, User):
         raise Problem(WRONG_PASSWORD, _NOBODY, headers=CHALLENGE)
     return person
+
+
+def _second_step(person: User, code: str) -> None:
+    """After the password, so that nobody learns of a name whether it has a second factor."""
+    if factor_of(person) is None:
+        if has_to_set_one_up(person):
+            raise Problem(SECOND_FACTOR_REQUIRED, "Staff need a second factor here. Set it up in the console first.")
+        return
+    if not code:
+        raise Problem(SECOND_FACTOR_REQUIRED, "This person has a second factor: send its code as well.")
+    verify_code(person=person, code=code)

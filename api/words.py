@@ -42,7 +42,7 @@ by its scopes; `GET /caller` tells which.
 - An **API key** (`test_…`, `live_…`) is a program's, for one restaurant or several. It can neither take cash nor
   decide about cases: a program has no name.
 - A **person's token** (`user_…`) comes from `POST /tokens` and lasts for a shift. Its scopes are those of the
-  person's role.
+  person's role. Whoever has a second factor signs in with a code of it, too.
 - A **client token** (`pay_…`) is for a guest's browser: it reads one payment and chooses how it is paid, nothing
   else.
 - A **session** of the console works without any of them. What it changes needs the page's CSRF token, or is `403

@@ -45,5 +45,6 @@ FOR_UNFOLD: Final[dict[str, Any]] = {
     "COLORS": COLOURS,
     "BORDER_RADIUS": "6px",
     "STYLES": ["config.menu.styles"],
+    "ACCOUNT": {"navigation": "config.menu.account_links"},
     "SIDEBAR": {"show_search": False, "show_all_applications": False, "navigation": "config.menu.menu"},
 }

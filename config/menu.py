@@ -71,6 +71,12 @@ def _item(label: str, symbol: str, title: str) -> dict[str, Any]:
     return {"title": title or page.list_title, "icon": symbol, "link": address, "about": page.about}
 
 
+def account_links(_: HttpRequest) -> list[dict[str, str]]:
+    """What is below a person's own name."""
+    own = (("Second factor", "second_factor"), ("Change password", "admin:password_change"))
+    return [{"title": title, "link": reverse(name)} for title, name in own]
+
+
 def mark(_: HttpRequest) -> str:
     return static("kernel/mark.svg")
 

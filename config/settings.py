@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlunsplit
 
+from accounts.factor_policy import FactorPolicy
 from api.words import API_IN_WORDS, TAGS
 from config import environment as read
 from config.celery import beat_table, broker_transport_options, celery_broker_url
@@ -63,6 +64,18 @@ STEWARD_REFUNDS_PER_HOUR: int = environment.read(
     read.positive_whole_number,
     expected="whole number above 0, at most 999999",
     default=200,
+)
+STEWARD_SECOND_FACTOR: FactorPolicy = environment.read(
+    "STEWARD_SECOND_FACTOR", FactorPolicy, expected="offered or required", default=FactorPolicy.OFFERED
+)
+STEWARD_SESSION_IDLE_MINUTES: int = environment.read(
+    "STEWARD_SESSION_IDLE_MINUTES",
+    read.positive_whole_number,
+    expected="whole minutes above 0, at most 999999",
+    default=30,
+)
+STEWARD_SESSION_HOURS: int = environment.read(
+    "STEWARD_SESSION_HOURS", read.positive_whole_number, expected="whole hours above 0, at most 999999", default=12
 )
 CORS_ALLOWED_ORIGINS: tuple[str, ...] = environment.read(
     "STEWARD_CORS_ORIGINS",
@@ -177,6 +190,8 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    # Whoever gave only the password is nobody to all that comes after it.
+    "accounts.console_gate.ConsoleGateMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     # Last, so that it sees who was refused for good.
     "axes.middleware.AxesMiddleware",
@@ -238,7 +253,8 @@ APPEND_SLASH = False
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _SERVED_OVER_TLS
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
-SESSION_COOKIE_AGE = 12 * 60 * 60  # A shift. Whoever may refund money signs in once a day.
+# A shift: whoever may refund money signs in once a day. `accounts.console_session` counts from the sign-in.
+SESSION_COOKIE_AGE = STEWARD_SESSION_HOURS * 60 * 60
 X_FRAME_OPTIONS = "DENY"
 UNFOLD = FOR_UNFOLD
 # The console and the API's two descriptions need more: `config.content_policy` says where and why.

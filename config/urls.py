@@ -10,6 +10,7 @@ from django.urls import include, path
 from django.views import defaults
 from django.views.generic import RedirectView
 
+from accounts.urls import console
 from api.refusing import outside_views
 from config.health import healthz, readyz
 from payments.urls import webhooks
@@ -41,6 +42,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
 handler400, handler403, handler404, handler500 = bad_request, forbidden, not_found, server_error
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index"), name="front_door"),
+    path("admin/", include(console)),
     path("admin/", admin.site.urls),
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),

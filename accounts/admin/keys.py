@@ -16,6 +16,7 @@ from unfold.forms import AdminForm
 
 from accounts.admin.key_forms import IssueForm
 from accounts.models import ApiKey, Restaurant, Role
+from accounts.second_factor_pages import code_first
 from accounts.services.keys import OVERLAP, KeyRefused, issue_api_key, revoke_api_key, rotate_api_key
 from accounts.services.secrets import hash_secret
 from events.actors import Actor
@@ -124,6 +125,9 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         """The answer that shows the key is the only place where it ever stands."""
         if not self.has_issue_permission(request):
             raise PermissionDenied
+        page = code_first(request)
+        if page is not None:
+            return page
         form: Any = IssueForm(request.POST or None, restaurants=_restaurants_of(request))
         if form.is_valid():
             try:
@@ -146,6 +150,9 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         if len(chosen) != 1:
             self.message_user(request, "Rotate one key at a time: each is shown once.", messages.WARNING)
             return None
+        page = code_first(request)
+        if page is not None:
+            return page
         if "confirmed" not in request.POST:
             return self._asked(request, chosen, "rotate", f"Rotate {chosen[0]}?")
         try:
@@ -167,6 +174,9 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     @admin.action(description="Revoke (at once)", permissions=["end"])
     def revoke(self, request: HttpRequest, keys: QuerySet[ApiKey]) -> HttpResponse | None:
         chosen = list(keys)
+        page = code_first(request)
+        if page is not None:
+            return page
         if "confirmed" not in request.POST:
             one = str(chosen[0]) if len(chosen) == 1 else f"{len(chosen)} keys"
             return self._asked(request, chosen, "revoke", f"Revoke {one}?")

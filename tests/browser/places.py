@@ -10,7 +10,7 @@ from django.urls import reverse
 from kernel.console import ReadOnlyAdmin
 
 # Those that belong to no table.
-PLAIN = ("admin:index", "admin:password_change")
+PLAIN = ("admin:index", "admin:password_change", "second_factor")
 APPS = ("accounts", "events", "failures", "orders", "payments")
 # For people as well, and outside of the console.
 PROBLEMS = ("/problems/", "/problems/not_found")

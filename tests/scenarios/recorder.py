@@ -29,6 +29,7 @@ _CURSOR = re.compile(r'"next_cursor": "[^"]+"')
 _DAY = re.compile(r'"day": "[^"]+"')
 _LATENCY = re.compile(r'"(latency_ms|p50_ms|p95_ms)": [0-9.]+')
 _SIGNED = re.compile(r"sandbox_event=[^\"]+")
+_CODE = re.compile(r'"code": "\d{6}"')
 _WAIT = re.compile(r"(Go on|Send it again) in \d+ s")
 NO_ID = "019c8a4e-0000-7000-8000-000000000000"
 REQUEST = "req-4K7M2Q9X-9B3TZ0AW"
@@ -152,6 +153,7 @@ class Recorder:
             (_REQUEST, REQUEST),
             (_CURSOR, '"next_cursor": "WyItY3JlYXRlZF9hdCJd"'),
             (_SIGNED, "sandbox_event=…&sandbox_signature=…"),
+            (_CODE, '"code": "123456"'),
             (_DAY, '"day": "2026-11-25"'),
         ):
             text = pattern.sub(word, text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from threading import Thread
 from typing import Any
 from uuid import uuid4
@@ -11,6 +12,7 @@ from uuid import uuid4
 import httpx
 import psycopg
 
+from tests.factors import Phone
 from tests.scenarios.examples import INR_64, LINE, UPI, card, order
 from tests.scenarios.recorder import Recorder, sign_in
 
@@ -24,6 +26,12 @@ PAY = "POST /payments"
 PROVIDER, ANOTHER = "sandbox_a", "sandbox_b"
 # Wrong passwords until a name is locked, and one more.
 TRIES = 7
+# The code of the half minute before sets it up, and the present one is still good.
+SET_UP = """
+from accounts.models import User
+from tests.factors import with_factor
+print(with_factor(User.objects.get(username="finance2")).secret)
+"""
 SETTLES_SECONDS = 20.0
 LOOK_UPS = 500  # More than there are here.
 
@@ -70,6 +78,24 @@ def _callers(r: Recorder) -> None:
         r.ask("POST /tokens", sign_in("somebody", "guess"), caller="nobody")
     locked = sign_in("somebody", "guess")
     r.refuse("sign_in", "locked_out", "POST /tokens", locked, caller="nobody", expected=429)
+    _second_step(r)
+
+
+def _second_step(r: Recorder) -> None:
+    """Of somebody whose phone is here."""
+    said = r.stack.manage("shell", "--no-imports", "--command", SET_UP)
+    assert said.returncode == 0, said.stderr
+    phone = Phone(said.stdout.strip(), now=lambda: datetime.now(UTC))
+    ask, known = "POST /tokens", sign_in("finance2")
+    r.refuse("sign_in", "second_factor_required", ask, known, caller="nobody", expected=403)
+    good = {**known, "code": phone.shows()}
+    r.ask(ask, good, caller="nobody")
+    r.refuse("sign_in", "second_factor_used", ask, good, caller="nobody", expected=403)
+    wrong = {**known, "code": phone.never_shows()}
+    r.refuse("sign_in", "second_factor_wrong", ask, wrong, caller="nobody", expected=403)
+    for _ in range(TRIES):
+        r.ask(ask, wrong, caller="nobody")
+    r.refuse("sign_in", "second_factor_locked", ask, wrong, caller="nobody", expected=429)
 
 
 def _placing(r: Recorder) -> None:

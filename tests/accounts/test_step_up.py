@@ -1,0 +1,152 @@
+"""A code once more where it matters: keys, and taking somebody's second factor off."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from accounts.models import ApiKey, SecondFactor, User
+from accounts.selectors import factor_of
+from accounts.services.keys import issue_api_key
+from events.models import AuditEntry
+from kernel.modes import Mode
+from tests.accounts.signing_in import CONFIRM, ISSUE, KEYS, PEOPLE, signed_in, somebody, text_of, with_password
+from tests.factories import RestaurantFactory
+from tests.factors import Phone, with_factor
+from tests.time_machine import ShiftedClock
+
+
+@pytest.fixture
+def person(transactional_db: None) -> User:
+    return somebody("asha")
+
+
+@pytest.fixture
+def phone(person: User) -> Phone:
+    return with_factor(person)
+
+
+# Once more, where it matters.
+
+
+def test_a_code_is_fresh_for_ten_minutes(person: User, phone: Phone, time: ShiftedClock) -> None:
+    browser = signed_in(person, phone)
+
+    time.advance(minutes=9, seconds=50)
+    assert browser.get(ISSUE).status_code == 200
+    time.advance(seconds=20)
+    asked = browser.get(ISSUE)
+    assert asked.headers["Location"] == f"{CONFIRM}?next=%2Fadmin%2Faccounts%2Fapikey%2Fissue%2F"
+    page = browser.get(asked.headers["Location"])
+    assert f'name="next" value="{ISSUE}"' in text_of(page)
+    assert browser.post(CONFIRM, {"second_factor_code": phone.shows(), "next": ISSUE}).headers["Location"] == ISSUE
+    assert browser.get(ISSUE).status_code == 200
+
+
+def test_what_was_typed_comes_along_and_is_done_with_the_code(person: User, phone: Phone, time: ShiftedClock) -> None:
+    restaurant = RestaurantFactory.create()
+    browser = signed_in(person, phone)
+    body = {
+        "restaurant": str(restaurant.pk),
+        "mode": "test",
+        "name": 'Tom & "Jerry\'s"',
+        "scopes": ["orders:read", "payments:read"],
+    }
+    time.advance(minutes=11)
+
+    asked = browser.post(ISSUE, body)
+    wrong = browser.post(ISSUE, {**body, "second_factor_code": phone.never_shows()})
+    assert ApiKey.objects.count() == 0
+    for page in map(text_of, (asked, wrong)):
+        carried = re.findall(r'<input type="hidden" name="(restaurant|mode|name|scopes)" value="([^"]*)"', page)
+        assert [name for name, _ in carried] == ["restaurant", "mode", "name", "scopes", "scopes"]
+        assert 'value="Tom &amp; &quot;Jerry&#x27;s&quot;"' in page
+    time.advance(seconds=2)
+    browser.post(ISSUE, {**body, "second_factor_code": phone.shows()})
+
+    assert ApiKey.objects.get().name == 'Tom & "Jerry\'s"'
+
+
+@pytest.mark.parametrize("action", ["rotate", "revoke"])
+def test_ending_a_key_needs_a_fresh_code(person: User, phone: Phone, time: ShiftedClock, action: str) -> None:
+    issue_api_key(restaurant=RestaurantFactory.create(), mode=Mode.TEST, name="till", scopes=[])
+    browser = signed_in(person, phone)
+    time.advance(minutes=11)
+    body = {"action": action, "_selected_action": [str(ApiKey.objects.get().pk)], "confirmed": "yes"}
+
+    page = browser.post(KEYS, body)
+    assert "Confirm that it is you" in text_of(page)
+    assert ApiKey.objects.filter(revoked_at=None, replaced_at=None).count() == 1
+    browser.post(KEYS, {**body, "second_factor_code": phone.shows()})
+
+    assert ApiKey.objects.filter(pk=body["_selected_action"][0], revoked_at=None, replaced_at=None).count() == 0
+
+
+def test_whoever_has_no_factor_is_not_asked_again(person: User, time: ShiftedClock) -> None:
+    browser = with_password(person)
+    assert browser.get(ISSUE).status_code == 200
+    time.advance(minutes=11)
+
+    assert browser.get(ISSUE).status_code == 200
+
+
+# Taking somebody's off.
+
+
+def take_off(browser: Client, *people: User, **more: str) -> Any:
+    body = {"action": "take_off_factor", "_selected_action": [str(each.pk) for each in people], **more}
+    return browser.post(PEOPLE, body, follow=True)
+
+
+def test_an_administrator_takes_a_lost_one_off_with_a_reason(person: User, phone: Phone, time: ShiftedClock) -> None:
+    admin = somebody("ravi")
+    browser = signed_in(admin, with_factor(admin))
+    assert text_of(browser.get(PEOPLE)).count('"state state-good">set up<') == 2
+
+    asked = take_off(browser, person)
+    empty = take_off(browser, person, reason=" ")
+    assert "Take off the second factor of asha?" in text_of(asked)
+    assert "Say in a few words why" in text_of(empty)
+    assert SecondFactor.objects.count() == 2
+    done = take_off(browser, person, reason="The phone is lost.")
+
+    assert "asha signs in with the password alone now" in text_of(done)
+    assert factor_of(person) is None
+    entry = AuditEntry.objects.order_by("-id")[0]
+    assert (entry.action, entry.actor_id, entry.reason) == (
+        "take_off_second_factor",
+        str(admin.pk),
+        "The phone is lost.",
+    )
+    assert entry.request_id
+    assert "asha has no second factor." in text_of(take_off(browser, person, reason="Once more."))
+
+
+def test_taking_one_off_needs_a_fresh_code(person: User, phone: Phone, time: ShiftedClock) -> None:
+    browser = signed_in(person, phone)
+    time.advance(minutes=11)
+
+    page = take_off(browser, person, reason="The phone is lost.")
+
+    assert "Confirm that it is you" in text_of(page)
+    assert SecondFactor.objects.count() == 1
+
+
+def test_one_at_a_time(person: User, phone: Phone) -> None:
+    other = somebody("ravi")
+
+    page = take_off(signed_in(person, phone), person, other, reason="Both are lost.")
+
+    assert "Take off one second factor at a time" in text_of(page)
+    assert SecondFactor.objects.count() == 1
+
+
+def test_whoever_may_not_change_people_takes_nothing_off(person: User, phone: Phone) -> None:
+    helper = somebody("helper", is_superuser=False)
+
+    take_off(with_password(helper), person, reason="For fun.")
+
+    assert SecondFactor.objects.count() == 1
