@@ -93,6 +93,11 @@ def has_fresh_factor(request: HttpRequest) -> bool:
     return sitting.standing is Standing.OPEN and _now() - given < FRESH_FOR.total_seconds()
 
 
+def has_shown_factor(request: HttpRequest) -> bool:
+    """For what a second factor stands in for a second person: whoever has none has shown none."""
+    return sitting_of(request).factor is not None and has_fresh_factor(request)
+
+
 def _read(request: HttpRequest) -> Sitting:
     person: Any = get_user(request)
     if not person.is_authenticated:

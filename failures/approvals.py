@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from django.db import transaction
 from accounts.models import Approval, ApprovalStatus, User
 from accounts.services.approvals import approve, expire_approval, reject, withdraw
 from accounts.services.idempotency import Call, claim
+from accounts.services.second_factor import verify_code
 from events.actors import SYSTEM, Actor
 from events.services import Journal
 from failures.decisions import Action
@@ -58,11 +59,16 @@ class Reply:
     verdict: Verdict
     reason: str = ""
     version: int | None = None  # Of the case, as whoever answers saw it.
-    has_factor: bool = False  # A second factor was shown for just this.
+    has_factor: bool = False  # A second factor was shown a moment ago.
+    code: str = ""  # Or here it is.
 
 
 def decide_approval(*, approval_id: UUID, reply: Reply, person: User, call: Call | None = None) -> Approval:
     """Agreed to: done in the same moment, or, where it cannot be done any more, refused with nothing changed."""
+    if reply.code:
+        # Before anything is locked: a wrong one is counted whatever becomes of the rest.
+        verify_code(person=person, code=reply.code)
+        reply = replace(reply, has_factor=True)
     with transaction.atomic():
         if call is not None:
             claim(call)

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
+from accounts.problems import (
+    SECOND_FACTOR_LOCKED,
+    SECOND_FACTOR_REQUIRED,
+    SECOND_FACTOR_USED,
+    SECOND_FACTOR_WRONG,
+)
 from api.problems import CATALOGUE, NextAction
 from orders.problems import TOO_MANY_REFUNDS, WRONG_CURRENCY
 from payments.problems import DECIDING
@@ -156,6 +162,7 @@ _kinds = CATALOGUE.kinds
 ANSWERING = (
     *(_DECIDED, _MAKER, _CHECKER, _NOT_MAKER, _EARLY, _STALE, _NOTHING_LOST, _NOT_OVER),
     *(_kinds[code] for code in ("no_reason", "not_open", "being_sent", "captured", "known_already")),
+    *(SECOND_FACTOR_REQUIRED, SECOND_FACTOR_WRONG, SECOND_FACTOR_USED, SECOND_FACTOR_LOCKED),
 )
 ASSIGNING = (_ENDED, _WAITS)
 ACTING = (*ASSIGNING, _ASKED, _NOTHING_LOST, _NOT_OVER, _NO_ACTION, WRONG_CURRENCY, TOO_MANY_REFUNDS, *DECIDING)

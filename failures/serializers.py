@@ -30,6 +30,7 @@ class ActionIn(StrictSerializer):
 class ReplyIn(StrictSerializer):
     verdict = OneOf([each.value for each in Verdict], help_text="What you say to it.")
     reason = PlainText(longest=MAX_REASON, required=False, help_text="Needed to reject and to withdraw.")
+    code = PlainText(longest=40, required=False, help_text="Of the second factor, of whoever asked and is alone.")
 
 
 class PaymentRef(serializers.Serializer[Any]):

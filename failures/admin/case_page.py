@@ -16,7 +16,9 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.text import capfirst
 
+from accounts.console_session import has_shown_factor
 from accounts.models import OFFICE, Approval, User
+from accounts.second_factor_pages import code_first
 from accounts.services.idempotency import Call, KeyTaken, earlier_call
 from accounts.services.people import works_as
 from api import limits
@@ -45,6 +47,8 @@ from payments.models import Attempt, Refund
 
 # What is decided is written at once; what has to be sent the clock sends.
 _AT_WORK = timedelta(seconds=10)
+# Whoever has a second factor gives a code before these, if the last one is a while ago.
+_ABOUT_MONEY = ("decide", "reply")
 _FORMS: Mapping[str, type[SaidForm]] = {
     "take": SaidForm,
     "give-back": ReasonForm,
@@ -177,6 +181,9 @@ class CasePage:
         name = f"decide-{action}" if verb == "decide" else verb
         if verb == "reply":
             name = f"reply-{self.request.POST.get('verdict', '')}"
+        page = code_first(self.request) if verb in _ABOUT_MONEY else None
+        if page is not None:
+            return page
         form = form_of(self.request.POST, self.request.FILES, auto_id=f"{name}-%s")
         if not form.is_valid():
             return self._refuse(name, form, HTTPStatus.BAD_REQUEST)
@@ -300,7 +307,12 @@ def _reply(page: CasePage, form: SaidForm) -> str:
     said = form.cleaned_data
     if not Approval.objects.filter(pk=said["approval"], asked_from=page.case.pk).exists():
         raise Http404
-    reply = Reply(verdict=Verdict(said["verdict"]), reason=said["reason"], version=said["version"])
+    reply = Reply(
+        verdict=Verdict(said["verdict"]),
+        reason=said["reason"],
+        version=said["version"],
+        has_factor=has_shown_factor(page.request),
+    )
     call = page.call(form)
     try:
         decide_approval(approval_id=said["approval"], reply=reply, person=page.person, call=call)

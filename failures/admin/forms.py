@@ -54,12 +54,6 @@ class ReplyForm(SaidForm):
     reason = forms.CharField(
         label="Your words", required=False, max_length=MAX_REASON, widget=forms.TextInput(attrs={"autocomplete": "off"})
     )
-    code = forms.CharField(
-        label="Code of your second factor",
-        required=False,
-        max_length=20,
-        widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "inputmode": "numeric"}),
-    )
 
 
 class SnoozeForm(ReasonForm):

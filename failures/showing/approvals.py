@@ -52,7 +52,6 @@ class Asked:
     since: tuple[Change, ...]  # What differs from what the maker saw.
     may_decide: bool
     may_withdraw: bool
-    needs_code: bool  # Nobody else could agree: a second factor does.
     why_not: str
     opens_at: datetime | None  # For whoever is alone.
 
@@ -75,7 +74,6 @@ def asked_about(case: Case, *, person: User, now: datetime) -> Asked | None:
         since=tuple(_since(case, approval)),
         may_decide=is_checker or (alone and not is_early),
         may_withdraw=is_maker,
-        needs_code=alone,
         why_not=_why_not(is_maker=is_maker, alone=alone, is_checker=is_checker),
         opens_at=opens_at if is_early else None,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from django.db import IntegrityError, transaction
@@ -174,8 +175,8 @@ class TestWhatIsOwed:
         assert not Case.objects.get(kind=CaseKind.REFUND_APPROVAL).is_waiting
 
     def test_is_not_given_back_alone_by_cancelling(self, payment: Payment, finance: User, lead: User) -> None:
-        cancel = {"order_id": payment.order_id, "actor": Actor.user(finance)}
-        assert refused(lambda: cancel_order(**cancel)) == "above_limit"
+        cancel = partial(cancel_order, order_id=payment.order_id, actor=Actor.user(finance))
+        assert refused(cancel) == "above_limit"
         assert not Refund.objects.exists()
 
         cancel_order(order_id=payment.order_id, actor=Actor.user(lead))
@@ -186,10 +187,10 @@ def test_cash_across_the_table_cannot_wait(restaurant: Restaurant, provider_a: S
     RefundLimit.objects.create(restaurant=restaurant, who=Limited.WAITER, currency="INR", most_minor=LIMIT)
     waiter, payment = staff(restaurant, Role.WAITER), paid(order_of(restaurant), method="cash")
     confirm_cash(payment_id=payment.pk, waiter=waiter, taken=CashTaken(amount_minor=DUE.minor))
-    words = {"payment_id": payment.pk, "person": waiter, "reason": WHY}
+    hand_back = partial(record_cash_refund, payment_id=payment.pk, person=waiter, reason=WHY)
 
-    assert refused(lambda: record_cash_refund(**words, amount_minor=LIMIT + 1)) == "above_limit"
-    assert record_cash_refund(**words, amount_minor=LIMIT).status == RefundStatus.COMPLETED
+    assert refused(partial(hand_back, amount_minor=LIMIT + 1)) == "above_limit"
+    assert hand_back(amount_minor=LIMIT).status == RefundStatus.COMPLETED
 
 
 def test_a_limit_is_one_and_not_negative(restaurant: Restaurant, finance: User) -> None:

@@ -1,0 +1,201 @@
+"""Two people at the desk: the one asks on the case's page, the other answers there, and nobody plays both."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import Approval, ApprovalStatus, Restaurant, Role, User
+from events.models import AuditEntry
+from failures.models import Case, CaseStatus
+from failures.services.papers import add_note
+from payments.models import Payment
+from payments.services.facts import PaymentEvent
+from tests.factories import RestaurantFactory, staff
+from tests.failures.test_desk import MOST_QUERIES, desk_of, page_of, press
+from tests.failures.test_services import REASON, happened
+from tests.time_machine import ShiftedClock
+
+pytestmark = pytest.mark.django_db
+WORDS = "The guest never came back."
+
+
+@pytest.fixture
+def restaurant(restaurant: Restaurant) -> Restaurant:
+    return restaurant
+
+
+@pytest.fixture
+def maker(restaurant: Restaurant) -> User:
+    return staff(restaurant, Role.FINANCE)
+
+
+@pytest.fixture
+def lead(restaurant: Restaurant) -> User:
+    return staff(restaurant, Role.FINANCE_LEAD)
+
+
+@pytest.fixture
+def case(payment: Payment) -> Case:
+    """Ended: whoever opens it again needs somebody who agrees."""
+    happened(PaymentEvent.CONTRADICTED, payment)
+    case = Case.objects.get()
+    person = staff(payment.restaurant, Role.ADMIN)
+    press(desk_of(person), case, "decide", action="dismiss", reason=REASON)
+    person.memberships.all().delete()
+    AuditEntry.objects.count()
+    return Case.objects.get()
+
+
+@pytest.fixture
+def asked(case: Case, maker: User, lead: User) -> Approval:
+    press(desk_of(maker), case, "decide", action="reopen", reason=WORDS)
+    return Approval.objects.get()
+
+
+def answer(client: Client, case: Case, verdict: str, **said: Any) -> Any:
+    approval = said.pop("approval", None) or Approval.objects.latest("id").pk
+    return press(client, case, "reply", verdict=verdict, approval=str(approval), **said)
+
+
+def shown(client: Client, case: Case) -> str:
+    text: str = client.get(page_of(case)).content.decode()
+    return text[text.index('class="desk"') :]
+
+
+def test_whoever_asks_is_told_that_somebody_else_has_to_agree(case: Case, maker: User, lead: User) -> None:
+    desk = desk_of(maker)
+    assert "A second person has to agree first." in shown(desk, case)
+
+    answered = press(desk, case, "decide", action="reopen", reason=WORDS)
+
+    assert answered.status_code == 302
+    text = shown(desk, case)
+    assert "A second person is asked: Open it again" in text
+    assert "You asked for it. A finance lead or an admin who is somebody else has to agree." in text
+    assert ">Approve</button>" not in text
+    assert "Take the request back" in text
+    assert "Locked: A second person is being asked." in text
+
+
+def test_the_second_person_sees_why_and_what_changes_and_approves(case: Case, asked: Approval, lead: User) -> None:
+    desk = desk_of(lead)
+    text = shown(desk, case)
+    assert WORDS in text
+    assert "Case" in text
+    assert "reopened" in text
+    assert ">Approve</button>" in text
+
+    assert answer(desk, case, "approve").status_code == 302
+
+    assert Case.objects.get().status == CaseStatus.REOPENED
+    assert "Approved, and done." in desk.get(page_of(case)).content.decode()
+    assert "Agreed." in shown(desk, case)
+
+
+@pytest.mark.parametrize("verdict", ["approve", "reject"])
+def test_a_forged_answer_of_the_maker_changes_nothing(case: Case, asked: Approval, maker: User, verdict: str) -> None:
+    refused = answer(desk_of(maker), case, verdict, reason=REASON)
+
+    assert refused.status_code == 409
+    assert "You asked for it yourself" in refused.content.decode()
+    assert Approval.objects.get().status == ApprovalStatus.PENDING
+
+
+@pytest.mark.parametrize("role", [Role.FINANCE, Role.AUDITOR])
+def test_nor_does_one_of_whoever_may_not(restaurant: Restaurant, case: Case, asked: Approval, role: Role) -> None:
+    other = desk_of(staff(restaurant, role))
+    assert ">Approve</button>" not in shown(other, case)
+
+    assert answer(other, case, "approve").status_code == 409
+    assert Approval.objects.get().status == ApprovalStatus.PENDING
+
+
+def test_nor_does_one_from_elsewhere(case: Case, asked: Approval, lead: User) -> None:
+    lead.is_staff = True
+    lead.save()
+    victim = Client(enforce_csrf_checks=True)
+    victim.force_login(lead)
+    stranger = desk_of(staff(RestaurantFactory.create(), Role.ADMIN))
+
+    assert answer(victim, case, "approve").status_code == 403
+    assert answer(stranger, case, "approve").status_code == 404
+    assert answer(Client(), case, "approve").status_code == 302
+    assert Approval.objects.get().status == ApprovalStatus.PENDING
+
+
+def test_a_request_is_answered_in_its_own_case(case: Case, asked: Approval, lead: User, payment: Payment) -> None:
+    happened(PaymentEvent.COMPLETED_LATE, Payment.objects.get(pk=payment.pk))
+    other = Case.objects.exclude(pk=case.pk).get()
+
+    assert answer(desk_of(lead), other, "approve", approval=asked.pk).status_code == 404
+    assert Approval.objects.get().status == ApprovalStatus.PENDING
+
+
+def test_pressed_twice_is_pressed_once(case: Case, asked: Approval, lead: User) -> None:
+    desk, press_once = desk_of(lead), {"press": str(uuid4()), "version": Case.objects.get().version}
+
+    answers = [answer(desk, case, "approve", **press_once) for _ in range(2)]
+
+    assert [each.status_code for each in answers] == [302, 302]
+    assert AuditEntry.objects.filter(action="approve").count() == 1
+
+
+@pytest.mark.parametrize("verdict", ["approve", "reject"])
+def test_on_an_old_page_nothing_is_answered_and_nothing_typed_is_lost(
+    case: Case, asked: Approval, lead: User, maker: User, verdict: str
+) -> None:
+    seen = Case.objects.get().version
+    add_note(case_id=case.pk, person=maker, text="The bank has written.")
+
+    refused = answer(desk_of(lead), case, verdict, reason="Heard otherwise.", version=seen)
+
+    text = refused.content.decode()
+    assert refused.status_code == 409
+    assert "Something happened to this case since you opened it. Look again." in text
+    assert verdict == "approve" or "Heard otherwise." in text
+    assert Approval.objects.get().status == ApprovalStatus.PENDING
+
+
+def test_a_rejection_says_why(case: Case, asked: Approval, lead: User) -> None:
+    desk = desk_of(lead)
+
+    assert "Say in a few words why" in answer(desk, case, "reject", reason="").content.decode()
+    answer(desk, case, "reject", reason="It is settled.")
+
+    assert Approval.objects.get().status == ApprovalStatus.REJECTED
+    assert "It is settled." in shown(desk, case)
+
+
+def test_who_is_alone_is_told_when_and_how(restaurant: Restaurant, case: Case, time: ShiftedClock) -> None:
+    alone = staff(restaurant, Role.ADMIN)
+    desk = desk_of(alone)
+    press(desk, case, "decide", action="reopen", reason=WORDS)
+
+    text = shown(desk, case)
+    assert "Nobody else works here who could agree, so you may, with a code of your second factor. Opens:" in text
+    assert ">Approve</button>" not in text
+    time.advance(minutes=61)
+    desk = desk_of(alone)  # An hour is longer than a session without a press.
+    assert ">Approve</button>" in shown(desk, case)
+    assert "with a code of your second factor" in answer(desk, case, "approve").content.decode()
+    assert Approval.objects.get().status == ApprovalStatus.PENDING
+
+
+def test_the_page_stays_cheap(case: Case, asked: Approval, lead: User, django_assert_max_num_queries: Any) -> None:
+    desk = desk_of(lead)
+    desk.get(page_of(case))
+
+    with django_assert_max_num_queries(MOST_QUERIES):
+        desk.get(page_of(case))
+
+
+def test_there_is_no_other_way_in(case: Case, asked: Approval, lead: User) -> None:
+    desk = desk_of(lead)
+    assert answer(desk, case, "agree").status_code == 400
+    assert desk.get(reverse("admin:failures_case_do", args=[case.pk, "reply"])).status_code == 302
+    assert Approval.objects.get().status == ApprovalStatus.PENDING
