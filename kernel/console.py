@@ -14,6 +14,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from kernel.pages import BoundedPaginator
+from kernel.totals import Adds, TotalledList
 
 # What the roles are called where memberships are kept.
 LOOKING_ROLES = ("finance", "finance_lead", "admin", "auditor")
@@ -30,6 +31,7 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold has no types: it
     about = ""  # One line that says what somebody finds here.
     has_log = True  # What was done here, and by whom, stands on a page of its own.
     nothing = "There is nothing here yet."  # Said by an empty list, which is where somebody new begins.
+    adds: Adds | None = None  # What its rows add up to, where they are money and somebody has filtered them.
 
     paginator = BoundedPaginator
     list_per_page = ROWS_PER_PAGE
@@ -50,6 +52,9 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold has no types: it
         """Boxes to tick: read aloud right, and usable without a script and without holding a key down."""
         kwargs.setdefault("widget", UnfoldAdminCheckboxSelectMultipleWidget())
         return super().formfield_for_manytomany(db_field, request, **kwargs)
+
+    def get_changelist(self, request: HttpRequest, **_: Any) -> type[TotalledList]:
+        return TotalledList
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         return super().changelist_view(request, {"title": self.list_title, **(extra_context or {})})
@@ -127,6 +132,12 @@ def _zone(model: type[Model], tenant: str) -> F | Subquery:
         return F("restaurant__time_zone")
     restaurants = apps.get_model(_RESTAURANT)._default_manager
     return Subquery(restaurants.filter(pk=OuterRef(tenant)).values("time_zone")[:1])
+
+
+def restaurants_seen_by(request: HttpRequest) -> QuerySet[Any]:
+    """Where this person may look at money: everywhere, if it is a superuser."""
+    restaurants: QuerySet[Any] = apps.get_model(_RESTAURANT)._default_manager.all()
+    return restaurants if request.user.is_superuser else restaurants.filter(pk__in=_restaurants_of(request))
 
 
 def _restaurants_of(request: HttpRequest) -> list[Any]:

@@ -20,6 +20,7 @@ from failures.models import DONE, WAITING, Case, CaseStatus
 from failures.selectors import by_risk
 from failures.services.working import take_next_case
 from failures.showing.deadlines import waiting_of
+from failures.sums import OF_CASES
 from kernel import clock
 from kernel.console import ReadOnlyAdmin
 from kernel.modes import Mode
@@ -68,6 +69,7 @@ class Which(admin.SimpleListFilter):
 @admin.register(Case)
 class CaseAdmin(ReadOnlyAdmin):
     called = "Failure queue"
+    adds = OF_CASES
     about = "What needs a person, most urgent first."
     nothing = "Nothing needs a person. Cases come here by themselves, in the moment in which something goes wrong."
     list_display = ["what", "amount", "waits", "of_payment", "table", "has", "opened", "state"]
