@@ -34,12 +34,12 @@ def finance(restaurant: Restaurant) -> User:
 def test_an_administrator_finds_every_page(restaurant: Restaurant) -> None:
     shown = titles(UserFactory.create(is_staff=True, is_superuser=True))
 
-    assert shown["Work"] == ["Failure queue"]
+    assert shown["Work"] == ["Today", "Failure queue"]
     assert shown["Money"] == ["Payments", "Attempts", "Refunds", "Orders"]
     assert shown["Providers"] == ["Accounts", "Routes", "Notices"]
     assert shown["People and keys"] == ["People", "Roles", "Restaurants", "Keys", "Permission groups"]
     assert shown["History"] == ["Audit", "Events", "Transitions"]
-    assert sum(map(len, shown.values())) == len(admin.site._registry)
+    assert sum(map(len, shown.values())) == len(admin.site._registry) + 1  # Today is no table's page.
 
 
 def test_finance_finds_money_and_no_people(restaurant: Restaurant) -> None:

@@ -1,0 +1,65 @@
+"""What several restaurants took in today, and what is in doubt: counted by the filters of the lists that show it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from django.db.models import Count, F, Sum
+
+from kernel.totals import Total
+from payments.days import DayWord, on_day
+from payments.models import Payment, Refund
+from payments.scopes import Scope
+from payments.tries import with_its_try
+
+_WHOLE = F("amount_minor") + F("tip_minor")
+
+
+def payments_in_doubt(scope: Scope) -> Total:
+    rows = Payment.objects.filter(scope.asked, in_doubt=True)
+    return Total.of(rows.values_list("currency").annotate(rows=Count("pk"), minor=Sum(_WHOLE)))
+
+
+def refunds_in_doubt(scope: Scope) -> Total:
+    rows = Refund.objects.filter(scope.asked, in_doubt=True)
+    return Total.of(rows.values_list("currency").annotate(rows=Count("pk"), minor=Sum(_WHOLE)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """The payments of a day that are alike in all that the day is told by."""
+
+    method: str
+    currency: str
+    status: str
+    failure_code: str
+    paid_on: str
+    rows: int
+    minor: int
+
+    def has(self, wanted: Mapping[str, Sequence[str]]) -> bool:
+        return all(getattr(self, name) in values for name, values in wanted.items())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Day:
+    """Read in one statement, so that its figures fit each other."""
+
+    shares: tuple[Share, ...]
+
+    def total(self, **wanted: Sequence[str]) -> Total:
+        """Of what has one of the wanted values in each of the named fields."""
+        return Total.of((share.currency, share.rows, share.minor) for share in self.shares if share.has(wanted))
+
+    def values(self, *names: str, **wanted: Sequence[str]) -> list[tuple[str, ...]]:
+        """Which combinations there are of these fields."""
+        return sorted({tuple(getattr(share, name) for name in names) for share in self.shares if share.has(wanted)})
+
+
+def day_of(scope: Scope) -> Day:
+    """The business day that now runs in each of the restaurants."""
+    payments = with_its_try(Payment.objects.filter(on_day(scope.restaurants, DayWord.TODAY), mode=scope.mode))
+    alike = ("method", "currency", "status", "failure_code", "paid_on")
+    rows: Iterable[dict[str, object]] = payments.values(*alike).annotate(rows=Count("pk"), minor=Sum(_WHOLE))
+    return Day(shares=tuple(Share(**row) for row in rows))  # type: ignore[arg-type]  # As the table has them.
