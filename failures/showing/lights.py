@@ -16,6 +16,7 @@ from payments.services.provider_lights import ANSWERED, HISTORY, WENT_WELL, Circ
 
 # From here down somebody should look, and from there down it is more trouble than luck.
 _WELL_PERCENT, _POORLY_PERCENT = 90, 50
+_SECOND = 1000  # From here on nobody counts milliseconds.
 # In the strip's own units, which its place on the page scales.
 _BAR_WIDTH, _BAR_STEP, _STRIP_HEIGHT, _LEAST_HEIGHT = 8, 10, 40, 2
 
@@ -48,7 +49,7 @@ class LightShown:
     went_well: Figure
     answered: Figure
     percent: int | None
-    p95_seconds: str
+    p95: str
     strip: tuple[Bar, ...]
     strip_words: str
     history: Figure
@@ -73,7 +74,7 @@ def light_shown(light: ProviderLight, *, mode: Mode, now: datetime) -> LightShow
         went_well=figure(Total(count=lately.went_well), List.ATTEMPTS, mode, **at, statuses=",".join(WENT_WELL)),
         answered=figure(Total(count=lately.answered), List.ATTEMPTS, mode, **at, statuses=",".join(ANSWERED)),
         percent=lately.percent,
-        p95_seconds="" if lately.p95_ms is None else f"{lately.p95_ms / 1000:.1f}",
+        p95="" if lately.p95_ms is None else _in_words(int(lately.p95_ms)),
         strip=tuple(_bar(place, slot) for place, slot in enumerate(light.slots)),
         strip_words=_strip_words(light.slots),
         history=figure(Total(count=sum(slot.attempts for slot in light.slots)), List.ATTEMPTS, mode, **before),
@@ -101,6 +102,10 @@ def _tone(percent: int | None) -> Tone:
     if percent >= _WELL_PERCENT:
         return Tone.GOOD
     return Tone.WAIT if percent >= _POORLY_PERCENT else Tone.BAD
+
+
+def _in_words(milliseconds: int) -> str:
+    return f"{milliseconds / 1000:.1f} s" if milliseconds >= _SECOND else f"{milliseconds} ms"
 
 
 def _strip_words(slots: Sequence[Slot]) -> str:

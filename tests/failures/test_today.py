@@ -153,7 +153,7 @@ def test_a_light_says_how_a_provider_does(boss: Client, restaurants: list[Restau
     assert (light.lately.percent, light.lately.p95_ms) == (25, 700)
     assert [slot.attempts for slot in light.slots[:-1]] == [0] * (SLOTS - 1)
     assert "Working" in light_of(page_of(boss))
-    assert "95 of 100 took 0.7 s or less." in light_of(page_of(boss))
+    assert "95 of 100 took 700 ms or less." in light_of(page_of(boss))
 
 
 def test_the_strip_has_what_was_before(restaurants: list[Restaurant], time: ShiftedClock) -> None:
