@@ -14,7 +14,7 @@ from failures.showing.lights import LightShown, light_shown
 from failures.sums import PAYMENT_CURRENCY, PAYMENT_MINOR
 from kernel import clock
 from kernel.totals import Total
-from payments.figures import day_of, payments_in_doubt, refunds_in_doubt
+from payments.figures import day_of, in_doubt
 from payments.scopes import Scope
 from payments.services.provider_lights import provider_lights
 
@@ -35,11 +35,12 @@ class Today:
 def today_of(scope: Scope) -> Today:
     now, mode = clock.now(), scope.mode
     waiting, oldest = _needing_somebody(scope, now)
+    doubts = in_doubt(scope)
     return Today(
         needs=figure(waiting, List.CASES, mode),
         oldest=oldest,
-        doubtful_payments=figure(payments_in_doubt(scope), List.PAYMENTS, mode, in_doubt__exact="1"),
-        doubtful_refunds=figure(refunds_in_doubt(scope), List.REFUNDS, mode, in_doubt__exact="1"),
+        doubtful_payments=figure(doubts.payments, List.PAYMENTS, mode, in_doubt__exact="1"),
+        doubtful_refunds=figure(doubts.refunds, List.REFUNDS, mode, in_doubt__exact="1"),
         approvals=figure(
             _waiting_for_approval(scope),
             List.CASES,
