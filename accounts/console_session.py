@@ -102,12 +102,18 @@ def _read(request: HttpRequest) -> Sitting:
     person: Any = get_user(request)
     if not person.is_authenticated:
         return Sitting()
-    factor = factor_of(person)
+    factor = _confirmed(person)
     ending = _ending(request.session, factor)
     if ending is not None:
         request.session.flush()
         return Sitting(standing=Standing.ENDED, ending=ending)
     return Sitting(standing=_standing(request.session, person, factor), person=person, factor=factor)
+
+
+def _confirmed(person: Any) -> SecondFactor | None:
+    """As it was read together with the person."""
+    factor: SecondFactor | None = getattr(person, "second_factor", None)
+    return factor if factor is not None and factor.confirmed else None
 
 
 def _standing(session: Any, person: Any, factor: SecondFactor | None) -> Standing:

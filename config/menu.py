@@ -12,7 +12,7 @@ from django.urls import reverse
 
 # Group, then (page, symbol, the title where the page itself has none).
 _MENU: Final[tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...]] = (
-    ("Work", (("failures.Case", "inbox", "Failure queue"),)),
+    ("Work", (("failures.Case", "inbox", "Failure queue"), ("accounts.Approval", "how_to_reg", ""))),
     (
         "Money",
         (
@@ -57,7 +57,14 @@ def menu(request: HttpRequest) -> list[dict[str, Any]]:
         {"title": title, "items": [_item(*page) for page in pages if _may_open(request, page[0])]}
         for title, pages in _MENU
     ]
-    return [group for group in groups if group["items"]]
+    first, *others = groups
+    # Today is about the cases and the money behind them: it is for whoever may see cases.
+    first["items"] = [_today(), *first["items"]] if first["items"] else []
+    return [group for group in (first, *others) if group["items"]]
+
+
+def _today() -> dict[str, Any]:
+    return {"title": "Today", "icon": "today", "link": reverse("admin:index"), "about": "How the day stands."}
 
 
 def _may_open(request: HttpRequest, label: str) -> bool:

@@ -199,7 +199,7 @@ MIDDLEWARE = [
 AUTHENTICATION_BACKENDS = [
     # First: whoever typed too many wrong passwords is not asked for another one.
     "axes.backends.AxesStandaloneBackend",
-    "django.contrib.auth.backends.ModelBackend",
+    "accounts.backends.PersonBackend",
 ]
 TEMPLATES = [
     {

@@ -9,7 +9,7 @@ from django.db.models import BigIntegerField, ExpressionWrapper, F, Prefetch, Q,
 from django.db.models import Case as If
 from django.db.models.functions import Coalesce, Extract
 
-from accounts.models import Approval, ApprovalStatus
+from accounts.models import CHECKERS, Approval, ApprovalStatus, Membership, User
 from failures.models import WAITING, Case, CaseKind
 from kernel import clock
 from kernel.modes import Mode
@@ -43,6 +43,13 @@ def approvals_of(*, restaurant_id: UUID, mode: Mode) -> QuerySet[Approval]:
 def pending_approvals(approvals: QuerySet[Approval]) -> QuerySet[Approval]:
     """Also before a clock has come by, nobody can answer one whose time is over."""
     return approvals.filter(status=ApprovalStatus.PENDING, expires_at__gt=clock.now())
+
+
+def approvals_for(person: User) -> QuerySet[Approval]:
+    """Which this person may answer: as a second person, and not to oneself."""
+    houses = Membership.objects.filter(user=person, role__in=CHECKERS).values("restaurant")
+    mine = Approval.objects.filter(restaurant__in=houses)
+    return pending_approvals(mine).exclude(maker=person)
 
 
 def with_attempts(cases: QuerySet[Case]) -> QuerySet[Case]:

@@ -14,6 +14,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from kernel.pages import BoundedPaginator
+from kernel.totals import Adds, TotalledList
 
 # What the roles are called where memberships are kept.
 LOOKING_ROLES = ("finance", "finance_lead", "admin", "auditor")
@@ -30,6 +31,7 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold has no types: it
     about = ""  # One line that says what somebody finds here.
     has_log = True  # What was done here, and by whom, stands on a page of its own.
     nothing = "There is nothing here yet."  # Said by an empty list, which is where somebody new begins.
+    adds: Adds | None = None  # What its rows add up to, where they are money and somebody has filtered them.
 
     paginator = BoundedPaginator
     list_per_page = ROWS_PER_PAGE
@@ -50,6 +52,9 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold has no types: it
         """Boxes to tick: read aloud right, and usable without a script and without holding a key down."""
         kwargs.setdefault("widget", UnfoldAdminCheckboxSelectMultipleWidget())
         return super().formfield_for_manytomany(db_field, request, **kwargs)
+
+    def get_changelist(self, request: HttpRequest, **_: Any) -> type[TotalledList]:
+        return TotalledList
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         return super().changelist_view(request, {"title": self.list_title, **(extra_context or {})})
@@ -94,11 +99,6 @@ class ReadOnlyAdmin(ConsoleAdmin):
             return rows
         return rows.filter(**{f"{self.tenant}__in": _restaurants_of(request)})
 
-    def restaurants_of(self, request: HttpRequest) -> QuerySet[Any]:
-        """Whose rows this person sees here, for what is chosen or looked up by restaurant."""
-        every: QuerySet[Any] = apps.get_model(_RESTAURANT)._default_manager.all()
-        return every if request.user.is_superuser else every.filter(pk__in=_restaurants_of(request))
-
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
@@ -134,13 +134,28 @@ def _zone(model: type[Model], tenant: str) -> F | Subquery:
     return Subquery(restaurants.filter(pk=OuterRef(tenant)).values("time_zone")[:1])
 
 
+def restaurants_seen_by(request: HttpRequest) -> QuerySet[Any]:
+    """Where this person may look at money: everywhere, if it is a superuser."""
+    restaurants: QuerySet[Any] = apps.get_model(_RESTAURANT)._default_manager.all()
+    return restaurants if request.user.is_superuser else restaurants.filter(pk__in=_restaurants_of(request))
+
+
+def role_at(request: HttpRequest, restaurant_id: Any) -> str:
+    """For what a page shows. What is then decided asks anew, under its lock."""
+    return str(_roles_of(request).get(restaurant_id, ""))
+
+
 def _restaurants_of(request: HttpRequest) -> list[Any]:
+    return [restaurant for restaurant, role in _roles_of(request).items() if role in LOOKING_ROLES]
+
+
+def _roles_of(request: HttpRequest) -> dict[Any, str]:
     """Asked once for each request: the menu asks for every page it may show."""
     user: Any = request.user
     if not (user.is_active and user.is_staff):
-        return []
+        return {}
     known: dict[str, Any] = request.__dict__
-    if "console_restaurants" not in known:
-        looking = user.memberships.filter(role__in=LOOKING_ROLES)
-        known["console_restaurants"] = list(looking.values_list("restaurant_id", flat=True))
-    return list(known["console_restaurants"])
+    if "console_roles" not in known:
+        known["console_roles"] = dict(user.memberships.values_list("restaurant_id", "role"))
+    roles: dict[Any, str] = known["console_roles"]
+    return roles

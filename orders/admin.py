@@ -12,6 +12,7 @@ from accounts.admin.people import RestaurantAdmin
 from accounts.models import Restaurant
 from kernel.console import ReadOnlyAdmin, ReadOnlyInline
 from kernel.shown import Amount, Moment, State, Tone
+from kernel.totals import Adds
 from orders.models import Order, OrderLine, OrderStatus, PaymentState
 
 admin.site.unregister(Restaurant)
@@ -49,6 +50,7 @@ class OrderAdmin(ReadOnlyAdmin):
     called = "Orders"
     about = "What guests have ordered, and how much of it is paid."
     nothing = "No orders yet. The platform places them through the API."
+    adds = Adds(minor="total_minor")
     list_display = ["reference", "placed", "table", "channel", "total", "state", "paid", "mode"]
     list_filter = ["status", "payment_state", "channel", "mode"]
     search_fields = ["reference", "client_reference", "table"]

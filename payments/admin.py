@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.http import HttpRequest
 
-from kernel.console import ReadOnlyAdmin, ReadOnlyInline
+from kernel.console import ReadOnlyAdmin, ReadOnlyInline, restaurants_seen_by
+from kernel.filters import AnyStatusFilter, CurrencyFilter
 from kernel.shown import Amount, Data, Itself, Link, Listed, Moment, Said, State, Tone, Word
+from kernel.totals import Adds
+from payments.filters import BeganFilter, DayFilter, FailureFilter, ProviderFilter, TryFilter
 from payments.models import (
     Attempt,
     AttemptStatus,
@@ -78,6 +81,13 @@ def _is_used(row: ProviderAccount | Route) -> tuple[str, Tone]:
     return ("in use", Tone.GOOD) if row.enabled else ("switched off", Tone.QUIET)
 
 
+def _by_time_within(window: type[admin.SimpleListFilter], request: HttpRequest) -> list[str]:
+    """Of a short time all rows are found by it, and sorted. By their ids PostgreSQL would walk through the whole table
+    for the last of them.
+    """
+    return ["-created_at"] if window.parameter_name in request.GET else []
+
+
 class AttemptInline(ReadOnlyInline):
     model = Attempt
     verbose_name_plural = "Attempts, one provider each"
@@ -116,8 +126,12 @@ class PaymentAdmin(ReadOnlyAdmin):
     called = "Payments"
     about = "Each share of a bill that somebody pays, and how it stands."
     nothing = "No payments yet. One appears here as soon as a guest begins to pay an order."
+    adds = Adds(minor=F("amount_minor") + F("tip_minor"))
     list_display = ["reference", "created", "amount", "said", "failure_code", "paid_by", "of_order", "due"]
-    list_filter = ["status", "in_doubt", "method", "mode"]
+    list_filter = [
+        *(DayFilter, "status", "in_doubt", "method", "mode"),
+        *(AnyStatusFilter, TryFilter, FailureFilter, CurrencyFilter),
+    ]
     search_fields = ["reference"]  # That there is a box. What is looked for, and where, is in `payments/searching.py`.
     search_help_text = SEARCHED
     ordering = ["-id"]  # Ids sort by time, and have an index.
@@ -148,6 +162,9 @@ class PaymentAdmin(ReadOnlyAdmin):
     retry = Moment("retry_until", "tried automatically until")
     metadata_said = Data("metadata")
 
+    def get_ordering(self, request: HttpRequest) -> list[str]:
+        return _by_time_within(DayFilter, request) or list(super().get_ordering(request))
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Payment]:
         """What somebody pays with, and who it is, is not even read for a list."""
         payments: QuerySet[Payment] = super().get_queryset(request)
@@ -158,7 +175,7 @@ class PaymentAdmin(ReadOnlyAdmin):
     ) -> tuple[QuerySet[Payment], bool]:
         if not search_term.strip():
             return queryset, False
-        restaurants = list(self.restaurants_of(request).values_list("pk", flat=True))
+        restaurants = list(restaurants_seen_by(request).values_list("pk", flat=True))
         return queryset.filter(pk__in=payments_found(search_term, restaurants=restaurants)), False
 
 
@@ -167,8 +184,9 @@ class AttemptAdmin(ReadOnlyAdmin):
     called = "Attempts"
     about = "Each request to a provider to take money, and what became of it."
     nothing = "No attempts yet. Each payment makes one for every provider that it tries."
+    adds = Adds(minor="amount_minor")
     list_display = ["named", "created", "of_payment", "account", "amount", "state", "kept", "error_code", "latency_ms"]
-    list_filter = ["status", "capture", "mode"]
+    list_filter = ["status", ProviderFilter, "capture", "mode", AnyStatusFilter, BeganFilter]
     search_fields = ["=id", "payment__reference", "=provider_reference"]
     search_help_text = "A payment's reference, or a provider's own number"
     ordering = ["-id"]
@@ -207,6 +225,9 @@ class AttemptAdmin(ReadOnlyAdmin):
     routing_said = Data("routing", "why this provider")
     next_step_said = Data("next_step", "what the guest has to do")
 
+    def get_ordering(self, request: HttpRequest) -> list[str]:
+        return _by_time_within(BeganFilter, request) or list(super().get_ordering(request))
+
     @admin.display(description="attempt")
     def named(self, attempt: Attempt) -> str:
         return f"No. {attempt.number}"
@@ -220,8 +241,9 @@ class RefundAdmin(ReadOnlyAdmin):
     called = "Refunds"
     about = "Money on its way back to a guest, and whether it has arrived."
     nothing = "No refunds yet. Whoever may give money back asks for one at its payment."
+    adds = Adds(minor=F("amount_minor") + F("tip_minor"))
     list_display = ["named", "created", "of_payment", "amount", "said", "origin", "reason"]
-    list_filter = ["status", "origin", "mode"]
+    list_filter = ["status", "in_doubt", "origin", "mode"]
     search_fields = ["=id", "payment__reference", "=provider_reference"]
     search_help_text = "A payment's reference, or a provider's own number"
     ordering = ["-id"]

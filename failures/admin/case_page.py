@@ -20,7 +20,6 @@ from accounts.console_session import has_shown_factor
 from accounts.models import OFFICE, Approval, User
 from accounts.second_factor_pages import code_first
 from accounts.services.idempotency import Call, KeyTaken, earlier_call
-from accounts.services.people import works_as
 from api import limits
 from api.idempotency import body_hash
 from api.problems import Problem
@@ -40,6 +39,7 @@ from failures.showing.choices import Choice, choices_for
 from failures.showing.deadlines import waiting_of
 from failures.showing.timeline import timeline_of
 from kernel import clock
+from kernel.console import role_at
 from kernel.errors import ServiceError
 from kernel.money import Money
 from kernel.shown import label, moment
@@ -70,6 +70,11 @@ class CasePage:
     back: str
     refused: dict[str, SaidForm] = field(default_factory=dict)  # By the form's name: what was typed, and what is wrong.
 
+    @property
+    def role(self) -> str:
+        """As the page shows it; every service asks anew."""
+        return role_at(self.request, self.case.restaurant_id)
+
     # --- What is seen ---------------------------------------------------------------------------------------------
 
     def shown(self, status: HTTPStatus = HTTPStatus.OK) -> HttpResponse:
@@ -79,7 +84,8 @@ class CasePage:
         now, zone = clock.now(), case.restaurant.time_zone
         waiting = waiting_of(case, now=now)
         files = list(case.files.defer("content").select_related("author"))
-        told = timeline_of(case, attempts=attempts, refunds=refunds, files=files)
+        approvals = list(Approval.objects.filter(asked_from=case.pk).select_related("maker").order_by("id"))
+        told = timeline_of(case, attempts=attempts, refunds=refunds, files=files, approvals=approvals)
         context = {
             **self.frame,
             "title": capfirst(case.get_kind_display()),
@@ -92,7 +98,7 @@ class CasePage:
             "attempts": attempts,
             "files": files,
             "next_look": self._next_look(zone),
-            **self._doing(live, asked_about(case, person=self.person, now=now)),
+            **self._doing(live, asked_about(case, approvals, person=self.person, role=self.role, now=now)),
         }
         return TemplateResponse(self.request, "failures/case.html", context, status=status)
 
@@ -100,7 +106,7 @@ class CasePage:
         """What may be done, or in one sentence why nothing may."""
         case = self.case
         doing = {"asked": asked, **self._asked_in_time(asked)}
-        if not works_as(self.person, OFFICE, restaurant_id=case.restaurant_id):
+        if self.role not in OFFICE:
             return {**doing, "may_not": "You may look. Only finance staff of this restaurant work on its cases."}
         choices = choices_for(case, payment=case.payment, live=live, is_asked=asked is not None)
         return {

@@ -15,6 +15,7 @@ from accounts.models import OFFICE, User
 from failures.models import DONE, WAITING, Case
 from failures.showing.deadlines import is_overdue
 from kernel import clock
+from kernel.console import restaurants_seen_by
 
 # A choice among more is no choice but a search.
 MOST_COLLEAGUES = 50
@@ -78,7 +79,7 @@ class Owner(_OneOf):
     parameter_name = "owner"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        here = {"memberships__role__in": OFFICE, "memberships__restaurant__in": model_admin.restaurants_of(request)}
+        here = {"memberships__role__in": OFFICE, "memberships__restaurant__in": restaurants_seen_by(request)}
         people = User.objects.filter(**here).exclude(pk=str(request.user.pk)).distinct().order_by("username")
         names = people.values_list("pk", "username")[:MOST_COLLEAGUES]
         return [(_ME, "me"), (_NOBODY, "nobody"), *((str(key), name) for key, name in names)]
@@ -99,7 +100,7 @@ class OfRestaurant(_OneOf):
     parameter_name = "restaurant"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        names = model_admin.restaurants_of(request).order_by("name").values_list("pk", "name")[:MOST_RESTAURANTS]
+        names = restaurants_seen_by(request).order_by("name").values_list("pk", "name")[:MOST_RESTAURANTS]
         return [(str(key), name) for key, name in names] if len(names) > 1 else []
 
     def queryset(self, _: HttpRequest, queryset: QuerySet[Case]) -> QuerySet[Case]:

@@ -24,13 +24,15 @@ from failures.searching import SEARCHED, cases_found
 from failures.selectors import by_risk, with_attempts
 from failures.services.exporting import may_export
 from failures.services.working import take_next_case
-from kernel.console import ReadOnlyAdmin
+from failures.sums import OF_CASES
+from kernel.console import ReadOnlyAdmin, restaurants_seen_by
 from kernel.modes import Mode
 
 
 @admin.register(Case)
 class CaseAdmin(ReadOnlyAdmin):
     called = "Failure queue"
+    adds = OF_CASES
     about = "What needs a person, most urgent first."
     nothing = "Nothing needs a person. Cases come here by themselves, in the moment in which something goes wrong."
     list_display = ["what", "step", "waits", "amount", "sure", "tries", "of_payment", "has"]
@@ -68,7 +70,7 @@ class CaseAdmin(ReadOnlyAdmin):
 
     def currencies_of(self, request: HttpRequest) -> dict[UUID, str]:
         """Of each restaurant whose cases this person sees."""
-        return dict(self.restaurants_of(request).values_list("pk", "currency"))
+        return dict(restaurants_seen_by(request).values_list("pk", "currency"))
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Whoever sees a restaurant's list by a role there may take it away. A superuser needs such a role for that."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from accounts.models import ALONE_AFTER, Approval, ApprovalStatus, User
-from accounts.services.approvals import is_alone, may_check
+from accounts.models import ALONE_AFTER, CHECKERS, Approval, User
+from accounts.services.approvals import is_alone
 from failures.decisions import Action
 from failures.models import Case
 from failures.showing.choices import WORDS, Words
@@ -56,20 +56,19 @@ class Asked:
     opens_at: datetime | None  # For whoever is alone.
 
 
-def asked_about(case: Case, *, person: User, now: datetime) -> Asked | None:
-    pending = Approval.objects.filter(asked_from=case.pk, status=ApprovalStatus.PENDING)
-    approval = pending.select_related("maker").order_by("id").last()
-    if approval is None or not approval.is_pending:
+def asked_about(case: Case, approvals: Iterable[Approval], *, person: User, role: str, now: datetime) -> Asked | None:
+    approval = next((each for each in approvals if each.is_pending), None)
+    if approval is None:
         return None
     is_maker = approval.maker_id == person.pk
-    alone = is_maker and is_alone(person.pk, restaurant_id=approval.restaurant_id)
+    alone = is_maker and is_alone(person.pk, restaurant_id=case.restaurant_id)
     opens_at = approval.created_at + ALONE_AFTER
     is_early = alone and now < opens_at
-    is_checker = not is_maker and may_check(person, restaurant_id=approval.restaurant_id)
+    is_checker = not is_maker and role in CHECKERS
     return Asked(
         approval=approval,
         words=words_of(approval.action),
-        amount=amount_of(approval),
+        amount=amount_of(approval, case.restaurant.currency),
         changes=tuple(_changes(approval.before, approval.after)),
         since=tuple(_since(case, approval)),
         may_decide=is_checker or (alone and not is_early),
@@ -83,12 +82,11 @@ def words_of(action: str) -> Words:
     return _REFUND if action == PaymentDeed.REQUEST_REFUND else WORDS[Action(action)]
 
 
-def amount_of(approval: Approval) -> str:
+def amount_of(approval: Approval, currency: str) -> str:
     """Where one is asked for by it."""
     said = approval.data
     minor = said.get("captured_minor") or said.get("amount_minor", 0) + said.get("tip_minor", 0)
-    currency = said.get("currency") or approval.restaurant.currency
-    return Money(minor, currency).display() if minor else ""
+    return Money(minor, said.get("currency", currency)).display() if minor else ""
 
 
 def _why_not(*, is_maker: bool, alone: bool, is_checker: bool) -> str:

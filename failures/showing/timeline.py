@@ -6,15 +6,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
-from accounts.models import ApiKey, IdempotentCall, User
+from django.db.models import Model
+
+from accounts.models import ApiKey, Approval, IdempotentCall, User
 from events.actors import ActorKind
 from events.models import Transition
 from failures.models import Case, CaseFile
 from failures.services.working import TAKEN
 from kernel.money import Money
 from payments.models import Attempt, InboundNotice, Refund
+
+Row = TypeVar("Row", bound=Model)
 
 # More steps than any payment makes in its life; whoever needs more asks the database.
 MOST_STEPS = 400
@@ -101,7 +105,7 @@ _CASE = {
     "go_on": "The case goes on.",
 }
 _APPROVAL = {
-    "create": "Asked a second person: {action}",
+    "create": "Asked a second person to agree: {action}.",
     "approve": "Agreed.",
     "use": "It was done.",
     "reject": "Did not agree.",
@@ -135,16 +139,31 @@ _NOTICE_STATES = {
 
 
 def timeline_of(
-    case: Case, *, attempts: Iterable[Attempt] = (), refunds: Iterable[Refund] = (), files: Iterable[CaseFile] = ()
+    case: Case,
+    *,
+    attempts: Iterable[Attempt] = (),
+    refunds: Iterable[Refund] = (),
+    files: Iterable[CaseFile] = (),
+    approvals: Iterable[Approval] = (),
 ) -> list[Moment]:
     """Oldest first. Of a case that is about no payment: the case's own life."""
     papers = [_paper(file) for file in files]
-    return _Teller(case, {each.pk: each for each in attempts}, {each.pk: each for each in refunds}).told(papers)
+    return _Teller(case, _by_key(attempts), _by_key(refunds), _by_key(approvals)).told(papers)
+
+
+def _by_key(rows: Iterable[Row]) -> dict[Any, Row]:
+    return {row.pk: row for row in rows}
 
 
 class _Teller:
-    def __init__(self, case: Case, attempts: Mapping[Any, Attempt], refunds: Mapping[Any, Refund]) -> None:
-        self._case, self._attempts, self._refunds = case, attempts, refunds
+    def __init__(
+        self,
+        case: Case,
+        attempts: Mapping[Any, Attempt],
+        refunds: Mapping[Any, Refund],
+        approvals: Mapping[Any, Approval],
+    ) -> None:
+        self._case, self._attempts, self._refunds, self._approvals = case, attempts, refunds, approvals
 
     def told(self, papers: Iterable[Moment]) -> list[Moment]:
         steps = list(self._steps())
@@ -163,7 +182,8 @@ class _Teller:
 
     def _steps(self) -> Iterable[Transition]:
         payment = self._case.payment
-        about = [self._case.pk, *self._attempts, *self._refunds, *((payment.pk, payment.order_id) if payment else ())]
+        rows = [*self._attempts, *self._refunds, *self._approvals]
+        about = [self._case.pk, *rows, *((payment.pk, payment.order_id) if payment else ())]
         return Transition.objects.filter(subject_id__in=about).order_by("id")[:MOST_STEPS]
 
     def _notices(self) -> Iterable[InboundNotice]:
@@ -184,7 +204,7 @@ class _Teller:
         return Moment(
             at=step.at,
             who=self._names.get(step.actor_id) or _NOBODY.get(step.actor_kind, "somebody"),
-            what=words.format(provider=self._provider_of(step)),
+            what=words.format(provider=self._provider_of(step), action=self._action_of(step)),
             detail=" ".join(dict.fromkeys(filter(None, (self._reason(step), message, self._amount(step))))),
             tone=_tone(step),
             raw={**self._routing(step), **step.evidence},
@@ -193,6 +213,10 @@ class _Teller:
     def _provider_of(self, step: Transition) -> str:
         row = self._attempts.get(step.subject_id) or self._refunds.get(step.subject_id)
         return row.account.label if row else "the provider"
+
+    def _action_of(self, step: Transition) -> str:
+        approval = self._approvals.get(step.subject_id)
+        return approval.action.replace("_", " ") if approval else ""
 
     def _reason(self, step: Transition) -> str:
         """What the clock writes of each order and payment says no more than the step; an event's name says nothing."""

@@ -87,6 +87,11 @@ class Breaker(pybreaker.CircuitBreaker):
         command = Command(verb=Verb.LOOK, settings=self.settings)
         return self._told(self._circuit.look(command).state(command.now))
 
+    def known(self) -> BreakerState | None:
+        """For people: None while Redis is away, because this process alone does not know what the others saw."""
+        state = self.peek()
+        return None if self._circuit.is_alone else state
+
     def would_allow(self) -> bool:
         """Would `acquire` say yes? It takes nothing, so another caller may still be quicker."""
         command = Command(verb=Verb.LOOK, settings=self.settings)

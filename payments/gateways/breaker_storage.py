@@ -161,6 +161,11 @@ class RedisLink:
         self._next_try = float("-inf")
         self._next_warning = float("-inf")
 
+    @property
+    def is_away(self) -> bool:
+        """As of the last try."""
+        return self._is_away
+
     def run(self, key: str, command: Command) -> Reply | None:
         """None: Redis is away."""
         if not self._may_try():
@@ -210,6 +215,11 @@ class CircuitStorage(pybreaker.CircuitBreakerStorage):
     def snapshot(self) -> Snapshot:
         """What this process knows without asking anybody."""
         return self._local.snapshot
+
+    @property
+    def is_alone(self) -> bool:
+        """Redis was asked and is away: what other processes saw is not known here."""
+        return self._link is not None and self._link.is_away
 
     def look(self, command: Command) -> Snapshot:
         if clock.monotonic() < self._fresh_until:

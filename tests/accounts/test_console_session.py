@@ -25,7 +25,7 @@ def console(db: None) -> Client:
     person.set_password(PASSWORD)
     person.save()
     browser = Client()
-    browser.force_login(person, backend="django.contrib.auth.backends.ModelBackend")
+    browser.force_login(person, backend="accounts.backends.PersonBackend")
     assert is_in(browser)
     return browser
 

@@ -34,7 +34,7 @@ def restaurant(db: None) -> Restaurant:
 
 def signed_in(person: User) -> Client:
     client = Client()
-    client.force_login(person, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(person, backend="accounts.backends.PersonBackend")
     return client
 
 
@@ -274,7 +274,7 @@ def test_a_page_of_somebody_else_changes_nothing(restaurant: Restaurant) -> None
     key = key_of(restaurant)
     console = Client(enforce_csrf_checks=True)
     person = UserFactory.create(is_staff=True, is_superuser=True)
-    console.force_login(person, backend="django.contrib.auth.backends.ModelBackend")
+    console.force_login(person, backend="accounts.backends.PersonBackend")
 
     assert console.post(ISSUE, said(restaurant)).status_code == 403
     assert act(console, "revoke", key).status_code == 403

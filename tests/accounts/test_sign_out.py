@@ -46,7 +46,7 @@ def revoked() -> int:
 
 def sign_out(*people: User, by: User) -> str:
     console = Client()
-    console.force_login(by, backend="django.contrib.auth.backends.ModelBackend")
+    console.force_login(by, backend="accounts.backends.PersonBackend")
     body = {"action": "sign_out", "_selected_action": [str(person.pk) for person in people]}
     return str(console.post(PEOPLE, body, follow=True).content.decode())
 

@@ -306,7 +306,7 @@ def test_a_session_of_the_console_reads_and_changes_with_its_token_only(restaura
     person = with_password(restaurant, Role.ADMIN)
     order = order_of(restaurant)
     browser = Client(enforce_csrf_checks=True)
-    browser.force_login(person, backend="django.contrib.auth.backends.ModelBackend")
+    browser.force_login(person, backend="accounts.backends.PersonBackend")
 
     listed = browser.get("/api/v1/orders", headers={"Steward-Mode": "test"})
     assert [each["id"] for each in listed.json()["items"]] == [str(order.pk)]
@@ -322,7 +322,7 @@ def test_a_session_of_the_console_reads_and_changes_with_its_token_only(restaura
 
 def test_a_session_without_a_role_is_nobody(restaurant: Restaurant) -> None:
     browser = Client()
-    browser.force_login(UserFactory.create(is_superuser=True), backend="django.contrib.auth.backends.ModelBackend")
+    browser.force_login(UserFactory.create(is_superuser=True), backend="accounts.backends.PersonBackend")
 
     assert code_of(browser.get("/api/v1/orders")) == (401, "unauthenticated")
 
@@ -331,7 +331,7 @@ def test_a_person_of_several_restaurants_names_one(restaurant: Restaurant, elsew
     person = with_password(restaurant, Role.ADMIN)
     Membership.objects.create(user=person, restaurant=elsewhere, role=Role.WAITER)
     browser = Client()
-    browser.force_login(person, backend="django.contrib.auth.backends.ModelBackend")
+    browser.force_login(person, backend="accounts.backends.PersonBackend")
 
     assert code_of(browser.get("/api/v1/orders")) == (400, "restaurant_needed")
     named = browser.get("/api/v1/cases", headers={"Steward-Restaurant": "elsewhere", "Steward-Mode": "test"})

@@ -34,12 +34,12 @@ def finance(restaurant: Restaurant) -> User:
 def test_an_administrator_finds_every_page(restaurant: Restaurant) -> None:
     shown = titles(UserFactory.create(is_staff=True, is_superuser=True))
 
-    assert shown["Work"] == ["Failure queue"]
+    assert shown["Work"] == ["Today", "Failure queue", "Approvals"]
     assert shown["Money"] == ["Payments", "Attempts", "Refunds", "Orders"]
     assert shown["Providers"] == ["Accounts", "Routes", "Notices"]
     assert shown["People and keys"] == ["People", "Roles", "Restaurants", "Keys", "Permission groups"]
     assert shown["History"] == ["Audit", "Events", "Transitions"]
-    assert sum(map(len, shown.values())) == len(admin.site._registry)
+    assert sum(map(len, shown.values())) == len(admin.site._registry) + 1  # Today is no table's page.
 
 
 def test_finance_finds_money_and_no_people(restaurant: Restaurant) -> None:
@@ -72,7 +72,7 @@ def test_every_page_is_on_the_console_s_base_and_says_what_it_is_for() -> None:
 def test_every_page_of_the_console_has_the_menu_and_the_mark(restaurant: Restaurant) -> None:
     order_of(restaurant)
     client = Client()
-    client.force_login(finance(restaurant), backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(finance(restaurant), backend="accounts.backends.PersonBackend")
 
     page = client.get("/admin/orders/order/").content.decode()
 

@@ -41,7 +41,7 @@ def desk_of(person: User) -> Client:
     person.is_staff = True
     person.save()
     client = Client()
-    client.force_login(person)
+    client.force_login(person, backend="accounts.backends.PersonBackend")
     return client
 
 

@@ -2,107 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from functools import partial
-from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
-from django.db import connection
 
 from accounts.models import Approval, ApprovalStatus, Role, User
 from accounts.services.approvals import LASTS
-from accounts.services.idempotency import Call, KeyTaken
+from accounts.services.idempotency import KeyTaken
 from events.actors import Actor
 from events.models import AuditEntry, Event, Transition
 from failures.approvals import Reply, Verdict, decide_approval, expire_approvals
-from failures.decisions import NEEDS_TWO, OFFERED, Action, Decision, act_on_case
+from failures.decisions import NEEDS_TWO, OFFERED, Action
 from failures.models import Case, CaseKind, CaseStatus, Outcome
 from failures.services.working import assign_case, dismiss_case, resolve_case, take_next_case
-from kernel.errors import ServiceError
 from kernel.modes import Mode
 from payments.models import Attempt, AttemptStatus, Payment, PaymentStatus, Refund, RefundStatus
-from payments.services import providers
 from payments.services.attempts import begin_attempt
 from payments.services.evidence import Finding
 from payments.services.facts import PaymentEvent, RefundEvent
 from payments.services.forcing import record_sighting
 from payments.services.payments import retry_payment
-from payments.services.settling import PROLONGED_DOUBT
 from payments.services.sweeps import ALSO
 from tests.factories import RestaurantFactory, accepted, staff
+from tests.failures.deciding import WHY, about, agree, ask, call_about, refused, reply
 from tests.failures.test_services import happened
-from tests.failures.world import World, make_world, told
-from tests.scripted import ScriptedGateway, provider_of
+from tests.failures.world import World, told
 from tests.time_machine import ShiftedClock
-
-WHY = "Their pages show it."
-
-
-@pytest.fixture
-def world(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setitem(providers.PROVIDERS, "a", provider_of(ScriptedGateway()))
-    return make_world()
-
-
-@pytest.fixture
-def maker(world: World) -> User:
-    return staff(world.restaurant, Role.FINANCE)
-
-
-@pytest.fixture
-def lead(world: World) -> User:
-    return staff(world.restaurant, Role.FINANCE_LEAD)
-
-
-@pytest.fixture
-def doubt(world: World) -> Case:
-    """As when nobody knew after a quarter of an hour, and nobody asks any more."""
-    attempt = world.doubtful
-    Attempt.objects.filter(pk=attempt.pk).update(told=[PROLONGED_DOUBT])
-    Payment.objects.filter(pk=attempt.payment_id).update(lease_until=None)
-    happened(PaymentEvent.DOUBT_PROLONGED, Payment.objects.get(pk=attempt.payment_id), attempt=str(attempt.pk))
-    return Case.objects.get(kind=CaseKind.IN_DOUBT)
-
-
-def about(case: Case) -> UUID:
-    assert case.payment_id is not None
-    return case.payment_id
-
-
-def call_about(case: Case) -> Call:
-    return Call(
-        principal="console:1",
-        key=str(uuid4()),
-        operation="POST /",
-        body_hash="",
-        restaurant_id=case.restaurant_id,
-        mode=case.mode,
-        runs_for=timedelta(seconds=10),
-        subject_id=case.pk,
-    )
-
-
-def ask(case: Case, person: User, action: Action, **said: Any) -> Approval:
-    decision = Decision(action=action, reason=WHY, **said)
-    act_on_case(case_id=case.pk, decision=decision, person=person, call=call_about(case))
-    return Approval.objects.latest("id")
-
-
-def reply(approval: Approval, person: User, verdict: Verdict, reason: str = "Seen as well.", **said: Any) -> Approval:
-    return decide_approval(approval_id=approval.pk, reply=Reply(verdict=verdict, reason=reason, **said), person=person)
-
-
-def agree(approval: Approval, person: User) -> Approval:
-    return reply(approval, person, Verdict.APPROVE)
-
-
-def refused(do: Callable[[], object]) -> str:
-    with pytest.raises(ServiceError) as told_no:
-        do()
-    return told_no.value.code
 
 
 class TestForcing:
@@ -149,8 +75,8 @@ class TestForcing:
             (Action.RECORD_REFUND_NOT_MADE, RefundStatus.FAILED),
         ],
     )
-    def test_so_is_a_refund(self, world: World, maker: User, lead: User, action: Action, status: RefundStatus) -> None:
-        refund = world.refund
+    def test_so_is_a_refund(self, house: World, maker: User, lead: User, action: Action, status: RefundStatus) -> None:
+        refund = house.refund
         happened(RefundEvent.PROLONGED, refund.payment, refund=str(refund.pk), attempt=str(refund.attempt_id))
         case = Case.objects.get(kind=CaseKind.REFUND_IN_DOUBT)
 
@@ -161,7 +87,7 @@ class TestForcing:
         assert Refund.objects.get(pk=refund.pk).status == status
         assert not Case.objects.get(pk=case.pk).is_waiting
 
-    def test_what_cannot_be_done_is_not_asked_of_anybody(self, world: World, doubt: Case, maker: User) -> None:
+    def test_what_cannot_be_done_is_not_asked_of_anybody(self, house: World, doubt: Case, maker: User) -> None:
         Payment.objects.filter(pk=about(doubt)).update(lease_until="2099-01-01T00:00Z")
         before = AuditEntry.objects.count()
 
@@ -182,11 +108,11 @@ class TestForcing:
         assert not Transition.objects.filter(subject_id=about(doubt), to_status="completed").exists()
 
     def test_it_is_about_that_attempt_and_none_that_came_since(
-        self, doubt: Case, maker: User, lead: User, world: World
+        self, doubt: Case, maker: User, lead: User, house: World
     ) -> None:
         """The doubt ended by itself, the guest tried again, and again nobody knows."""
         approval = ask(doubt, maker, Action.RECORD_CHARGED, amount_minor=84_000)
-        told(world.doubtful, Finding.DECLINED)
+        told(house.doubtful, Finding.DECLINED)
         retry_payment(payment_id=about(doubt), actor=Actor.user(maker))
 
         assert refused(lambda: agree(approval, lead)) == "already_decided"
@@ -195,8 +121,8 @@ class TestForcing:
 
 
 class TestWhoAgrees:
-    def test_not_the_maker(self, doubt: Case, maker: User, lead: User, world: World) -> None:
-        admin = staff(world.restaurant, Role.ADMIN)
+    def test_not_the_maker(self, doubt: Case, maker: User, lead: User, house: World) -> None:
+        admin = staff(house.restaurant, Role.ADMIN)
         for person in (maker, lead, admin):
             approval = ask(Case.objects.get(pk=doubt.pk), person, Action.RECORD_NOT_CHARGED)
             for verdict in (Verdict.APPROVE, Verdict.REJECT):
@@ -205,8 +131,8 @@ class TestWhoAgrees:
             reply(approval, person, Verdict.WITHDRAW)
 
     @pytest.mark.parametrize("role", [Role.FINANCE, Role.WAITER, Role.AUDITOR, Role.CUSTOMER])
-    def test_not_without_the_role(self, doubt: Case, maker: User, lead: User, world: World, role: Role) -> None:
-        approval, other = ask(doubt, maker, Action.RECORD_NOT_CHARGED), staff(world.restaurant, role)
+    def test_not_without_the_role(self, doubt: Case, maker: User, lead: User, house: World, role: Role) -> None:
+        approval, other = ask(doubt, maker, Action.RECORD_NOT_CHARGED), staff(house.restaurant, role)
 
         assert refused(lambda: agree(approval, other)) == "not_a_checker"
         assert refused(lambda: reply(approval, other, Verdict.REJECT)) == "not_a_checker"
@@ -255,8 +181,8 @@ class TestWithoutConsent:
         assert (case.status, case.owner) == (CaseStatus.ASSIGNED, maker)
         assert Transition.objects.filter(subject_id=approval.pk).latest("id").actor_kind == "system"
 
-    def test_it_ends_by_itself(self, approval: Approval, doubt: Case, lead: User, world: World) -> None:
-        told(world.doubtful, Finding.DECLINED)
+    def test_it_ends_by_itself(self, approval: Approval, doubt: Case, lead: User, house: World) -> None:
+        told(house.doubtful, Finding.DECLINED)
 
         assert Approval.objects.get().status == ApprovalStatus.OVERTAKEN
         assert Case.objects.get(pk=doubt.pk).status == CaseStatus.RESOLVED
@@ -295,10 +221,10 @@ class TestWhileItWaits:
 
 class TestWritingOff:
     @pytest.fixture
-    def lost(self, world: World) -> Case:
+    def lost(self, house: World) -> Case:
         """The guest has left, and no provider had taken the money."""
-        happened(PaymentEvent.EXHAUSTED, world.failed.payment)
-        return Case.objects.get(kind=CaseKind.EXHAUSTED, payment=world.failed.payment_id)
+        happened(PaymentEvent.EXHAUSTED, house.failed.payment)
+        return Case.objects.get(kind=CaseKind.EXHAUSTED, payment=house.failed.payment_id)
 
     def test_ends_the_case_and_says_how_much(self, lost: Case, maker: User, lead: User) -> None:
         approval = ask(lost, maker, Action.WRITE_OFF)
@@ -327,8 +253,8 @@ class TestWritingOff:
         assert refused(lambda: agree(approval, lead)) == "stale"
         assert Case.objects.get(pk=lost.pk).status == CaseStatus.WAITING_SECOND_PERSON
 
-    def test_of_a_chargeback_is_what_went_back(self, world: World, maker: User, lead: User) -> None:
-        refund = world.refund
+    def test_of_a_chargeback_is_what_went_back(self, house: World, maker: User, lead: User) -> None:
+        refund = house.refund
         happened(RefundEvent.STARTED_BY_PROVIDER, refund.payment, refund=str(refund.pk))
         case = Case.objects.get(kind=CaseKind.PROVIDER_REFUND)
 
@@ -354,9 +280,9 @@ def pay_for(case: Case, *, minor: int) -> None:
 
 class TestReopening:
     @pytest.fixture
-    def ended(self, world: World, maker: User) -> Case:
-        happened(PaymentEvent.CONTRADICTED, Payment.objects.get(pk=world.kept.payment_id))
-        case = Case.objects.get(kind=CaseKind.CONTRADICTION, payment=world.kept.payment_id)
+    def ended(self, house: World, maker: User) -> Case:
+        happened(PaymentEvent.CONTRADICTED, Payment.objects.get(pk=house.kept.payment_id))
+        case = Case.objects.get(kind=CaseKind.CONTRADICTION, payment=house.kept.payment_id)
         return dismiss_case(case_id=case.pk, person=maker, reason=WHY)
 
     def test_needs_a_second_person_as_well(self, ended: Case, maker: User, lead: User) -> None:
@@ -368,9 +294,9 @@ class TestReopening:
         case = Case.objects.get(pk=ended.pk)
         assert (case.status, case.owner, case.outcome, case.closed_at) == (CaseStatus.REOPENED, maker, "", None)
 
-    def test_is_not_needed_where_news_reopened_it(self, ended: Case, maker: User, lead: User, world: World) -> None:
+    def test_is_not_needed_where_news_reopened_it(self, ended: Case, maker: User, lead: User, house: World) -> None:
         approval = ask(ended, maker, Action.REOPEN)
-        happened(PaymentEvent.CONTRADICTED, Payment.objects.get(pk=world.kept.payment_id), reason="Once more.")
+        happened(PaymentEvent.CONTRADICTED, Payment.objects.get(pk=house.kept.payment_id), reason="Once more.")
 
         assert Approval.objects.get().status == ApprovalStatus.OVERTAKEN
         assert refused(lambda: agree(approval, lead)) == "already_decided"
@@ -387,75 +313,6 @@ def test_every_action_that_needs_two_is_done_by_nobody_alone() -> None:
     }
 
 
-OPPOSITE: list[tuple[Action, Action]] = [
-    (Action.RECORD_CHARGED, Action.RECORD_NOT_CHARGED),
-    (Action.RECORD_NOT_CHARGED, Action.RECORD_CHARGED),
-]
-
-
-def at_once(*acts: Callable[[], object]) -> list[str]:
-    def answer(act: Callable[[], object]) -> str:
-        try:
-            act()
-        except ServiceError as no:
-            return no.code
-        finally:
-            connection.close()
-        return "done"
-
-    with ThreadPoolExecutor(len(acts)) as pool:
-        return sorted(pool.map(answer, acts))
-
-
-@pytest.mark.parametrize("wants", OPPOSITE)
-def test_of_two_with_opposite_decisions_one_wins_and_the_other_is_told(
-    doubt: Case, maker: User, world: World, wants: tuple[Action, Action]
-) -> None:
-    other = staff(world.restaurant, Role.FINANCE)
-
-    def asking(person: User, action: Action) -> Callable[[], object]:
-        amount = 84_000 if action == Action.RECORD_CHARGED else None
-        return lambda: ask(doubt, person, action, amount_minor=amount)
-
-    assert at_once(asking(maker, wants[0]), asking(other, wants[1])) == ["done", "waits_for_approval"]
-    assert Approval.objects.count() == 1
-
-
-def test_of_two_who_answer_at_once_one_wins_and_the_other_is_told(
-    doubt: Case, maker: User, lead: User, world: World
-) -> None:
-    approval, admin = ask(doubt, maker, Action.RECORD_NOT_CHARGED), staff(world.restaurant, Role.ADMIN)
-
-    answers = at_once(
-        lambda: reply(approval, lead, Verdict.APPROVE),
-        lambda: reply(approval, admin, Verdict.REJECT),
-        lambda: reply(approval, maker, Verdict.WITHDRAW),
-        lambda: reply(approval, maker, Verdict.APPROVE),
-    )
-
-    assert answers.count("done") == 1
-    assert set(answers) <= {"done", "already_decided", "maker_is_checker"}
-    payment = Payment.objects.get(pk=about(doubt))
-    is_done = Approval.objects.get().status == ApprovalStatus.DONE
-    assert (payment.status == PaymentStatus.FAILED) is is_done
-
-
-def test_of_consent_and_the_providers_answer_at_once_money_is_decided_once(
-    doubt: Case, maker: User, lead: User, world: World
-) -> None:
-    approval = ask(doubt, maker, Action.RECORD_NOT_CHARGED)
-
-    answers = at_once(
-        lambda: agree(approval, lead),
-        lambda: told(world.doubtful, Finding.SUCCEEDED, minor=84_000),
-    )
-
-    attempt = Attempt.objects.get(payment=doubt.payment_id)
-    assert "done" in answers
-    # Either the provider was first; or its money came late, and is kept all the same.
-    assert (attempt.captured_minor, Payment.objects.get(pk=about(doubt)).status) == (84_000, "completed")
-
-
 def test_a_shell_gets_no_further_than_the_desk(doubt: Case, maker: User, lead: User) -> None:
     approval = ask(doubt, maker, Action.RECORD_NOT_CHARGED)
 
@@ -464,6 +321,6 @@ def test_a_shell_gets_no_further_than_the_desk(doubt: Case, maker: User, lead: U
     assert Payment.objects.get(pk=about(doubt)).in_doubt
 
 
-def test_unknown_requests_are_unknown(world: World, lead: User) -> None:
+def test_unknown_requests_are_unknown(house: World, lead: User) -> None:
     with pytest.raises(Approval.DoesNotExist):
         decide_approval(approval_id=UUID(int=5), reply=Reply(verdict=Verdict.APPROVE), person=lead)

@@ -52,6 +52,13 @@ def test_without_redis_from_the_start_the_circuit_works_in_this_process(manual_c
     assert [breaker.acquire().allowed for _ in range(3)] == [True, False, False]
 
 
+def test_people_are_told_that_nobody_knows_while_redis_is_away(manual_clock: ManualClock) -> None:
+    alone = BreakerBoard().breaker(KEY, settings=SETTINGS)
+    assert alone.known() is BreakerState.CLOSED
+
+    assert a_process(NOBODY_LISTENS).known() is None
+
+
 def test_the_warning_comes_once_a_minute(manual_clock: ManualClock, caplog: pytest.LogCaptureFixture) -> None:
     breaker = a_process(NOBODY_LISTENS)
     for _ in range(int(WARNING_INTERVAL_SECONDS) * 2):

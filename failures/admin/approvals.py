@@ -1,0 +1,96 @@
+"""What second persons are asked: a list that leads into the cases, where it is answered; and refund limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import BigIntegerField, QuerySet, Value
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+
+from accounts.models import Approval, ApprovalStatus
+from failures.selectors import approvals_for, pending_approvals
+from failures.showing.approvals import amount_of, words_of
+from kernel.console import ReadOnlyAdmin
+from kernel.shown import Data, Moment, State, Tone
+from kernel.totals import Adds
+
+_TONES = {
+    ApprovalStatus.PENDING: Tone.WAIT,
+    ApprovalStatus.DONE: Tone.GOOD,
+    ApprovalStatus.REJECTED: Tone.BAD,
+}
+
+
+class Answer(admin.SimpleListFilter):
+    """Without a choice: what waits for an answer."""
+
+    title = "answer"
+    parameter_name = "answer"
+
+    def lookups(self, *_: Any) -> list[tuple[str, str]]:
+        return [("mine", "mine to give"), ("all", "all")]
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        said = self.value()
+        for value, title in ((None, "waited for"), *self.lookup_choices):
+            address = changelist.get_query_string({self.parameter_name: value} if value else {}, [self.parameter_name])
+            yield {"selected": said == value, "query_string": address, "display": title}
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Approval]) -> QuerySet[Approval]:
+        person: Any = request.user
+        if self.value() == "mine":
+            return queryset.filter(pk__in=approvals_for(person))
+        return queryset if self.value() == "all" else pending_approvals(queryset)
+
+
+@admin.register(Approval)
+class ApprovalAdmin(ReadOnlyAdmin):
+    called = "Approvals"
+    about = "What one person asked for and a second one has to agree to."
+    nothing = "Nobody is being asked. What needs two people is asked for in its case, and is listed here until then."
+    adds = Adds(
+        minor=Value(None, BigIntegerField()), currency=Value("")
+    )  # How many they are; no two amounts are alike.
+    list_display = ["what", "of_case", "amount", "asks", "asked", "until", "stands"]
+    list_filter = [Answer, "status", "mode"]
+    list_select_related = ["maker", "checker", "restaurant"]
+    ordering = ["-created_at", "id"]
+    fieldsets = [
+        (None, {"fields": ["stands", "of_case", "amount", "reason", "asks", "asked", "until"]}),
+        ("The answer", {"fields": ["checker", "answer", "decided", "is_alone"]}),
+        ("What it changes", {"fields": ["was", "becomes"]}),
+        ("For support", {"classes": ["collapse"], "fields": ["id", "action", "subject_id", "mode", "said"]}),
+    ]
+
+    asked = Moment("created_at", "asked")
+    until = Moment("expires_at", "good until")
+    decided = Moment("decided_at", "answered")
+    stands = State("status", "status", tones=_TONES)
+    was = Data("before", "before")
+    becomes = Data("after", "after")
+    said = Data("data", "how")
+
+    @admin.display(description="what")
+    def what(self, approval: Approval) -> str:
+        return words_of(approval.action).title
+
+    @admin.display(description="amount")
+    def amount(self, approval: Approval) -> str:
+        return format_html('<span class="amount">{}</span>', amount_of(approval, approval.restaurant.currency) or "–")
+
+    @admin.display(description="asked by", ordering="maker__username")
+    def asks(self, approval: Approval) -> str:
+        return approval.maker.get_username() if approval.maker else "a program, with its key"
+
+    @admin.display(description="case")
+    def of_case(self, approval: Approval) -> str:
+        """Where it is answered."""
+        address = reverse("admin:failures_case_change", args=[approval.asked_from])
+        return format_html('<a class="link" href="{}">Open the case</a>', address)
+
+    def title_of(self, row: Any) -> str:
+        return words_of(row.action).title

@@ -1,0 +1,52 @@
+"""Today: the console's first page, for whoever may see cases. It only looks."""
+
+from __future__ import annotations
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from accounts.models import Restaurant
+from failures.showing.deadlines import in_words
+from failures.showing.today import today_of
+from kernel import clock
+from kernel.console import restaurants_seen_by
+from kernel.modes import Mode
+from payments.outlooks import Outlook
+
+MODES = (Mode.LIVE, Mode.TEST)  # Real money first.
+
+
+def today(request: HttpRequest) -> HttpResponse:
+    request.current_app = admin.site.name
+    frame = {**admin.site.each_context(request), "title": "Today"}
+    restaurants = list(restaurants_seen_by(request).order_by("name"))
+    if not restaurants:
+        return TemplateResponse(request, "failures/nothing_today.html", frame)
+    said = request.GET.get("mode")
+    mode = Mode(said) if said in Mode.values else MODES[0]
+    person: Any = request.user
+    shown = today_of(Outlook(restaurants=restaurants, mode=mode), person=person)
+    context = {
+        **frame,
+        "today": shown,
+        "mode": mode,
+        "modes": MODES,
+        "waited": in_words(clock.now() - shown.oldest) if shown.oldest else "",
+        "where": _where(restaurants),
+        "when": _when(restaurants),
+    }
+    return TemplateResponse(request, "failures/today.html", context)
+
+
+def _where(restaurants: list[Restaurant]) -> str:
+    return restaurants[0].name if len(restaurants) == 1 else f"{len(restaurants)} restaurants"
+
+
+def _when(restaurants: list[Restaurant]) -> str:
+    """By the clock on the wall where there is one; several restaurants may have several."""
+    zones = {restaurant.time_zone for restaurant in restaurants}
+    return f"{clock.now().astimezone(ZoneInfo(zones.pop() if len(zones) == 1 else 'UTC')):%d %b %Y, %H:%M %Z}"

@@ -1,0 +1,75 @@
+"""The console's first page: what waits for people, what is in doubt, and what came in on the day that now runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Count, Min, Q, Sum
+
+from accounts.models import Approval, User
+from failures.models import WAITING, Case
+from failures.selectors import approvals_for, pending_approvals
+from failures.showing.day import DayShown, day_shown
+from failures.showing.figures import Figure, List, figure
+from failures.showing.lights import LightShown, light_shown
+from failures.sums import PAYMENT_CURRENCY, PAYMENT_MINOR
+from kernel import clock
+from kernel.totals import Total
+from payments.figures import day_of, in_doubt
+from payments.outlooks import Outlook
+from payments.services.provider_lights import provider_lights
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Today:
+    needs: Figure
+    oldest: datetime | None
+    doubtful_payments: Figure
+    doubtful_refunds: Figure
+    approvals: Figure
+    all_approvals: Figure
+    lights: list[LightShown]
+    day: DayShown
+
+
+def today_of(outlook: Outlook, *, person: User) -> Today:
+    now, mode = clock.now(), outlook.mode
+    approvals = _waited_for(outlook, person)
+    waiting, oldest = _needing_somebody(outlook, now)
+    doubts = in_doubt(outlook)
+    return Today(
+        needs=figure(waiting, List.CASES, mode),
+        oldest=oldest,
+        doubtful_payments=figure(doubts.payments, List.PAYMENTS, mode, in_doubt__exact="1"),
+        doubtful_refunds=figure(doubts.refunds, List.REFUNDS, mode, in_doubt__exact="1"),
+        approvals=figure(approvals.mine, List.APPROVALS, mode, answer="mine"),
+        all_approvals=figure(approvals.waiting, List.APPROVALS, mode),
+        lights=[light_shown(light, mode=mode, now=now) for light in provider_lights(outlook, now=now)],
+        day=day_shown(day_of(outlook), mode=mode),
+    )
+
+
+def _needing_somebody(outlook: Outlook, now: datetime) -> tuple[Total, datetime | None]:
+    """What the queue shows to whoever opens it: what was put off needs nobody yet."""
+    cases = Case.objects.filter(outlook.asked, status__in=WAITING).exclude(snoozed_until__gt=now)
+    rows = list(
+        cases.annotate(currency=PAYMENT_CURRENCY)
+        .values_list("currency")
+        .annotate(rows=Count("pk"), minor=Sum(PAYMENT_MINOR), oldest=Min("opened_at"))
+    )
+    total = Total.of((currency, count, minor) for currency, count, minor, _ in rows)
+    return total, min((opened for *_, opened in rows), default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Approvals:
+    waiting: Total
+    mine: Total
+
+
+def _waited_for(outlook: Outlook, person: User) -> _Approvals:
+    """Of all that wait for a second person: for how many this one is it."""
+    is_mine = Count("pk", filter=Q(pk__in=approvals_for(person).values("pk")))
+    rows = pending_approvals(Approval.objects.filter(outlook.asked)).aggregate(all=Count("pk"), mine=is_mine)
+    return _Approvals(waiting=Total(count=rows["all"]), mine=Total(count=rows["mine"]))

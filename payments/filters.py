@@ -1,0 +1,98 @@
+"""Filters of the console's lists of payments and attempts: those that people choose, and those that a page leads to."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from kernel.console import restaurants_seen_by
+from kernel.filters import AddressFilter
+from payments.days import DayWord, on_day
+from payments.models import Attempt, Payment
+from payments.services.providers import PROVIDERS
+from payments.tries import Try, of_try
+
+
+class DayFilter(admin.SimpleListFilter):
+    """By the business day of each row's own restaurant. A date in the address is a day as well."""
+
+    title = "business day"
+    parameter_name = "day"
+
+    def lookups(self, *_: Any) -> list[tuple[str, str]]:
+        words = [word.value for word in DayWord]
+        value = self.value()
+        return [(each, each) for each in (*words, *([value] if value and value not in words else []))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Payment]) -> QuerySet[Payment]:
+        value = self.value()
+        if not value:
+            return queryset
+        try:
+            return queryset.filter(on_day(restaurants_seen_by(request), value))
+        except ValueError as error:
+            raise IncorrectLookupParameters from error
+
+
+class TryFilter(AddressFilter):
+    title = "paid"
+    parameter_name = "paid_on"
+
+    def words(self, value: str) -> str:
+        return dict(Try.choices).get(value, value)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Payment]) -> QuerySet[Payment]:
+        value = self.value()
+        return queryset if value is None else of_try(queryset, value)
+
+
+class FailureFilter(AddressFilter):
+    title = "reason of failure"
+    parameter_name = "failure_code"
+
+
+class BeganFilter(AddressFilter):
+    """From one moment up to another, written as ISO 8601 writes an interval. It does not move on with the clock."""
+
+    title = "began"
+    parameter_name = "began"
+
+    def words(self, value: str) -> str:
+        begins, ends = (moment.astimezone(UTC) for moment in read_interval(value))
+        return f"{begins:%d %b %H:%M:%S} – {ends:%d %b %H:%M:%S} UTC"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Attempt]) -> QuerySet[Attempt]:
+        value = self.value()
+        if value is None:
+            return queryset
+        begins, ends = read_interval(value)
+        return queryset.filter(created_at__gte=begins, created_at__lt=ends)
+
+
+def written_interval(begins: datetime, ends: datetime) -> str:
+    return f"{begins.astimezone(UTC).isoformat()}/{ends.astimezone(UTC).isoformat()}"
+
+
+def read_interval(value: str) -> tuple[datetime, datetime]:
+    try:
+        begins, ends = (datetime.fromisoformat(each).astimezone(UTC) for each in value.split("/"))
+    except (ValueError, OverflowError) as error:
+        raise IncorrectLookupParameters from error
+    return begins, ends
+
+
+class ProviderFilter(admin.SimpleListFilter):
+    title = "provider"
+    parameter_name = "provider"
+
+    def lookups(self, *_: Any) -> list[tuple[str, str]]:
+        return [(name, name.replace("_", " ")) for name in PROVIDERS]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Attempt]) -> QuerySet[Attempt]:
+        value = self.value()
+        return queryset.filter(account__provider=value) if value else queryset

@@ -1,0 +1,169 @@
+"""How the providers of several restaurants are: circuits, an operator's word, the last minutes and hours."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from django.db.models import Count, DateTimeField, F, Func, Q, Value
+
+from kernel import clock
+from payments.gateways.breaker import BreakerState
+from payments.gateways.guard import Operation
+from payments.models import Attempt, AttemptStatus, BreakerOverride, ProviderAccount
+from payments.outlooks import Outlook
+from payments.selectors import METRICS_WINDOW, Percentile
+from payments.services.providers import PROVIDERS, circuits_of, facts_of
+
+# As many as a glance takes in: six hours, of which the last one is "lately".
+SLOTS = 24
+HISTORY: timedelta = METRICS_WINDOW * SLOTS
+# The money came, whenever the provider said so.
+WENT_WELL = (AttemptStatus.SUCCEEDED, AttemptStatus.LATE_SUCCESS)
+# A decline is an answer as well; what nobody knows yet is none.
+ANSWERED = (*WENT_WELL, AttemptStatus.DECLINED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """A quarter of an hour at one provider."""
+
+    begins: datetime
+    attempts: int = 0
+    went_well: int = 0
+    answered: int = 0
+    p95_ms: float | None = None
+
+    @property
+    def percent(self) -> int | None:
+        return self.went_well * 100 // self.answered if self.answered else None
+
+
+class Standing(StrEnum):
+    """Of one circuit, for people."""
+
+    WORKING = "working"
+    TRIED = "tried"  # Its rest is over, and one guest may find out.
+    RESTING = "resting"
+    NOT_KNOWN = "not_known"  # Redis is away, and this process did not see what the others saw.
+
+
+_STANDINGS = {
+    BreakerState.CLOSED: Standing.WORKING,
+    BreakerState.HALF_OPEN: Standing.TRIED,
+    BreakerState.OPEN: Standing.RESTING,
+    None: Standing.NOT_KNOWN,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circuit:
+    operation: str
+    standing: Standing
+    is_forced: bool
+
+    @property
+    def is_for_charges(self) -> bool:
+        return self.operation == Operation.CHARGE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderLight:
+    provider: str
+    label: str
+    circuits: tuple[Circuit, ...]
+    slots: tuple[Slot, ...]
+
+    @property
+    def lately(self) -> Slot:
+        return self.slots[-1]
+
+
+def provider_lights(outlook: Outlook, *, now: datetime) -> list[ProviderLight]:
+    """Of providers that are asked by program: no circuit can tell whether a waiter is well."""
+    enabled = ProviderAccount.objects.filter(outlook.asked, enabled=True, provider__in=list(PROVIDERS))
+    accounts = [each for each in enabled.defer("credentials").order_by("provider", "label") if _is_asked(each)]
+    words, slots = _words(outlook, accounts), _slots(accounts, now)
+    mine: dict[str, list[ProviderAccount]] = defaultdict(list)
+    for account in accounts:
+        mine[account.provider].append(account)
+    return [
+        ProviderLight(
+            provider=provider,
+            label=_label(provider, each),
+            circuits=_circuits(each[0], words),
+            slots=slots[provider],
+        )
+        for provider, each in mine.items()
+    ]
+
+
+def _is_asked(account: ProviderAccount) -> bool:
+    return not facts_of(account).is_manual
+
+
+def _label(provider: str, accounts: Sequence[ProviderAccount]) -> str:
+    """What people call it, where all restaurants call it the same."""
+    labels = {account.label for account in accounts}
+    return labels.pop() if len(labels) == 1 else provider.replace("_", " ")
+
+
+_Words = Mapping[tuple[str, str], str]
+
+
+def _words(outlook: Outlook, accounts: Sequence[ProviderAccount]) -> _Words:
+    """What operators said, by provider and operation. The newest word that still lasts counts: it is read last."""
+    said = BreakerOverride.objects.filter(
+        provider__in={account.provider for account in accounts}, mode=outlook.mode, expires_at__gt=clock.now()
+    )
+    rows = said.order_by("created_at").values_list("provider", "operation", "state")
+    return {(provider, operation): state for provider, operation, state in rows}
+
+
+def _circuits(account: ProviderAccount, words: _Words) -> tuple[Circuit, ...]:
+    """The provider's own, which all its restaurants share."""
+    return tuple(
+        Circuit(
+            operation=operation.value,
+            standing=_STANDINGS[BreakerState(word) if word else breaker.known()],
+            is_forced=bool(word),
+        )
+        for operation, breaker in circuits_of(account).items()
+        for word in [words.get((account.provider, operation.value), "")]
+    )
+
+
+def _slots(accounts: Sequence[ProviderAccount], now: datetime) -> dict[str, tuple[Slot, ...]]:
+    begins = [now - METRICS_WINDOW * (SLOTS - place) for place in range(SLOTS)]
+    rows = (
+        Attempt.objects.filter(
+            account__in=[each.pk for each in accounts], created_at__gte=begins[0], created_at__lt=now
+        )
+        .annotate(begins=_slot_from(begins[0]))
+        .values("account__provider", "begins")
+        .annotate(
+            attempts=Count("pk"),
+            went_well=Count("pk", filter=Q(status__in=WENT_WELL)),
+            answered=Count("pk", filter=Q(status__in=ANSWERED)),
+            p95_ms=Percentile("latency_ms", fraction=0.95),
+        )
+    )
+    found = {(row["account__provider"], row["begins"]): _slot(row) for row in rows}
+    return {
+        account.provider: tuple(found.get((account.provider, each), Slot(begins=each)) for each in begins)
+        for account in accounts
+    }
+
+
+def _slot(row: Mapping[str, Any]) -> Slot:
+    return Slot(**{each.name: row[each.name] for each in fields(Slot)})
+
+
+def _slot_from(origin: datetime) -> Func:
+    """PostgreSQL's `date_bin`: the beginning of the slot in which an attempt began."""
+    width = Value(METRICS_WINDOW)
+    return Func(width, F("created_at"), Value(origin), function="date_bin", output_field=DateTimeField())

@@ -1,0 +1,219 @@
+"""Today: each figure is its list, for several restaurants, both modes and two currencies; and the page stays cheap."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from django.db import connection, transaction
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from pytest_django import DjangoAssertNumQueries
+
+from accounts.models import Approval, Restaurant, Role, User
+from accounts.services.approvals import withdraw
+from kernel import clock
+from kernel.modes import Mode
+from payments.gateways.breaker import BreakerBoard
+from payments.gateways.guard import Operation
+from payments.models import BreakerOverride, ProviderAccount
+from payments.outlooks import Outlook
+from payments.services import providers
+from payments.services.provider_lights import SLOTS, provider_lights
+from tests.factories import RestaurantFactory, UserFactory, staff
+from tests.failures.days import a_day_of, figures_of, page_of, total_of
+from tests.failures.test_desk import desk_of
+from tests.time_machine import ShiftedClock
+
+pytestmark = pytest.mark.django_db
+TODAY = "/admin/"
+MOST_STATEMENTS = 15
+
+
+@pytest.fixture
+def finance(restaurants: list[Restaurant]) -> User:
+    """In two of the three."""
+    person = staff(restaurants[0], Role.FINANCE)
+    person.memberships.create(restaurant=restaurants[1], role=Role.AUDITOR)
+    return person
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("who", ["boss", "finance"])
+def test_every_figure_is_its_list(restaurants: list[Restaurant], finance: User, who: str, mode: Mode) -> None:
+    client = desk_of(finance if who == "finance" else UserFactory.create(is_superuser=True))
+    figures = figures_of(page_of(client, mode=mode.value))
+
+    assert len(figures) >= 30
+    for address, said in figures:
+        listed = total_of(client, address)
+        assert listed.count == said.count, address
+        assert not said.amounts or listed.amounts == said.amounts, address
+    lists = Counter(address.split("/")[3] for address, _ in figures)
+    assert set(lists) == {"case", "payment", "refund", "attempt", "approval"}
+
+
+def test_it_says_what_there_is(boss: Client, restaurants: list[Restaurant]) -> None:
+    """Counted by hand: three restaurants, of which two have one currency."""
+    page = page_of(boss, mode="live")
+    said = {address: each for address, each in figures_of(page) if "/approval/" not in address}
+
+    def count(*parts: str) -> str:
+        (found,) = {each.count for address, each in said.items() if set(address.split("?")[1].split("&")) == set(parts)}
+        return found
+
+    live, day = "mode__exact=live", "day=today"
+    assert count(live) == "9"  # Three a restaurant wait; one was put off, one has ended.
+    assert count(live, day) == "18"
+    assert count(live, day, "status__exact=completed", "paid_on=first") == "3"
+    assert count(live, day, "status__exact=completed", "paid_on=rescued") == "3"
+    assert count(live, day, "status__exact=failed", "failure_code=card_declined") == "3"
+    assert "expired card" not in page.lower()
+    (money,) = {each.amounts for address, each in said.items() if address.endswith("?mode__exact=live&day=today")}
+    assert [amount[0] for amount in money] == ["₹", "$"]
+
+
+def test_who_may_agree_sees_what_waits_for_just_that(restaurants: list[Restaurant]) -> None:
+    """One request waits in each house and mode. Who asked for one is not the second person of it."""
+    lead = staff(restaurants[0], Role.FINANCE_LEAD)
+    lead.memberships.create(restaurant=restaurants[1], role=Role.FINANCE)
+
+    def waiting() -> list[tuple[str, str]]:
+        said = figures_of(page_of(desk_of(lead), mode="live"))
+        return [(address.partition("?")[2], each.count) for address, each in said if "/approval/" in address]
+
+    assert waiting() == [("mode__exact=live&answer=mine", "1"), ("mode__exact=live", "2")]
+    approval = Approval.objects.get(restaurant=restaurants[1], mode="live")
+    lead.memberships.filter(restaurant=restaurants[1]).update(role=Role.ADMIN)
+    assert [count for _, count in waiting()] == ["2", "2"]
+    assert approval.maker is not None
+    with transaction.atomic():
+        withdraw(approval_id=approval.pk, person=approval.maker, answer="Not any more.")
+    assert [count for _, count in waiting()] == ["1", "1"]
+
+
+def test_real_money_comes_first(boss: Client) -> None:
+    for asked in ({}, {"mode": "live"}, {"mode": "nonsense"}):
+        assert all("mode__exact=live" in address for address, _ in figures_of(page_of(boss, **asked)))
+    assert all("mode__exact=test" in address for address, _ in figures_of(page_of(boss, mode="test")))
+
+
+def test_only_the_own_restaurants_are_counted(restaurants: list[Restaurant]) -> None:
+    page = page_of(desk_of(staff(restaurants[1], Role.FINANCE)))
+
+    assert restaurants[1].name in page
+    assert restaurants[0].name not in page
+    assert "₹" not in page
+    assert "$" in page
+
+
+@pytest.mark.parametrize("role", [Role.WAITER, None])
+def test_whoever_may_see_nothing_is_told_whom_to_ask(db: None, role: Role | None) -> None:
+    person = staff(RestaurantFactory.create(), role) if role else UserFactory.create()
+
+    page = page_of(desk_of(person))
+
+    assert "Ask whoever manages people here for a role" in page
+    assert "Needs a person" not in page
+
+
+def test_without_a_restaurant_there_is_one_thing_to_do(db: None) -> None:
+    assert "Add the first one" in page_of(desk_of(UserFactory.create(is_superuser=True)))
+
+
+def test_nothing_is_said_in_words(db: None) -> None:
+    page = page_of(desk_of(staff(RestaurantFactory.create(), Role.FINANCE)))
+
+    for sentence in (
+        *("Nothing needs a person.", "Nothing is in doubt.", "Nothing waits for your word."),
+        *("No account at a provider is in use here", "No payments yet on this business day."),
+        *("Nobody has paid yet today.", "Nothing failed today."),
+    ):
+        assert sentence in page
+    assert figures_of(page) == []
+
+
+def test_nobody_comes_in_without_signing_in(db: None) -> None:
+    answer = Client().get(TODAY)
+
+    assert (answer.status_code, answer.headers["location"]) == (302, "/admin/login/?next=/admin/")
+
+
+def test_it_costs_the_same_however_much_there_is(
+    restaurants: list[Restaurant], finance: User, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    client = desk_of(finance)
+    page_of(client)  # Once a minute a session writes that somebody is there.
+    with django_assert_max_num_queries(MOST_STATEMENTS):
+        page_of(client)
+    with CaptureQueriesContext(connection) as before:
+        page_of(client)
+    a_day_of(restaurants[0], Mode.LIVE)
+
+    with CaptureQueriesContext(connection) as after:
+        page_of(client)
+    assert len(after) == len(before)
+
+
+# --- How the providers are --------------------------------------------------------------------------------------
+
+
+def light_of(page: str, place: int = 0) -> str:
+    return str(re.findall(r"<li>\s*<h3>(.*?)</li>", page, re.S)[place])
+
+
+def test_a_light_says_how_a_provider_does(boss: Client, restaurants: list[Restaurant]) -> None:
+    outlook = Outlook(restaurants=restaurants, mode=Mode.LIVE)
+    light, other = provider_lights(outlook, now=clock.now())
+
+    assert (light.provider, other.provider) == ("a", "b")
+    assert (light.lately.attempts, light.lately.went_well, light.lately.answered) == (15, 3, 12)
+    assert (light.lately.percent, light.lately.p95_ms) == (25, 700)
+    assert [slot.attempts for slot in light.slots[:-1]] == [0] * (SLOTS - 1)
+    assert "Working" in light_of(page_of(boss))
+    assert "95 of 100 took 700 ms or less." in light_of(page_of(boss))
+
+
+def test_the_strip_has_what_was_before(restaurants: list[Restaurant], time: ShiftedClock) -> None:
+    time.advance(hours=1)
+    (light, _) = provider_lights(Outlook(restaurants=restaurants, mode=Mode.LIVE), now=clock.now())
+
+    assert light.lately.attempts == 0
+    assert light.lately.percent is None
+    assert sum(slot.attempts for slot in light.slots) == 15
+
+
+def test_a_circuit_that_opened_is_seen(boss: Client) -> None:
+    (account, *_) = ProviderAccount.objects.filter(provider="a", mode=Mode.LIVE)
+    providers.circuits_of(account)[Operation.CHARGE].trip()
+
+    light = light_of(page_of(boss))
+
+    assert '<span class="state state-bad">Resting: it failed too often</span>' in light
+    assert "Refunds: working; look-ups: working; cancellations: working." in light
+
+
+@pytest.mark.parametrize(
+    ("state", "words"), [("open", "Stopped by a person"), ("closed", "Asked, because a person says so")]
+)
+def test_an_operator_s_word_is_the_light_s(boss: Client, state: str, words: str) -> None:
+    word = {"provider": "a", "operation": "charge", "state": state, "reason": "maintenance", "actor_id": "1"}
+    BreakerOverride.objects.create(mode=Mode.LIVE, expires_at=clock.now() + timedelta(hours=1), **word)
+
+    assert words in light_of(page_of(boss))
+    assert words not in light_of(page_of(boss), 1)
+    assert words not in page_of(boss, mode="test")
+
+
+def test_without_redis_the_light_is_not_known_and_the_page_is_there(
+    boss: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board = BreakerBoard(redis_url="redis://127.0.0.1:1/0")
+    monkeypatch.setattr(providers, "_board", lambda: board)
+
+    page = page_of(boss)
+
+    assert page.count("Not known: Redis gives no answer") == 2
+    assert "Needs a person" in page

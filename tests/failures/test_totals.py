@@ -1,0 +1,56 @@
+"""A filtered list says what it adds up to, or that it was too much; and what only a page filters can be taken away."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from accounts.models import Restaurant
+from kernel import clock, totals
+from tests.failures.days import TOTAL, page_of, read
+
+PAYMENTS = "/admin/payments/payment/"
+
+
+def test_a_list_adds_up_only_what_somebody_filtered(boss: Client) -> None:
+    assert not TOTAL.search(page_of(boss, PAYMENTS))
+    assert TOTAL.search(page_of(boss, PAYMENTS, status__exact="failed"))
+    assert TOTAL.search(page_of(boss, PAYMENTS, q="P-"))
+
+
+def test_what_is_too_much_is_not_added_up_and_says_so(boss: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(totals, "MOST_ADDED", 17)
+
+    with CaptureQueriesContext(connection) as queries:
+        page = page_of(boss, PAYMENTS, day="today", mode__exact="live")
+
+    assert "they were not added up" in page
+    (added,) = [each["sql"] for each in queries if "SUM(minor)" in each["sql"]]
+    assert "LIMIT 18" in added
+    assert read(TOTAL.findall(page_of(boss, PAYMENTS, day="yesterday", mode__exact="live"))[0]).count == "3"
+
+
+@pytest.mark.parametrize(
+    "asked", [{"day": "never"}, {"began": "now"}, {"began": "2026-11-27/x"}, {"began": "9999-12-31T23:59-12:00/x"}]
+)
+def test_what_makes_no_sense_is_no_filter(boss: Client, asked: dict[str, str]) -> None:
+    path = PAYMENTS if "day" in asked else "/admin/payments/attempt/"
+
+    assert boss.get(path, asked).headers["location"].endswith("?e=1")
+
+
+def test_a_filter_that_only_a_page_sets_can_be_taken_away(boss: Client) -> None:
+    page = page_of(boss, PAYMENTS, failure_code="card_declined", day="today")
+
+    assert "card declined" in page
+    assert 'href="?day=today"' in page
+    assert "card declined" not in page_of(boss, PAYMENTS, day="today").split("result_list")[0]
+
+
+def test_a_day_may_be_any_date(boss: Client, restaurants: list[Restaurant]) -> None:
+    """Where it is a new day already, today's payments are of another date."""
+    date = f"{clock.now():%Y-%m-%d}"
+
+    assert read(TOTAL.findall(page_of(boss, PAYMENTS, day=date, mode__exact="live"))[0]).count == "13"
