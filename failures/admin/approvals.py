@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import BigIntegerField, QuerySet, Value
+from django.db.models import QuerySet, Value
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -52,9 +52,8 @@ class ApprovalAdmin(ReadOnlyAdmin):
     called = "Approvals"
     about = "What one person asked for and a second one has to agree to."
     nothing = "Nobody is being asked. What needs two people is asked for in its case, and is listed here until then."
-    adds = Adds(
-        minor=Value(None, BigIntegerField()), currency=Value("")
-    )  # How many they are; no two amounts are alike.
+    # How many they are. An amount is a part of what is asked, and of no two in the same sense.
+    adds = Adds(minor=Value(0), currency=Value(""))
     list_display = ["what", "of_case", "amount", "asks", "asked", "until", "stands"]
     list_filter = [Answer, "status", "mode"]
     list_select_related = ["maker", "checker", "restaurant"]

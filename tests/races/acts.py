@@ -146,19 +146,21 @@ def sends_refund(s: Scene) -> None:
 
 
 def saw_charge(s: Scene) -> None:
-    record_charged(payment_id=s.payment.pk, captured_minor=TOTAL, person=s.ground.finance, reason=REASON)
+    record_charged(
+        payment_id=s.payment.pk, captured_minor=TOTAL, person=s.ground.finance, reason=REASON, checker=s.ground.lead
+    )
 
 
 def saw_no_charge(s: Scene) -> None:
-    record_not_charged(payment_id=s.payment.pk, person=s.ground.finance, reason=REASON)
+    record_not_charged(payment_id=s.payment.pk, person=s.ground.finance, reason=REASON, checker=s.ground.lead)
 
 
 def saw_refund(s: Scene) -> None:
-    record_refund_made(refund_id=s.refund_id, person=s.ground.finance, reason=REASON)
+    record_refund_made(refund_id=s.refund_id, person=s.ground.finance, reason=REASON, checker=s.ground.lead)
 
 
 def gives_refund_up(s: Scene) -> None:
-    record_refund_not_made(refund_id=s.refund_id, person=s.ground.finance, reason=REASON)
+    record_refund_not_made(refund_id=s.refund_id, person=s.ground.finance, reason=REASON, checker=s.ground.lead)
 
 
 def gives_back_difference(s: Scene) -> None:

@@ -51,6 +51,7 @@ class Ground:
         self.restaurant: Restaurant
         self.waiter: User
         self.finance: User
+        self.lead: User
         self.accounts: dict[str, ProviderAccount] = {}
         self.secrets: dict[Caller, str] = {}  # Of who may call the API.
         self._tables = [
@@ -68,6 +69,7 @@ class Ground:
             self.accounts[name].credentials = first_credentials(name)
             self.accounts[name].save(update_fields=["credentials"])
         self.waiter, self.finance = staff(self.restaurant, Role.WAITER), staff(self.restaurant, Role.FINANCE)
+        self.lead = staff(self.restaurant, Role.FINANCE_LEAD)
         self.secrets = secrets_of(self.restaurant)
 
     def keep(self) -> Moment:

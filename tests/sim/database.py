@@ -14,7 +14,7 @@ from django.db import connection
 from psycopg.abc import Params
 from psycopg.sql import SQL, Composed, Identifier
 
-from accounts.models import IdempotentCall
+from accounts.models import Approval, IdempotentCall
 from failures.invariants import INVARIANTS, words_at
 
 APPS = ("accounts", "events", "failures", "orders", "payments")
@@ -124,7 +124,7 @@ def empty_everything() -> None:
 def forget_the_evening() -> None:
     """Deleted, because truncating makes a hundred files anew. Whoever lives in the house stays."""
     evening = [name for name in _tables("events", "failures", "orders", "payments") if name not in STAYING]
-    evening.append(IdempotentCall._meta.db_table)
+    evening += [model._meta.db_table for model in (IdempotentCall, Approval)]
     with connection.cursor() as cursor:
         # The triggers protect money from us as well: this transaction alone is told to look away.
         cursor.execute(

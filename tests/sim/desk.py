@@ -71,19 +71,21 @@ def _returning(attempt_id: UUID, payment_id: UUID, actor: Actor) -> Work:
 
 
 def _decision(world: World, key: str, payment_id: UUID, mismatch: bool, provider: str) -> Work:
-    person = world.house.finance[1]
+    person, lead = world.house.finance[1], world.house.lead
     if mismatch:
         choice = MismatchChoice.REFUND_ALL
         return lambda: resolve_mismatch(payment_id=payment_id, choice=choice, person=person, reason=WHY)
     charge = world.providers[provider].charge_of(key)
     if charge is not None and charge.status is ChargeStatus.SUCCEEDED:
         captured = charge.moved_amount
-        return lambda: record_charged(payment_id=payment_id, captured_minor=captured, person=person, reason=WHY)
-    return lambda: record_not_charged(payment_id=payment_id, person=person, reason=WHY)
+        return lambda: record_charged(
+            payment_id=payment_id, captured_minor=captured, person=person, reason=WHY, checker=lead
+        )
+    return lambda: record_not_charged(payment_id=payment_id, person=person, reason=WHY, checker=lead)
 
 
 def _refund_decision(world: World, key: str, provider: str) -> Work | None:
-    refund_id, words = UUID(key), {"person": world.house.finance[1], "reason": WHY}
+    refund_id, words = UUID(key), {"person": world.house.finance[1], "reason": WHY, "checker": world.house.lead}
     if provider not in world.providers:
         return lambda: hand_over_refund(refund_id=refund_id, person=world.house.waiters[0])
     theirs = world.providers[provider].books.refund_of_key(key)

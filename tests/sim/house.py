@@ -27,6 +27,7 @@ class House:
     waiters: tuple[User, User]
     finance: tuple[User, User]
     operator: User
+    lead: User  # Agrees to what one of finance saw.
 
 
 def house(reader: Reader) -> House:
@@ -58,6 +59,7 @@ def _build() -> House:
             waiters=(_person(ours, Role.WAITER, 1), _person(ours, Role.WAITER, 2)),
             finance=(_person(ours, Role.FINANCE, 1), _person(ours, Role.FINANCE, 2)),
             operator=User.objects.create(username="operator", is_staff=True),
+            lead=_person(ours, Role.FINANCE_LEAD, 1),
         )
     finally:
         clock.install(previous)

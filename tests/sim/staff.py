@@ -114,17 +114,21 @@ def _attempt(world: World, which: str) -> tuple[Any, ...] | None:
 
 
 def _look_and_tell(world: World, attempt_id: UUID, person: User) -> None:
-    """They look and say what they saw in one go."""
+    """They look and say what they saw, and the lead looks and agrees, in one go."""
+    lead = world.house.lead
     attempt = Attempt.objects.select_related("account").get(pk=attempt_id)
     charge = world.providers[attempt.account.provider].charge_of(str(attempt_id))
     if charge is None and world.clock.now() > attempt.send_before + LOOKS_AFTER:
-        record_not_charged(payment_id=attempt.payment_id, person=person, reason="Their books have nothing.")
+        record_not_charged(
+            payment_id=attempt.payment_id, person=person, reason="Their books have nothing.", checker=lead
+        )
     elif charge is not None and charge.status is ChargeStatus.SUCCEEDED and charge.moved_currency == "INR":
         record_charged(
             payment_id=attempt.payment_id,
             captured_minor=charge.moved_amount,
             person=person,
             reason="Their books show it.",
+            checker=lead,
         )
 
 
