@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -64,11 +64,25 @@ def audited(deed: Deed) -> Iterator[None]:
         _write(deed, before=before, after=deed.picture())
 
 
+def sealed(entries: Iterable[AuditEntry], *, chain_id: UUID) -> Iterator[AuditEntry]:
+    """Behind the last one of their chain, which is locked from here on. The caller writes them all."""
+    chain = _locked_chain(chain_id)
+    for entry in entries:
+        entry.chain, entry.number = chain, chain.number + 1
+        entry.seal = seal_of(entry, previous=chain.seal)
+        chain.number, chain.seal = entry.number, entry.seal
+        yield entry
+    chain.save(update_fields=["number", "seal"])
+
+
 def _write(deed: Deed, *, before: Picture, after: Picture) -> None:
-    chain = _locked_chain(deed.restaurant_id)
-    entry = AuditEntry(
-        chain=chain,
-        number=chain.number + 1,
+    for entry in sealed(_entry_of(deed, before=before, after=after), chain_id=deed.restaurant_id):
+        entry.save(force_insert=True)
+
+
+def _entry_of(deed: Deed, *, before: Picture, after: Picture) -> Iterator[AuditEntry]:
+    """One, and made only when it is asked for: its time is after that of the entry before."""
+    yield AuditEntry(
         mode=deed.mode,
         actor_kind=deed.actor.kind.value,
         actor_id=deed.actor.id,
@@ -80,10 +94,6 @@ def _write(deed: Deed, *, before: Picture, after: Picture) -> None:
         before=dict(before),
         after=dict(after),
     )
-    entry.seal = seal_of(entry, previous=chain.seal)
-    entry.save(force_insert=True)
-    chain.number, chain.seal = entry.number, entry.seal
-    chain.save(update_fields=["number", "seal"])
 
 
 def _locked_chain(chain_id: UUID) -> AuditChain:

@@ -29,7 +29,7 @@ def send_refund(*, refund_id: UUID, lease_token: UUID | None = None) -> None:
     """Phase one commits the send, phase two calls, phase three settles."""
     if _is_held_back(refund_id, lease_token):
         return
-    refund = _begin(refund_id, lease_token)
+    refund = begin_refund(refund_id=refund_id, lease_token=lease_token)
     if refund is None or refund.lease_token is None or refund.lease_until is None:
         return
     gateway = gateway_for(refund.account)
@@ -90,8 +90,8 @@ def _is_held_back(refund_id: UUID, lease_token: UUID | None) -> bool:
     return theirs is not None
 
 
-def _begin(refund_id: UUID, lease_token: UUID | None) -> Refund | None:
-    """Only the refund's own row is locked: its reservation stands since it was asked for."""
+def begin_refund(*, refund_id: UUID, lease_token: UUID | None = None) -> Refund | None:
+    """Commits the send. Only the refund's own row is locked: its reservation stands since it was asked for."""
     with transaction.atomic():
         refund = Refund.objects.select_for_update(of=("self",)).select_related("account", "attempt").get(pk=refund_id)
         if not _may_send(refund, lease_token):

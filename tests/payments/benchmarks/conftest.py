@@ -6,7 +6,7 @@ from contextlib import nullcontext
 
 import pytest
 
-from payments.management.commands import bench
+from failures.management.commands import bench
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import pytest
 from django.core.management.base import CommandError
 from django.db import connection
 
+from failures.management.commands.bench import KINDS
 from payments.benchmarks.database import SUFFIX
 from payments.benchmarks.filler import LEAST_ROWS
-from payments.management.commands.bench import KINDS
 from payments.models import Payment
 from tests.payments.benchmarks.running import bench, databases
 

@@ -1,5 +1,6 @@
-"""`manage.py bench KIND` measures one thing in a database of its own; what and how is in `payments.benchmarks`.
+"""`manage.py bench KIND` measures one thing in a database of its own.
 
+What and how is in `payments.benchmarks`, and in `failures.benchmarks` where cases are part of it.
 The figures belong to one machine and one moment; only their ratios travel.
 """
 
@@ -12,12 +13,13 @@ from typing import Any, TextIO
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from failures.benchmarks import pages
 from payments.benchmarks import api, lists, pay, sweep
 from payments.benchmarks.database import SUFFIX, bench_database, conditions
 from payments.benchmarks.instant_provider import instant_provider
 from payments.benchmarks.kinds import Kind
 
-KINDS: Mapping[str, Kind] = {"pay": pay, "api": api, "lists": lists, "sweep": sweep}
+KINDS: Mapping[str, Kind] = {"pay": pay, "api": api, "lists": lists, "sweep": sweep, "pages": pages}
 
 
 class Command(BaseCommand):
