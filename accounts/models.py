@@ -236,7 +236,11 @@ class IdempotentCall(models.Model):
             models.UniqueConstraint(fields=["principal", "key"], name="one_call_per_key"),
             models.CheckConstraint(condition=models.Q(mode__in=Mode.values), name="call_mode_is_legal"),
         ]
-        indexes = [models.Index(fields=["created_at"], name="calls_by_age")]
+        indexes = [
+            models.Index(fields=["created_at"], name="calls_by_age"),
+            # What a client asked about one payment stands in the story of its case.
+            models.Index(fields=["subject_id"], name="calls_by_subject"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.operation} {self.key}"

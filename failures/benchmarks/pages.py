@@ -22,6 +22,7 @@ from failures.generated.planning import Wish
 from failures.models import Case
 from failures.selectors import by_risk, waiting_cases
 from kernel import clock
+from kernel.modes import Mode
 from payments.benchmarks.database import said_during, statements_in
 from payments.benchmarks.figures import MILLISECONDS, Say, percentiles, seconds_of, table
 from payments.benchmarks.kinds import Outcome, at_least
@@ -80,7 +81,8 @@ def _addresses(cases: Any) -> dict[str, str]:
     worst = by_risk(waiting_cases(cases).exclude(payment=None))[0]
     return {
         FLOOR: reverse("admin:login"),
-        "Today": reverse("admin:index"),
+        # Made-up payments are in test mode.
+        "Today": f"{reverse('admin:index')}?mode={Mode.TEST.value}",
         "Queue": reverse("admin:failures_case_changelist"),
         "Payments": reverse("admin:payments_payment_changelist"),
         "Case": reverse("admin:failures_case_change", args=[worst.pk]),
@@ -111,7 +113,7 @@ class _Visitor:
 
     def __init__(self, person: User) -> None:
         self._person, self._nobody = Client(SERVER_NAME="localhost"), Client(SERVER_NAME="localhost")
-        self._person.force_login(person, backend="django.contrib.auth.backends.ModelBackend")
+        self._person.force_login(person, backend="accounts.backends.PersonBackend")
 
     def pages(self, addresses: Mapping[str, str], times: int) -> dict[str, _Page]:
         """In turns, so that whatever else the machine does falls on all alike."""

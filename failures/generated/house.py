@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from accounts.models import Membership, Restaurant, Role, User
+from accounts.models import CHECKERS, Membership, Restaurant, Role, User
 from failures.generated.dice import Ids
 from kernel.errors import ServiceError
 from kernel.modes import Mode
@@ -28,6 +28,7 @@ _PEOPLE = (
     ("waiter", Role.WAITER),
     ("waiter2", Role.WAITER),
     ("waiter3", Role.WAITER),
+    ("admin", Role.ADMIN),
 )
 
 
@@ -41,6 +42,7 @@ class House:
     accounts: Mapping[str, ProviderAccount]
     office: tuple[User, ...]
     waiters: tuple[User, ...]
+    checkers: tuple[User, ...]
 
     @property
     def id(self) -> UUID:
@@ -59,6 +61,7 @@ def furnish(slug: str) -> House:
         accounts={each[0]: _account(restaurant, place, *each) for place, each in enumerate(_ACCOUNTS, start=1)},
         office=tuple(people[name] for name, role in _PEOPLE if role in {Role.FINANCE, Role.FINANCE_LEAD}),
         waiters=tuple(people[name] for name, role in _PEOPLE if role == Role.WAITER),
+        checkers=tuple(people[name] for name, role in _PEOPLE if role in CHECKERS),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import models, transaction
 
-from accounts.models import IdempotentCall
+from accounts.models import Approval, IdempotentCall
 from events.models import AuditEntry, Event, Transition
 from failures.generated.dice import Dice
 from failures.generated.house import House
@@ -29,7 +29,7 @@ from payments.services.providers import PROVIDERS
 Model = type[models.Model]
 # In the order in which each may point to the ones before. The journal comes last, as always.
 COPIED: tuple[Model, ...] = (
-    *(Order, Payment, Attempt, Refund, InboundNotice, Case, CaseNote, IdempotentCall),
+    *(Order, Payment, Attempt, Refund, InboundNotice, Case, CaseNote, Approval, IdempotentCall),
     *(Event, Transition),
 )
 SEALED_NAMES = ("mode", "at", "actor_kind", "actor_id", "request_id", "action", "subject_kind", "subject_id", "reason",
@@ -142,7 +142,7 @@ def _rows_of(teller: Teller) -> Mapping[Model, list[Any]]:
         model: list(_all(model).filter(**told_then()).order_by(*_ORDER.get(model, ("pk",)))) for model in COPIED[:-3]
     }
     events = _all(Event).filter(stream_id__in=_keys(mine, Order, Payment, InboundNotice, Case))
-    steps = _all(Transition).filter(subject_id__in=_keys(mine, Order, Payment, Attempt, Refund, Case))
+    steps = _all(Transition).filter(subject_id__in=_keys(mine, Order, Payment, Attempt, Refund, Case, Approval))
     calls = IdempotentCall.objects.filter(created_at__gte=BEGINNING, created_at__lte=teller.now).order_by("pk")
     return {
         **mine,

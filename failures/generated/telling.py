@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from accounts.models import User
+from accounts.models import Approval, ApprovalStatus, User
 from accounts.services.idempotency import Call
 from events.actors import GUEST, PROVIDER, SYSTEM, Actor
+from failures.approvals import Reply, Verdict, decide_approval
 from failures.decisions import Action, Decision, act_on_case
 from failures.generated.dice import Dice
 from failures.generated.guests import EMAIL, NAME, PHONE, TABLE
@@ -282,6 +283,14 @@ class Teller:
         decision = Decision(action=action, reason=reason, amount_minor=amount_minor)
         call = self._call("console", f"POST /admin/failures/case/{case.pk}/decide", subject_id=case.pk)
         act_on_case(case_id=case.pk, decision=decision, person=self.finance, call=call)
+
+    def agree(self, case: Case, reason: str) -> None:
+        """Somebody else, to what was asked for in this case."""
+        person = next(each for each in self.house.checkers if each != self.finance)
+        approval = Approval.objects.get(asked_from=case.pk, status=ApprovalStatus.PENDING)
+        call = self._call("console", f"POST /admin/failures/case/{case.pk}/reply", subject_id=case.pk)
+        reply = Reply(verdict=Verdict.APPROVE, reason=reason)
+        decide_approval(approval_id=approval.pk, reply=reply, person=person, call=call)
 
     def _call(self, principal: str, operation: str, *, subject_id: UUID | None = None) -> Call:
         return Call(

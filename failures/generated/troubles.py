@@ -15,7 +15,7 @@ from failures.services.papers import add_note
 from failures.services.working import assign_case, dismiss_case, resolve_case, snooze_case
 from kernel import clock
 from kernel.money import Money
-from payments.models import Attempt, Capture, Payment, Refund
+from payments.models import Attempt, Capture, Limited, Payment, Refund, RefundLimit
 from payments.services.evidence import Finding
 from payments.services.invented import refund_in_books
 from payments.services.notices import apply_notice
@@ -99,6 +99,15 @@ def _refund_doubt(t: Teller) -> None:
     refund = _asked_back(t)
     t.send_refund(refund, Finding.UNKNOWN, **_SILENT)
     t.ask_about_refund_until_a_human_is_told(refund)
+
+
+def _refund_above_limit(t: Teller) -> None:
+    """The limit is there while this is told: no other story is held up by it."""
+    payment = paid(t)
+    for who in (Limited.FINANCE, Limited.FINANCE_LEAD):
+        RefundLimit.objects.create(restaurant=t.house.restaurant, who=who, currency=payment.currency, most_minor=0)
+    t.later(minutes=t.dice.between(20, 600))
+    t.ask_refund(payment, "The whole table left before the food came.")
 
 
 def _cash_back(t: Teller) -> None:
@@ -231,6 +240,8 @@ def _seen_at_the_provider(t: Teller) -> None:
         t.decide(case, Action.RECORD_CHARGED, reason, amount_minor=t.payment_of(case).charge_minor)
     else:
         t.decide(case, Action.RECORD_NOT_CHARGED, "The provider's list of charges does not have it.")
+    t.later(minutes=t.dice.between(1, 40))
+    t.agree(case, "Looked it up as well.")
 
 
 def _difference_given_back(t: Teller) -> None:
@@ -262,6 +273,23 @@ def _refunded_again(t: Teller) -> None:
     t.decide(case, Action.REFUND, "The guest has a new card at the same bank.")
     t.later(seconds=3)
     t.send_refund(Refund.objects.filter(payment=case.payment_id).latest("id"), Finding.SUCCEEDED)
+
+
+def _refund_approved(t: Teller) -> None:
+    _refund_above_limit(t)
+    (case,) = t.open_cases()
+    t.later(minutes=t.dice.between(2, 90))
+    t.agree(case, "The kitchen was late; the guests are right.")
+    t.later(seconds=3)
+    t.send_refund(Refund.objects.get(payment=case.payment_id), Finding.SUCCEEDED)
+
+
+def _written_off(t: Teller) -> None:
+    _exhausted(t)
+    case = _taken(t)
+    t.decide(case, Action.WRITE_OFF, "The guest has left, and nobody knows the name.")
+    t.later(minutes=t.dice.between(5, 300))
+    t.agree(case, "Nothing is to be done.")
 
 
 def _refund_confirmed(t: Teller) -> None:
@@ -306,6 +334,8 @@ _A_DAY = timedelta(days=1)
 _LONGEST_OPEN = 21 * _A_DAY
 # Of a surplus whose refund hangs for longer another case tells.
 _A_REFUND = timedelta(minutes=12)
+# After a day nobody can agree any more.
+_A_REQUEST = timedelta(hours=12)
 _TAKES = 8
 
 
@@ -331,6 +361,7 @@ _WAITING = (
 )
 OPEN = (
     *(replace(each, tell=_worked_on(each.tell)) for each in _WAITING),
+    _open(CaseKind.REFUND_APPROVAL, _refund_above_limit, 20, within=_A_REQUEST),
     *(
         replace(each, name=f"{each.name}, put off", tell=_put_off(each.tell), share=1 + each.share // 20, within=_A_DAY)
         for each in _WAITING
@@ -353,6 +384,8 @@ ENDED = (
     _done("doubt, seen", _seen_at_the_provider, 120),
     _done("exhausted, tried again", _tried_again, 110),
     _done("exhausted", _resolved(_exhausted, Outcome.PAID_ELSEWHERE, "They paid in cash."), 40),
+    _done("exhausted, written off", _written_off, 20),
+    _done("refund, approved", _refund_approved, 20),
     _done("mismatch, difference", _difference_given_back, 50),
     _done("mismatch, all", _all_given_back, 40),
     _done("late", _resolved(_late, Outcome.PAID, "The guest had not paid in another way."), 70),

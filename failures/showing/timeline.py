@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -280,19 +280,10 @@ def _path_of(call: IdempotentCall) -> str:
 
 
 def _names_of(steps: Iterable[Transition]) -> dict[str, str]:
-    """People and programs, by the ids that history keeps."""
+    """People and programs, by the ids that history keeps: one question for both."""
     ids: dict[str, set[str]] = {ActorKind.USER.value: set(), ActorKind.API_KEY.value: set()}
     for step in steps:
         ids.get(step.actor_kind, set()).add(step.actor_id)
-    return dict([*_people(ids[ActorKind.USER.value]), *_programs(ids[ActorKind.API_KEY.value])])
-
-
-def _people(ids: set[str]) -> Iterator[tuple[str, str]]:
-    if ids:
-        yield from ((str(pk), name) for pk, name in User.objects.filter(pk__in=ids).values_list("pk", "username"))
-
-
-def _programs(ids: set[str]) -> Iterator[tuple[str, str]]:
-    if ids:
-        keys = ApiKey.objects.filter(lineage__in=ids).values_list("lineage", "name")
-        yield from ((str(lineage), name) for lineage, name in keys)
+    people = User.objects.filter(pk__in=ids[ActorKind.USER.value]).values_list("pk", "username")
+    programs = ApiKey.objects.filter(lineage__in=ids[ActorKind.API_KEY.value]).values_list("lineage", "name")
+    return {str(key): name for key, name in people.union(programs)} if any(ids.values()) else {}

@@ -45,6 +45,8 @@ class InboundNotice(models.Model):
             models.Index(
                 fields=["next_action_at"], condition=models.Q(next_action_at__isnull=False), name="notices_due"
             ),
+            # What was said about one attempt or refund stands in the story of its case.
+            models.Index(fields=["subject_id"], condition=~models.Q(subject_id=""), name="notices_by_subject"),
         ]
 
     def __str__(self) -> str:
