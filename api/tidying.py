@@ -25,6 +25,7 @@ _IN_PATHS = {
     "payment_id": "The payment's `id`.",
     "refund_id": "The refund's `id`.",
     "case_id": "The case's `id`.",
+    "approval_id": "The approval's `id`.",
 }
 # What belongs to no operation: an address that is not there, and a method that nobody described.
 _OUTSIDE: dict[str, tuple[Kind, tuple[Sent, ...]]] = {

@@ -81,5 +81,12 @@ TAGS = [
             "by name and with a reason."
         ),
     },
+    {
+        "name": "Approvals",
+        "description": (
+            "What one person asks for and another one has to agree to: to record what nobody but people saw, to write "
+            "off, to open a case again, and to give back more than a limit. Who asks never agrees."
+        ),
+    },
     {"name": "Reports", "description": "How the providers are, and what each day brought."},
 ]

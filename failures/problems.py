@@ -103,6 +103,12 @@ _NOTHING_LOST = CATALOGUE.add(
     next_action=NextAction.READ_AGAIN,
 )
 CATALOGUE.add(
+    "too_many",
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "This list is too long to be taken away",
+    remedy="Choose fewer rows by its filters, and take them away in parts.",
+)
+CATALOGUE.add(
     "needs_two",
     HTTPStatus.UNPROCESSABLE_ENTITY,
     "This is done by two people",

@@ -128,6 +128,5 @@ def _where_it_stopped(wish: Wish, house: House) -> Wish:
     if mine.exists() and not wish.is_more:
         raise GenerationRefused(
             f"{house.restaurant.name} has generated orders of another run already. Say --more for these as well.",
-            code="other_run",
         )
     return replace(wish, until=wish.until.replace(microsecond=0))

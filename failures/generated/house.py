@@ -9,7 +9,6 @@ from uuid import UUID
 
 from accounts.models import CHECKERS, Membership, Restaurant, Role, User
 from failures.generated.dice import Ids
-from kernel.errors import ServiceError
 from kernel.modes import Mode
 from orders.models import Order
 from payments.models import Payment, ProviderAccount, Route
@@ -32,8 +31,8 @@ _PEOPLE = (
 )
 
 
-class GenerationRefused(ServiceError):
-    code = "generation_refused"
+class GenerationRefused(Exception):
+    """Nothing was written. It is said to whoever sits at the terminal, and to nobody over HTTP."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +68,7 @@ def _check_that_it_is_a_toy() -> None:
     live = {"mode": Mode.LIVE}
     if Payment.objects.filter(**live).exists() or ProviderAccount.objects.filter(**live).exists():
         raise GenerationRefused(
-            "This installation takes live payments, or is about to. Made-up ones belong into a database of their own.",
-            code="live_payments",
+            "This installation takes live payments, or is about to. Made-up ones belong into a database of their own."
         )
 
 
@@ -78,8 +76,7 @@ def _check_that_it_is_ours(restaurant: Restaurant) -> None:
     others = Order.objects.filter(restaurant=restaurant).exclude(client_reference__startswith=f"{CALLED}-")
     if others.exists():
         raise GenerationRefused(
-            f"{restaurant.name} has orders of its own. Say --restaurant with a name that nobody has yet.",
-            code="restaurant_in_use",
+            f"{restaurant.name} has orders of its own. Say --restaurant with a name that nobody has yet."
         )
 
 

@@ -39,7 +39,7 @@ def operations(description: dict[str, Any]) -> dict[tuple[str, str], dict[str, A
     found = {}
     for path, methods in description["paths"].items():
         plain = path.removeprefix("/api/v1")
-        for name in ("order_id", "payment_id", "refund_id", "case_id"):
+        for name in ("order_id", "payment_id", "refund_id", "case_id", "approval_id"):
             plain = plain.replace(f"{{{name}}}", "{id}")
         for method, operation in methods.items():
             found[method.upper(), plain] = operation

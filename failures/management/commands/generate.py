@@ -9,10 +9,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from failures.generated.filling import Filled, fill
+from failures.generated.house import GenerationRefused
 from failures.generated.planning import Wish
 from failures.generated.progress import Progress
 from kernel import clock
-from kernel.errors import ServiceError
 
 PAYMENTS, CASES, SEED, DAYS, SLUG = 1_000_000, 10_000, 7, 365, "generated-table"
 
@@ -45,8 +45,8 @@ class Command(BaseCommand):
         progress = Progress(self.stdout, wanted=wish.payments)
         try:
             filled = fill(wish, say=self.stdout.write, told=progress.tell)
-        except ServiceError as refused:
-            raise CommandError(refused.sentence) from refused
+        except GenerationRefused as refused:
+            raise CommandError(str(refused)) from refused
         self.stdout.write(_said(wish, filled, progress.seconds))
 
 
