@@ -19,6 +19,7 @@ _MENU: Final[tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...]] = (
             ("payments.Payment", "payments", ""),
             ("payments.Attempt", "alt_route", ""),
             ("payments.Refund", "undo", ""),
+            ("payments.RefundLimit", "speed", ""),
             ("orders.Order", "receipt_long", ""),
         ),
     ),

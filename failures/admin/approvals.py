@@ -1,4 +1,4 @@
-"""What second persons are asked: a list that leads into the cases, where it is answered; and refund limits."""
+"""What second persons are asked: a list that leads into the cases, where it is answered."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ class CasePage:
     def _doing(self, live: Attempt | None, asked: Asked | None) -> dict[str, Any]:
         """What may be done, or in one sentence why nothing may."""
         case = self.case
-        doing = {"asked": asked, **self._asked_in_time(asked)}
+        doing = {"pending": asked, **self._asked_in_time(asked)}
         if self.role not in OFFICE:
             return {**doing, "may_not": "You may look. Only finance staff of this restaurant work on its cases."}
         choices = choices_for(case, payment=case.payment, live=live, is_asked=asked is not None)

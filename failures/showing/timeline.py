@@ -15,6 +15,8 @@ from events.actors import ActorKind
 from events.models import Transition
 from failures.models import Case, CaseFile
 from failures.services.working import TAKEN
+from failures.showing.approvals import words_of
+from failures.showing.choices import WORDS as CHOICES
 from kernel.money import Money
 from payments.models import Attempt, InboundNotice, Refund
 
@@ -104,8 +106,10 @@ _CASE = {
     "wait_for_second_person": "The case waits for a second person.",
     "go_on": "The case goes on.",
 }
+# What somebody decided, in the words of the button.
+_CHOICES = {action.value: f"Chose: {words.title}." for action, words in CHOICES.items() if action.value not in _CASE}
 _APPROVAL = {
-    "create": "Asked a second person to agree: {action}.",
+    "create": "A second person has to agree: {action}.",
     "approve": "Agreed.",
     "use": "It was done.",
     "reject": "Did not agree.",
@@ -118,7 +122,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "payment": _PAYMENT,
     "attempt": _ATTEMPT,
     "refund": _REFUND,
-    "case": _CASE,
+    "case": {**_CASE, **_CHOICES},
     "approval": _APPROVAL,
 }
 _GOOD = {"complete", "complete_late", "succeed", "succeed_late"}
@@ -216,7 +220,7 @@ class _Teller:
 
     def _action_of(self, step: Transition) -> str:
         approval = self._approvals.get(step.subject_id)
-        return approval.action.replace("_", " ") if approval else ""
+        return words_of(approval.action).title if approval else ""
 
     def _reason(self, step: Transition) -> str:
         """What the clock writes of each order and payment says no more than the step; an event's name says nothing."""

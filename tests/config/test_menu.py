@@ -35,7 +35,7 @@ def test_an_administrator_finds_every_page(restaurant: Restaurant) -> None:
     shown = titles(UserFactory.create(is_staff=True, is_superuser=True))
 
     assert shown["Work"] == ["Today", "Failure queue", "Approvals"]
-    assert shown["Money"] == ["Payments", "Attempts", "Refunds", "Orders"]
+    assert shown["Money"] == ["Payments", "Attempts", "Refunds", "Refund limits", "Orders"]
     assert shown["Providers"] == ["Accounts", "Routes", "Notices"]
     assert shown["People and keys"] == ["People", "Roles", "Restaurants", "Keys", "Permission groups"]
     assert shown["History"] == ["Audit", "Events", "Transitions"]

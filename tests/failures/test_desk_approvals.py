@@ -97,6 +97,18 @@ def test_the_second_person_sees_why_and_what_changes_and_approves(case: Case, as
     assert "Agreed." in shown(desk, case)
 
 
+@pytest.mark.parametrize("is_pending", [False, True])
+def test_each_form_shows_what_it_asks(case: Case, lead: User, maker: User, is_pending: bool) -> None:
+    if is_pending:
+        press(desk_of(maker), case, "decide", action="reopen", reason=WORDS)
+
+    text = shown(desk_of(lead), case)
+
+    assert 'name="text"' in text
+    assert 'type="file"' in text
+    assert text.count('name="reason"') == 1  # To open it again, or to reject that.
+
+
 @pytest.mark.parametrize("verdict", ["approve", "reject"])
 def test_a_forged_answer_of_the_maker_changes_nothing(case: Case, asked: Approval, maker: User, verdict: str) -> None:
     refused = answer(desk_of(maker), case, verdict, reason=REASON)

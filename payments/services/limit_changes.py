@@ -1,0 +1,56 @@
+"""Who says how much may be given back alone: an admin of the restaurant, by name, and it stands in the audit."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from accounts.models import Restaurant, Role, User
+from accounts.services.people import works_as
+from events.actors import Actor
+from events.audit import Deed, audited
+from kernel.money import MAX_MINOR, is_currency
+from payments.models import Limited, RefundLimit
+from payments.services.refusals import RefundRefused
+
+
+def set_refund_limit(
+    *, restaurant: Restaurant, who: Limited, currency: str, most_minor: int | None, person: User
+) -> None:
+    """None: no limit. A refund that waits already goes on waiting."""
+    _check(restaurant, currency, most_minor, person)
+    mine: dict[str, Any] = {"restaurant": restaurant, "who": who, "currency": currency}
+    with transaction.atomic(), audited(_deed(restaurant, who, currency, person)):
+        if most_minor is None:
+            RefundLimit.objects.filter(**mine).delete()
+        else:
+            RefundLimit.objects.update_or_create(**mine, defaults={"most_minor": most_minor})
+
+
+def _check(restaurant: Restaurant, currency: str, most_minor: int | None, person: User) -> None:
+    if not (person.is_superuser or works_as(person, [Role.ADMIN], restaurant_id=restaurant.pk)):
+        raise RefundRefused("Only an admin of this restaurant sets its limits.", code="not_an_admin")
+    if not is_currency(currency):
+        raise RefundRefused(f"{currency!r} is not a currency code, such as INR.", field="currency", code="currency")
+    if most_minor is not None and not 0 <= most_minor <= MAX_MINOR:
+        raise RefundRefused("A limit is an amount that is not negative.", field="most", code="bad_amount")
+
+
+def _deed(restaurant: Restaurant, who: Limited, currency: str, person: User) -> Deed:
+    return Deed(
+        actor=Actor.user(person),
+        action="set_refund_limit",
+        subject_kind="refund_limit",
+        subject_id=f"{who} {currency}",
+        picture=partial(_picture, restaurant.pk),
+        restaurant_id=restaurant.pk,
+        reason="",
+    )
+
+
+def _picture(restaurant_id: UUID) -> dict[str, Any]:
+    limits = RefundLimit.objects.filter(restaurant=restaurant_id).order_by("who", "currency")
+    return {"limits": list(limits.values("who", "currency", "most_minor"))}
