@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -28,6 +29,7 @@ from payments.services.deeds import PaymentDeed
 from payments.services.forcing import record_sighting
 from payments.services.refund_approvals import approve_refund, turn_down_refund
 
+logger = logging.getLogger(__name__)
 # One tick's. Few are ever asked for, and fewer forgotten.
 MOST_AT_ONCE = 100
 
@@ -84,7 +86,16 @@ def expire_approvals() -> int:
     """Whose time is over: their cases go back to those who asked. A clock calls this."""
     due = Approval.objects.filter(status=ApprovalStatus.PENDING, expires_at__lte=clock.now())
     ids = list(due.order_by("expires_at").values_list("pk", flat=True)[:MOST_AT_ONCE])
-    return sum(_expire(approval_id) for approval_id in ids)
+    return sum(_expire_or_log(approval_id) for approval_id in ids)
+
+
+def _expire_or_log(approval_id: UUID) -> bool:
+    """One that breaks holds up no other: nobody can agree to it any more, whatever it is called."""
+    try:
+        return _expire(approval_id)
+    except Exception:
+        logger.exception("expiry_failed", extra={"approval": str(approval_id)})
+        return False
 
 
 def _expire(approval_id: UUID) -> bool:

@@ -103,6 +103,13 @@ _NOTHING_LOST = CATALOGUE.add(
     next_action=NextAction.READ_AGAIN,
 )
 CATALOGUE.add(
+    "not_an_admin",
+    HTTPStatus.FORBIDDEN,
+    "Only an admin does this",
+    remedy="Ask an admin of this restaurant.",
+    next_action=NextAction.ASK_FOR_ACCESS,
+)
+CATALOGUE.add(
     "too_many",
     HTTPStatus.UNPROCESSABLE_ENTITY,
     "This list is too long to be taken away",

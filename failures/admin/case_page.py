@@ -26,7 +26,7 @@ from api.problems import Problem
 from failures.admin.forms import DecisionForm, FileForm, NoteForm, ReasonForm, ReplyForm, SaidForm, SnoozeForm
 from failures.approvals import Reply, Verdict, decide_approval
 from failures.decisions import NEEDS_TWO, Action, Decision, act_on_case
-from failures.models import TAKEABLE, Case, CaseFile, CaseKind, Outcome
+from failures.models import TAKEABLE, Case, CaseFile, CaseKind, CaseStatus, Outcome
 from failures.services.asking import ask_provider
 from failures.services.ending import BY_ITSELF
 from failures.services.facts import CaseRefused
@@ -109,12 +109,13 @@ class CasePage:
         if self.role not in OFFICE:
             return {**doing, "may_not": "You may look. Only finance staff of this restaurant work on its cases."}
         choices = choices_for(case, payment=case.payment, live=live, is_asked=asked is not None)
+        replies = self._replies(asked)
         return {
             **doing,
             **{name.replace("-", "_"): self._form(name) for name in ("take", "give-back", "snooze", "ask")},
             **{name: self._form(name) for name in ("note", "file")},
-            "replies": self._replies(asked),
-            "typed": self._typed_and_not_shown(choices),
+            "replies": replies,
+            "typed": self._typed_and_not_shown(choices, replies),
             "choices": [{"choice": one, "form": self._decision(one.action)} for one in choices],
             "is_mine": case.owner_id == self.person.pk,
             "can_take": case.status in TAKEABLE and case.owner_id != self.person.pk,
@@ -146,11 +147,12 @@ class CasePage:
             if may[verdict]
         }
 
-    def _typed_and_not_shown(self, choices: Sequence[Choice]) -> str:
+    def _typed_and_not_shown(self, choices: Sequence[Choice], replies: Mapping[str, SaidForm]) -> str:
         """Whose form went away meanwhile has not written for nothing."""
         shown = {"note", "file", *(f"decide-{one.action.value}" for one in choices if not one.locked)}
+        shown |= {f"reply-{verdict}" for verdict in replies}
         if self.case.is_waiting:
-            shown |= {"snooze", *(["give-back"] if self.case.owner_id else [])}
+            shown |= {"snooze", *(["give-back"] if self.case.status == CaseStatus.ASSIGNED else [])}
         lost = [form for name, form in self.refused.items() if name not in shown]
         return " ".join(str(form.data.get("reason", "")) for form in lost)
 

@@ -38,8 +38,8 @@ def on_order_amended(event: Event, actor: Actor) -> None:
     if owed:
         check_how_often(actor)
     for part in parts:
-        if part.owed_minor:
-            is_above_limit(actor, part.attempt, part.owed_minor, can_wait=False)
+        if made_due := part.owed_minor + min(part.freed_minor, _waiting(part.attempt)):
+            is_above_limit(actor, part.attempt, made_due, can_wait=False)
         _give_back(part, journal)
     order = bill.order
     if set_payment_state(order=order, state=bill.payment_state, journal=journal, money_came=False):
@@ -58,6 +58,12 @@ def _parts(bill: Bill) -> Iterator[_Part]:
             owed = attempt.reopened_minor + freed - _share_given_back(attempt)
             most = min(freed, attempt.refundable_minor - tip_left_of(attempt))
             yield _Part(attempt, freed, max(0, min(owed, most)))
+
+
+def _waiting(attempt: Attempt) -> int:
+    """For a second person: a smaller bill makes it the guest's, and nobody has to agree any more."""
+    mine = Refund.objects.filter(attempt=attempt, status=RefundStatus.WAITING_APPROVAL)
+    return mine.aggregate(sum=Sum("amount_minor"))["sum"] or 0
 
 
 def _share_given_back(attempt: Attempt) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -40,16 +41,19 @@ def check_how_often(actor: Actor) -> None:
         )
 
 
+# The clock, a provider and a guest decide about no amount.
+_LIMITED = (ActorKind.USER, ActorKind.API_KEY)
+
+
 def is_above_limit(actor: Actor, attempt: Attempt, total_minor: int, *, can_wait: bool = True) -> bool:
     """With what the same caller gave back of the same payment before: in two halves it is as much.
 
     What cannot wait for a second person is refused: cash across the table, the cancelling of a paid order.
     """
-    who = _limited_as(actor, attempt)
-    if not who or attempt.capture == Capture.SURPLUS:  # That was never ours: it goes back whoever asks.
+    if actor.kind not in _LIMITED or attempt.capture == Capture.SURPLUS:  # That was never ours: it goes back.
         return False
-    limits = RefundLimit.objects.filter(restaurant=attempt.restaurant_id, currency=attempt.captured_currency, who=who)
-    most = limits.values_list("most_minor", flat=True).first()
+    limits = RefundLimit.objects.filter(restaurant=attempt.restaurant_id, currency=attempt.captured_currency)
+    most = limits.filter(who__in=_who(actor, attempt)).values_list("most_minor", flat=True).first()
     if most is None or _given_back(actor, attempt) + total_minor <= most:
         return False
     if not can_wait:
@@ -61,14 +65,11 @@ def is_above_limit(actor: Actor, attempt: Attempt, total_minor: int, *, can_wait
     return True
 
 
-def _limited_as(actor: Actor, attempt: Attempt) -> str:
-    """The clock, a provider and a guest decide about no amount."""
+def _who(actor: Actor, attempt: Attempt) -> Any:
+    """By the role that somebody has there; a program has none."""
     if actor.kind is ActorKind.API_KEY:
-        return Limited.PROGRAM.value
-    if actor.kind is not ActorKind.USER:
-        return ""
-    mine = Membership.objects.filter(user=UUID(actor.id), restaurant=attempt.restaurant_id)
-    return mine.values_list("role", flat=True).first() or ""
+        return [Limited.PROGRAM]
+    return Membership.objects.filter(user=UUID(actor.id), restaurant=attempt.restaurant_id).values("role")
 
 
 def _given_back(actor: Actor, attempt: Attempt) -> int:

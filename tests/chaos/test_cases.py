@@ -18,6 +18,7 @@ from payments.models import Payment
 from payments.services.facts import PaymentEvent, RefundEvent
 from tests.chaos import cases
 from tests.factories import RestaurantFactory, accepted, order_of, routed
+from tests.failures.world import refund_called
 
 ABOUT_THE_DOUBT = {CaseKind.IN_DOUBT, CaseKind.AMOUNT_MISMATCH, CaseKind.QUARANTINED}
 
@@ -69,7 +70,7 @@ def test_a_doubt_is_a_humans_by_a_case_of_its_own_kind(payment: Payment, event: 
 
 @pytest.mark.parametrize("event", [event for event in OPENS if isinstance(event, RefundEvent)])
 def test_a_case_about_a_refund_is_its_own_and_not_its_payments(payment: Payment, event: RefundEvent) -> None:
-    refund, other = clock.new_id(), clock.new_id()
+    refund, other = refund_called(clock.new_id(), payment.restaurant).pk, clock.new_id()
     _happened(event, payment, refund=refund)
 
     assert _is_true(cases.refund_has_case(f"'{refund}'"))

@@ -205,8 +205,17 @@ def worker(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[Work
         worker = Worker(connection, producer, queue)
         for name in SWEEPS:
             monkeypatch.setattr(app.tasks[name], "_ticked_at", -math.inf)
-            monkeypatch.setattr(f"payments.services.sweeps.{_last(name)}", partial(worker.swept.append, _last(name)))
+            monkeypatch.setattr(_body_of(name), partial(worker.swept.append, _last(name)))
         yield worker
+
+
+def _body_of(name: str) -> str:
+    """What the task calls."""
+    app_name = name.partition(".")[0]
+    return f"{BODIES[app_name]}.{_last(name)}"
+
+
+BODIES = {"payments": "payments.services.sweeps", "failures": "failures.approvals"}
 
 
 def _last(name: str) -> str:

@@ -152,7 +152,7 @@ def _check_run_file(terminal: Terminal) -> None:
         terminal.screen
     )
     for login in record["logins"]:
-        can_open_the_console = login["role"] in {"admin", "finance"}
+        can_open_the_console = login["role"] in {"admin", "finance", "finance_lead"}
         assert (f"{login['username']} / " in terminal.screen) == can_open_the_console
     with urllib.request.urlopen(f"{record['addresses']['web']}/readyz", timeout=10) as page:  # noqa: S310  Our own.
         assert json.load(page)["status"] == "ready"

@@ -10,7 +10,7 @@ from django.core.management.base import CommandError
 
 from accounts.models import Restaurant, Role
 from payments.gateways.contract import ErrorCode, Outcome
-from payments.models import Payment, Refund
+from payments.models import Limited, Payment, Refund, RefundLimit
 from payments.services.cash import CashTaken, confirm_cash
 from tests.factories import order_of, paid, staff
 from tests.scripted import ScriptedGateway, outcome
@@ -103,3 +103,29 @@ def test_a_refusal_says_why(payment: Payment, options: dict[str, str], sentence:
 def test_a_payment_that_does_not_exist(restaurant: Restaurant) -> None:
     with pytest.raises(CommandError, match=r"There is no payment P-NOWHERE\."):
         call_command("refund", "P-NOWHERE", reason="Nobody knows.")
+
+
+class TestWhereOnePersonGivesBackSoMuchAlone:
+    @pytest.fixture(autouse=True)
+    def _limit(self, restaurant: Restaurant) -> None:
+        RefundLimit.objects.create(restaurant=restaurant, who=Limited.FINANCE, currency="INR", most_minor=10_000)
+
+    def test_a_terminal_is_no_way_around(self, payment: Payment, restaurant: Restaurant) -> None:
+        with pytest.raises(CommandError, match="Say who you are: --by USERNAME"):
+            refund(payment)
+        for role in (Role.WAITER, Role.AUDITOR):
+            with pytest.raises(CommandError, match="not of this restaurant's finance staff"):
+                refund(payment, by=staff(restaurant, role).username)
+        with pytest.raises(CommandError, match="nobody is not of"):
+            refund(payment, by="nobody")
+        assert not Refund.objects.exists()
+
+    def test_above_it_somebody_has_to_agree(self, payment: Payment, restaurant: Restaurant) -> None:
+        person = staff(restaurant, Role.FINANCE)
+
+        assert refund(payment, by=person.username, amount="100") == of(payment, "₹100.00", "completed.")
+        said = refund(payment, by=person.username, amount="0.01")
+
+        waits = "waiting_approval; a second person has to agree, in its case in the console."
+        assert said == of(payment, "₹0.01", waits)
+        assert Refund.objects.get(amount_minor=1).sends == 0

@@ -19,7 +19,7 @@ from kernel.modes import Mode
 from kernel.money import Money
 from orders.models import Order
 from payments.gateways.contract import ErrorCode
-from payments.models import Attempt, InboundNotice, Payment, ProviderAccount, Refund, Route
+from payments.models import Attempt, InboundNotice, Payment, ProviderAccount, Refund, RefundLimit, Route
 from payments.services import providers
 from payments.services.attempts import begin_attempt
 from payments.services.evidence import Evidence, Finding, Source
@@ -113,6 +113,16 @@ def spoil(harm: Callable[[], None], *, now: str = "") -> None:
         transaction.set_rollback(True)
 
 
+def _limits(r: Rows) -> None:
+    _limit(r)
+    _limit(r)
+
+
+def _limit(r: Rows, **changes: Any) -> None:
+    words = {"restaurant": r.account.restaurant, "who": "finance", "currency": "INR", "most_minor": 1, **changes}
+    RefundLimit.objects.create(**words)
+
+
 Harm = Callable[[Rows], None]
 HARMS: list[tuple[str, Harm]] = [
     ("payment_status_is_legal", lambda r: put(r.kept.payment, status="paid")),
@@ -163,6 +173,9 @@ HARMS: list[tuple[str, Harm]] = [
     ("refund_in_doubt_is_processing", lambda r: put(r.refund, in_doubt=True)),
     ("one_refund_per_provider_reference", lambda r: twins(r.refund, provider_reference="re_1")),
     ("one_refund_per_surplus", lambda r: twins(r.refund, origin="surplus")),
+    ("one_refund_limit_per_role", _limits),
+    ("refund_limit_role_is_legal", lambda r: _limit(r, who="guest")),
+    ("refund_limit_is_not_negative", lambda r: _limit(r, most_minor=-1)),
     ("one_account_per_label", lambda r: twin(r.account)),
     ("account_mode_is_legal", lambda r: twin(r.account, mode="demo")),
     ("one_route_per_position", lambda r: twin(Route.objects.get(account=r.account), id=None)),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from accounts.models import Membership, Restaurant, Role, User
+from accounts.models import Approval, Membership, Restaurant, Role, User
 from events.actors import GUEST
 from events.models import Event, Transition
 from failures.models import Case, CaseKind, CaseStatus
@@ -255,7 +255,9 @@ def test_a_human_who_saw_that_nothing_was_charged_ends_the_doubt(
     attempt = Attempt.objects.get()
     assert (attempt.status, attempt.error_message) == (AttemptStatus.NOT_CHARGED, REASON)
     step = Transition.objects.get(subject_id=attempt.pk, to_status="not_charged")
-    assert (step.reason, step.actor_id) == (REASON, str(finance.pk))
+    approval = Approval.objects.get(pk=step.evidence["approval"])
+    assert (approval.maker, approval.checker_id != finance.pk) == (finance, True)
+    assert (step.reason, step.actor_id) == (REASON, str(approval.checker_id))
     assert (step.evidence["source"], step.evidence["finding"]) == ("operator", "not_charged")
     assert provider_b.asked == []
     assert accepted(Order.objects.get()).amount_minor == 84_000

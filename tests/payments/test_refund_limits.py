@@ -13,7 +13,8 @@ from events.actors import GUEST, SYSTEM, Actor, ActorKind
 from failures.approvals import Reply, Verdict, decide_approval, expire_approvals
 from failures.models import Case, CaseKind, CaseStatus
 from kernel.errors import ServiceError
-from orders.services import cancel_order
+from orders.models import Order
+from orders.services import Amendment, LineDraft, amend_order, cancel_order
 from payments.models import Attempt, Limited, Payment, Refund, RefundLimit, RefundStatus
 from payments.services.cash import CashTaken, confirm_cash, record_cash_refund
 from payments.services.refund_requests import request_refund
@@ -173,6 +174,21 @@ class TestWhatIsOwed:
         assert status_of(made) == RefundStatus.REQUESTED
         assert Attempt.objects.get(payment=payment).refundable_minor == 0
         assert not Case.objects.get(kind=CaseKind.REFUND_APPROVAL).is_waiting
+
+    def test_does_not_become_owed_by_who_has_to_wait_for_it(self, payment: Payment, finance: User, lead: User) -> None:
+        """Who asked for too much neither cancels the order nor makes the bill smaller until nobody is asked."""
+        made, who = refund(payment, Actor.user(finance), 40_000), Actor.user(finance)
+        line = LineDraft(name="Chai", quantity=1, unit_minor=44_000)
+        less = Amendment(lines=(line,), version=Order.objects.get(pk=payment.order_id).version, refund_surplus=True)
+
+        assert refused(partial(cancel_order, order_id=payment.order_id, actor=who)) == "above_limit"
+        amend = partial(amend_order, order_id=payment.order_id, amendment=less)
+        assert refused(partial(amend, actor=who)) == "above_limit"
+        assert status_of(made) == RefundStatus.WAITING_APPROVAL
+
+        amend(actor=Actor.user(lead))
+        answered(lead, Verdict.REJECT)
+        assert status_of(made) == RefundStatus.REQUESTED  # Of the smaller bill it is the guest's, whoever says no.
 
     def test_is_not_given_back_alone_by_cancelling(self, payment: Payment, finance: User, lead: User) -> None:
         cancel = partial(cancel_order, order_id=payment.order_id, actor=Actor.user(finance))

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from unittest import mock
 
 from payments.models import Attempt, RefundStatus
-from payments.services import captures, operators, refund_requests, refund_settlement, settlement
+from payments.services import captures, forcing, operators, refund_requests, refund_settlement, settlement
 from payments.services.bill import Bill
 from payments.services.evidence import Finding
 from payments.services.refund_settlement import SettlingRefund
@@ -63,6 +63,12 @@ def a_difference_is_kept_and_given_back(stack: ExitStack) -> None:
         attempt.excess_minor = attempt.reopened_minor = attempt.refunding_minor = 0
 
     instead(stack, operators, "_give_back_difference", give_back)
+
+
+@mutant("providers", breaks=["I16"])
+def what_one_person_saw_is_enough(stack: ExitStack) -> None:
+    """It is recorded without asking whether a second one agreed."""
+    instead(stack, forcing, "use_approval", lambda **_: None)
 
 
 @mutant("calm", breaks=["I4", REFUND_ABOVE_CAPTURED])
