@@ -119,6 +119,13 @@ _add(
     remedy="An administrator gives people their roles in the console.",
     next_action=NextAction.ASK_FOR_ACCESS,
 )
+_add(
+    "last_superuser",
+    HTTPStatus.CONFLICT,
+    "Somebody has to be left",
+    remedy="Make somebody else a superuser first: without any, nobody could give a role again.",
+    next_action=NextAction.FIX_REQUEST,
+)
 for _code, _title, _remedy in (
     ("name_taken", "There is a key of this name", "Revoke it, or choose another name."),
     ("key_ended", "This key has ended", "Issue a new one."),

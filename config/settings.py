@@ -152,6 +152,7 @@ environment.finish()
 INSTALLED_APPS = [
     "unfold",  # Before the admin, which is its site.
     "django.contrib.admin",
+    "accounts",  # Before Django's, two of whose commands it writes into the audit.
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -166,7 +167,6 @@ INSTALLED_APPS = [
     "csp",
     "kernel",  # For the console's pictures and styles; it has no tables.
     "api",
-    "accounts",
     "events",
     "orders",
     "payments",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 import structlog
 
@@ -37,3 +38,5 @@ def _request_being_served() -> str:
 SYSTEM = Actor(kind=ActorKind.SYSTEM)
 PROVIDER = Actor(kind=ActorKind.PROVIDER)
 GUEST = Actor(kind=ActorKind.GUEST)
+# Whoever has the server's shell and gave no name: no person has this id.
+SHELL = Actor(kind=ActorKind.USER, id=str(UUID(int=0)))

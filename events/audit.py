@@ -38,6 +38,7 @@ class Deed:
     restaurant_id: UUID = INSTALLATION
     mode: str = ""
     reason: str = ""
+    only_if_it_changes: bool = False  # A page that was saved as it stood is no deed.
 
 
 # Whoever began has the entry: what others do on the way is part of it.
@@ -61,7 +62,22 @@ def audited(deed: Deed) -> Iterator[None]:
             yield
         finally:
             _has_begun.reset(mark)
-        _write(deed, before=before, after=deed.picture())
+        after = deed.picture()
+        if not (deed.only_if_it_changes and after == before):
+            _write(deed, before=before, after=after)
+
+
+@contextmanager
+def audited_afterwards(deed: Deed) -> Iterator[None]:
+    """Around what asks somebody at a keyboard, for whom no transaction may wait: the entry follows in one of its own,
+    if anything was done.
+    """
+    before = deed.picture()
+    yield
+    after = deed.picture()
+    if after != before:
+        with transaction.atomic():
+            _write(deed, before=before, after=after)
 
 
 def sealed(entries: Iterable[AuditEntry], *, chain_id: UUID) -> Iterator[AuditEntry]:

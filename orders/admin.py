@@ -8,10 +8,10 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from accounts.admin.people import RestaurantAdmin
+from accounts.admin.houses import RestaurantAdmin
 from accounts.models import Restaurant
 from kernel.console import ReadOnlyAdmin, ReadOnlyInline
-from kernel.shown import Amount, Moment, State, Tone
+from kernel.shown import Amount, Meaning, Moment, State, Tone
 from kernel.totals import Adds
 from orders.models import Order, OrderLine, OrderStatus, PaymentState
 
@@ -34,6 +34,25 @@ _PAID_TONES = {
     PaymentState.PART_PAID: Tone.WAIT,
     PaymentState.UNPAID: Tone.WAIT,
 }
+
+
+_MEANS = {
+    OrderStatus.PLACED: "The kitchen has not said yet whether it can be made.",
+    OrderStatus.CONFIRMED: "It is being made.",
+    OrderStatus.FULFILLED: "It was served or handed over.",
+    OrderStatus.CANCELLED: "Nobody makes it any more, and what was paid for it goes back.",
+}
+_PAID_MEANS = {
+    PaymentState.UNPAID: "Nothing of it is paid.",
+    PaymentState.PART_PAID: "A part of it is paid, and the rest is due.",
+    PaymentState.PAID: "All of it is paid.",
+    PaymentState.REFUNDED: "What was paid went back.",
+}
+
+
+def _meaning_of(order: Order) -> str:
+    """Two stories: at a table food is served first and paid later."""
+    return f"{_MEANS[OrderStatus(order.status)]} {_PAID_MEANS[PaymentState(order.payment_state)]}"
 
 
 class OrderLineInline(ReadOnlyInline):
@@ -59,13 +78,14 @@ class OrderAdmin(ReadOnlyAdmin):
     inlines = [OrderLineInline]
     # A person's details are shown where the job needs them, not on every list and page.
     fieldsets = [
-        (None, {"fields": ["state", "paid", "total", "table", "channel", "placed", "client_reference"]}),
+        (None, {"fields": ["state", "paid", "meaning", "total", "table", "channel", "placed", "client_reference"]}),
         ("For support", {"classes": ["collapse"], "fields": ["id", "mode", "restaurant", "owner", "version"]}),
     ]
 
     total = Amount("total_minor")
     state = State("status", tones=_STATUS_TONES)
     paid = State("payment_state", "paid", tones=_PAID_TONES)
+    meaning = Meaning(_meaning_of)
     placed = Moment("placed_at")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Order]:

@@ -1,5 +1,5 @@
 """The console's pages about restaurants, people and keys."""
 
-from accounts.admin import keys, people
+from accounts.admin import houses, keys, people
 
-__all__ = ["keys", "people"]
+__all__ = ["houses", "keys", "people"]

@@ -7,7 +7,6 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -20,11 +19,12 @@ from accounts.second_factor_pages import code_first
 from accounts.services.keys import OVERLAP, KeyRefused, issue_api_key, revoke_api_key, rotate_api_key
 from accounts.services.secrets import hash_secret
 from events.actors import Actor
+from events.served import KeptInAudit
 from kernel import clock
 from kernel.console import ReadOnlyAdmin
-from kernel.shown import Moment, Said, Tone, in_words, moment
+from kernel.shown import Meaning, Moment, Said, Tone, in_words, moment
 
-_SHOWN = ("begins_with", "state", "name", "speaks_for", "mode", "may", "created", "used", "until")
+_SHOWN = ("begins_with", "state", "meaning", "name", "speaks_for", "mode", "may", "created", "used", "until")
 
 
 def _standing(key: ApiKey) -> tuple[str, Tone]:
@@ -36,14 +36,23 @@ def _standing(key: ApiKey) -> tuple[str, Tone]:
     return ("expired", Tone.QUIET) if has_ended else ("works", Tone.GOOD)
 
 
+def _meaning_of(key: ApiKey) -> str:
+    if key.revoked_at:
+        return "Whoever shows it is refused. It cannot be made to work again: issue another one."
+    if key.expires_at is not None and key.expires_at <= clock.now():
+        return "Its time is over: whoever shows it is refused. Issue another one."
+    if key.replaced_at:
+        return "It has a successor, and both work until this one expires: bring the new one to every server by then."
+    return "Whoever shows it may do what stands below. Nobody can read it here: a lost one is rotated."
+
+
 @admin.register(ApiKey)
-class ApiKeyAdmin(ReadOnlyAdmin):
+class ApiKeyAdmin(KeptInAudit, ReadOnlyAdmin):
     """What a key is was said when it was issued: nothing of it is edited, and a revoked key stays revoked. What it did
     stays its doing: it is not deleted either. The common form would store a key that nobody has: see `issue`.
     """
 
     called = "Keys"
-    has_log = True
     about = "What programs show instead of a password: issued, rotated and revoked here, and each shown once."
     nothing = "No keys yet. Issue one for each program that calls the API."
     list_display = ["begins_with", "name", "state", "mode", "speaks_for", "may", "used", "until"]
@@ -61,6 +70,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
 
     created = Moment("created_at", "issued")
     state = Said(_standing, "state")
+    meaning = Meaning(_meaning_of)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return any(_has(request, verb) for verb in ("view", "add", "change"))
@@ -78,6 +88,10 @@ class ApiKeyAdmin(ReadOnlyAdmin):
             return keys
         mine = _restaurants_of(request)
         return keys.filter(restaurant__in=mine).exclude(also_for__in=Restaurant.objects.exclude(pk__in=mine))
+
+    def known_as(self, row: Any) -> str:
+        """A key and its successors are one caller, with one story."""
+        return str(row.lineage)
 
     def get_urls(self) -> list[Any]:
         issue = path("issue/", self.admin_site.admin_view(self.issue), name="accounts_apikey_issue")
@@ -138,11 +152,8 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         return self._page(request, "accounts/api_key_issue.html", title="Issue a key", adminform=fields, form=form)
 
     def _issued(self, request: HttpRequest, form: IssueForm) -> tuple[str, ApiKey]:
-        with transaction.atomic():
-            secret = issue_api_key(**form.issuing(), by=Actor.user(request.user))
-            key = _row_of(secret)
-            self.log_addition(request, key, f"Issued for {self.speaks_for(key)}, {key.mode}: {self.may(key)}")
-        return secret, key
+        secret = issue_api_key(**form.issuing(), by=Actor.user(request.user))
+        return secret, _row_of(secret)
 
     @admin.action(description="Rotate (a new key; both work for a while)", permissions=["end"])
     def rotate(self, request: HttpRequest, keys: QuerySet[ApiKey]) -> HttpResponse | None:
@@ -164,12 +175,8 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         return self._shown(request, secret, key, title="The new key", old=chosen[0])
 
     def _rotated(self, request: HttpRequest, old: ApiKey) -> tuple[str, ApiKey]:
-        with transaction.atomic():
-            secret = rotate_api_key(key_id=old.pk, by=Actor.user(request.user))
-            key = _row_of(secret)
-            self.log_change(request, old, f"Rotated: its successor is {key.prefix}…")
-            self.log_addition(request, key, f"Issued in place of {old.prefix}…")
-        return secret, key
+        secret = rotate_api_key(key_id=old.pk, by=Actor.user(request.user))
+        return secret, _row_of(secret)
 
     @admin.action(description="Revoke (at once)", permissions=["end"])
     def revoke(self, request: HttpRequest, keys: QuerySet[ApiKey]) -> HttpResponse | None:
@@ -181,10 +188,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
             one = str(chosen[0]) if len(chosen) == 1 else f"{len(chosen)} keys"
             return self._asked(request, chosen, "revoke", f"Revoke {one}?")
         for key in chosen:
-            with transaction.atomic():
-                is_news = revoke_api_key(key_id=key.pk, by=Actor.user(request.user))
-                if is_news:
-                    self.log_change(request, key, "Revoked")
+            is_news = revoke_api_key(key_id=key.pk, by=Actor.user(request.user))
             # A message's first letter is made a capital: it is not the key's.
             sentence = f"Revoked {key}: its next request is refused." if is_news else f"Revoked before: {key}."
             self.message_user(request, sentence, messages.SUCCESS if is_news else messages.WARNING)

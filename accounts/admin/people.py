@@ -1,28 +1,31 @@
-"""Restaurants, people and their roles in the console."""
+"""People and their permissions in the console."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group
-from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from accounts.models import Membership, Restaurant, SecondFactor, User
+from accounts.models import SecondFactor, User
 from accounts.second_factor_pages import code_first
-from accounts.services.people import revoke_all_tokens_of
+from accounts.services.editing_people import may_edit, save_person, setting_password, sign_out_everywhere
+from accounts.services.permission_groups import delete_group, save_group
 from accounts.services.second_factor import SecondFactorRefused, remove
 from events.actors import Actor
-from kernel.console import ConsoleAdmin
-from kernel.shown import Said, State, Tone
+from events.served import ServedAdmin
+from kernel.shown import Said, Tone
 from kernel.texts import MAX_REASON
 
 admin.site.unregister(Group)
+# Who may do what in the console. Of roles, which are about money, there is a page of its own.
+_RIGHTS = ["is_superuser", "groups", "user_permissions"]
 
 
 def _may_sign_in(person: User) -> tuple[str, Tone]:
@@ -34,42 +37,50 @@ def _has_factor(person: Any) -> tuple[str, Tone]:
     return ("set up", Tone.GOOD) if person.has_factor else ("none", Tone.QUIET)
 
 
-@admin.register(Restaurant)
-class RestaurantAdmin(ConsoleAdmin):
-    called = "Restaurants"
-    about = "Whose orders and money are kept here: currency, time zone, and when a day begins."
-    nothing = "No restaurants yet. Add the first one: everything else belongs to a restaurant."
-    list_display = ["name", "slug", "currency", "time_zone", "day_starts_at"]
-    ordering = ["name"]
-
-
-@admin.register(Membership)
-class MembershipAdmin(ConsoleAdmin):
-    called = "Roles"
-    about = "Who may do what, and in which restaurant."
-    nothing = "No roles yet. A person without one sees nothing of any restaurant."
-    list_display = ["user", "restaurant", "is_a"]
-    list_select_related = ["user", "restaurant"]
-    list_filter = ["role"]
-    ordering = ["restaurant__name", "user__username"]
-
-    is_a = State("role", tones={})
-
-
 @admin.register(Group)
-class PermissionGroupAdmin(GroupAdmin, ConsoleAdmin):  # type: ignore[misc]  # Django's class and Unfold's, as its guide says.
+class PermissionGroupAdmin(GroupAdmin, ServedAdmin):  # type: ignore[misc]  # Django's class and Unfold's, as its guide says.
+    """For superusers: whoever may write a group could write the own one."""
+
     called = "Permission groups"
     about = "Permissions for pages of the console, under one name."
     nothing = "No groups yet. They are needed only where many people look after keys."
     filter_horizontal = ()
 
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.is_superuser)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(request.user.is_superuser)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(request.user.is_superuser)
+
+    def save_model(self, *_: Any) -> None:
+        """With its permissions, in `save_related`: it is one deed."""
+
+    def save_related(self, request: Any, form: Any, formsets: Any, change: bool) -> None:  # noqa: FBT001  Django's own.
+        save_group(group=form.instance, permissions=form.cleaned_data["permissions"], by=request.user)
+
+    def delete_model(self, request: Any, obj: Group) -> None:
+        delete_group(group=obj, by=request.user)
+
+    def delete_queryset(self, request: Any, queryset: QuerySet[Group]) -> None:
+        for group in queryset:
+            delete_group(group=group, by=request.user)
+
 
 @admin.register(User)
-class PersonAdmin(UserAdmin, ConsoleAdmin):  # type: ignore[misc,type-arg]  # Django's class and Unfold's, as its guide says.
+class PersonAdmin(UserAdmin, ServedAdmin):  # type: ignore[misc,type-arg]  # Django's class and Unfold's, as its guide says.
     """A person who took cash or decided about money stays named: deactivated, never deleted (I17)."""
 
     called = "People"
     about = "Who signs in, and who is signed out at once when a phone is lost."
+    fieldsets = [
+        (None, {"fields": ["username", "password"]}),
+        ("Who it is", {"fields": ["first_name", "last_name", "email"]}),
+        ("Signing in", {"fields": ["is_active", "is_staff", "factor", "last_login", "date_joined"]}),
+        ("What they may do", {"fields": ["roles", *_RIGHTS]}),
+    ]
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
@@ -86,8 +97,31 @@ class PersonAdmin(UserAdmin, ConsoleAdmin):  # type: ignore[misc,type-arg]  # Dj
         people: QuerySet[User] = super().get_queryset(request).annotate(has_factor=has_factor)
         return people.prefetch_related("memberships__restaurant")
 
+    def has_change_permission(self, request: Any, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and may_edit(obj, by=request.user)
+
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def get_readonly_fields(self, request: Any, obj: Any = None) -> list[str]:
+        """What the sign-in writes by itself; and what only a superuser decides."""
+        return ["factor", "roles", "last_login", "date_joined", *([] if request.user.is_superuser else _RIGHTS)]
+
+    def save_model(self, *_: Any) -> None:
+        """With groups and permissions, in `save_related`: it is one deed."""
+
+    def save_related(self, request: Any, form: Any, formsets: Any, change: bool) -> None:  # noqa: FBT001  Django's own.
+        said = form.cleaned_data
+        save_person(
+            person=form.instance, groups=said.get("groups"), permissions=said.get("user_permissions"), by=request.user
+        )
+
+    def user_change_password(self, request: Any, id: str, form_url: str = "") -> Any:  # noqa: A002  Django's own.
+        person = self.get_object(request, unquote(id))
+        if person is None:
+            raise Http404
+        with setting_password(person_id=person.pk, by=request.user):
+            return super().user_change_password(request, id, form_url)
 
     @admin.display(description="roles")
     def roles(self, person: User) -> str:
@@ -95,13 +129,11 @@ class PersonAdmin(UserAdmin, ConsoleAdmin):  # type: ignore[misc,type-arg]  # Dj
         return ", ".join(said) or "none"
 
     @admin.action(description="Sign out everywhere (revoke API tokens)", permissions=["change"])
-    def sign_out(self, request: HttpRequest, people: QuerySet[User]) -> None:
+    def sign_out(self, request: Any, people: QuerySet[User]) -> None:
         """For a lost phone. A session of the console ends with a new password, as tokens do."""
         for person in people:
-            with transaction.atomic():
-                count = revoke_all_tokens_of(person=person)
-                tokens = "1 token" if count == 1 else f"{count} tokens"
-                self.log_change(request, person, f"Signed out: {tokens} revoked")
+            count = sign_out_everywhere(person=person, by=request.user)
+            tokens = "1 token" if count == 1 else f"{count} tokens"
             self.message_user(request, f"Signed out {person.get_username()}: {tokens} revoked.", messages.SUCCESS)
 
     @admin.action(description="Take the second factor off (a lost phone)", permissions=["change"])

@@ -133,7 +133,7 @@ def _deed_on(key: ApiKey, action: str, by: Actor) -> Deed:
         actor=by,
         action=action,
         subject_kind="api_key",
-        subject_id=str(key.pk),
+        subject_id=str(key.lineage),  # One search finds a caller's whole story.
         picture=partial(_picture_of, key.lineage),
         restaurant_id=key.restaurant_id,
         mode=key.mode,

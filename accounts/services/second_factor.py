@@ -17,6 +17,7 @@ import structlog
 from django.db import connection, transaction
 from django_otp.oath import TOTP
 
+from accounts.deeds import PERSON, PersonDeed
 from accounts.models import RecoveryCode, SecondFactor, User
 from accounts.selectors import factor_of, recovery_codes_left
 from accounts.services.people import revoke_all_tokens_of
@@ -79,7 +80,7 @@ def confirm_enrolment(*, person: User, code: str) -> list[str]:
         step = _step_of(_digits_in(code), factor.offered_key)
         if step is None:
             raise _refusal(Refusal.WRONG, "The app shows another code. Is the clock of the phone right?")
-        with audited(_deed_on(person, "set_up_second_factor", Actor.user(person))):
+        with audited(_deed_on(person, PersonDeed.SET_UP_FACTOR, Actor.user(person))):
             return _put_on(factor, step)
 
 
@@ -102,7 +103,7 @@ def renew_recovery_codes(*, person: User) -> list[str]:
         factor = _locked(person.pk)
         if factor is None or not factor.confirmed:
             raise _missing()
-        with audited(_deed_on(person, "renew_recovery_codes", Actor.user(person))):
+        with audited(_deed_on(person, PersonDeed.RENEW_CODES, Actor.user(person))):
             return _new_recovery_codes(factor)
 
 
@@ -113,7 +114,7 @@ def remove(*, person: User, by: Actor, reason: str) -> None:
         factor = _locked(person.pk)
         if factor is None or not factor.confirmed:
             raise _refusal(Refusal.MISSING, f"{person.get_username()} has no second factor.")
-        with audited(_deed_on(person, "take_off_second_factor", by, reason=reason)):
+        with audited(_deed_on(person, PersonDeed.TAKE_OFF_FACTOR, by, reason=reason)):
             factor.delete()
             revoke_all_tokens_of(person=person)
     log.warning("second_factor_taken_off", person=str(person.pk), by=by.id)
@@ -250,11 +251,11 @@ def _in_groups(text: str) -> str:
     return " ".join(text[place : place + _GROUP] for place in range(0, len(text), _GROUP))
 
 
-def _deed_on(person: User, action: str, by: Actor, *, reason: str = "") -> Deed:
+def _deed_on(person: User, action: PersonDeed, by: Actor, *, reason: str = "") -> Deed:
     return Deed(
         actor=by,
         action=action,
-        subject_kind="person",
+        subject_kind=PERSON,
         subject_id=str(person.pk),
         picture=partial(_picture_of, person),
         reason=reason,

@@ -15,6 +15,8 @@ from accounts import tasks
 from accounts.models import Role, User, UserToken
 from accounts.services import purging
 from accounts.services.people import ENDED_TOKENS_KEPT_FOR, TOKEN_LASTS, issue_user_token
+from events.actors import SHELL
+from events.models import AuditEntry
 from kernel.modes import Mode
 from tests.factories import RestaurantFactory, UserFactory, staff
 from tests.time_machine import ShiftedClock
@@ -34,9 +36,9 @@ def waiter(db: None, time: ShiftedClock) -> User:
     return person
 
 
-def said(username: str) -> str:
+def said(username: str, *more: str) -> str:
     out = StringIO()
-    call_command("sign_out", username, stdout=out)
+    call_command("sign_out", username, *more, stdout=out)
     return out.getvalue().strip()
 
 
@@ -54,7 +56,9 @@ def sign_out(*people: User, by: User) -> str:
 def test_a_person_is_signed_out_by_a_command(waiter: User) -> None:
     assert said(waiter.username) == f"Signed out {waiter.username}: 2 tokens revoked."
     assert revoked() == 2
-    assert said(waiter.username).endswith("0 tokens revoked.")
+    assert said(waiter.username, "--by", UserFactory.create(username="asha").username).endswith("0 tokens revoked.")
+    by = list(AuditEntry.objects.order_by("id").values_list("actor_id", flat=True))
+    assert by == [SHELL.id, str(User.objects.get(username="asha").pk)]
 
 
 def test_whoever_is_not_there_is_not_signed_out(db: None) -> None:
@@ -70,8 +74,10 @@ def test_people_are_signed_out_in_the_console(waiter: User) -> None:
     assert f"Signed out {waiter.username}: 2 tokens revoked." in page
     assert f"Signed out {operator.username}: 0 tokens revoked." in page
     assert revoked() == 2
-    entry = LogEntry.objects.get(object_id=str(waiter.pk))
-    assert (entry.user, entry.change_message) == (operator, "Signed out: 2 tokens revoked")
+    entry = AuditEntry.objects.get(subject_id=str(waiter.pk))
+    assert (entry.actor_id, entry.action) == (str(operator.pk), "sign_out")
+    assert (entry.before, entry.after) == ({"tokens": 2}, {"tokens": 0})
+    assert not LogEntry.objects.exists()
 
 
 def test_whoever_only_looks_signs_nobody_out(waiter: User) -> None:

@@ -9,9 +9,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from accounts.management.naming import add_by, named_by
 from accounts.models import ApiKey, Restaurant
 from accounts.scopes import KEY_SCOPES
 from accounts.services.keys import OVERLAP, issue_api_key, revoke_api_key, rotate_api_key
+from events.actors import SHELL, Actor
 from kernel.errors import ServiceError
 from kernel.modes import Mode
 
@@ -35,6 +37,8 @@ class Command(BaseCommand):
         rotate.add_argument("--days", type=_days, default=OVERLAP.days, help="How long both work: %(default)s.")
         revoke = verbs.add_parser("revoke", help="End it at once.")
         revoke.add_argument("prefix")
+        for verb in (issue, rotate, revoke):
+            add_by(verb)
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -60,6 +64,7 @@ def _issue(options: Mapping[str, Any]) -> Iterator[str]:
         name=options["name"],
         scopes=options["scopes"],
         lasts=timedelta(days=options["days"]) if options["days"] else None,
+        by=_actor(options),
     )
 
 
@@ -73,13 +78,18 @@ def _list(_: Mapping[str, Any]) -> Iterator[str]:
 
 def _rotate(options: Mapping[str, Any]) -> Iterator[str]:
     key = _key(options["prefix"])
-    yield rotate_api_key(key_id=key.pk, overlap=timedelta(days=options["days"]))
+    yield rotate_api_key(key_id=key.pk, overlap=timedelta(days=options["days"]), by=_actor(options))
 
 
 def _revoke(options: Mapping[str, Any]) -> Iterator[str]:
     key = _key(options["prefix"])
-    revoke_api_key(key_id=key.pk)
+    revoke_api_key(key_id=key.pk, by=_actor(options))
     yield f"{key} is revoked."
+
+
+def _actor(options: Mapping[str, Any]) -> Actor:
+    by = named_by(options)
+    return Actor.user(by) if by else SHELL
 
 
 def _restaurant(slug: str) -> Restaurant:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from accounts.models import User
+from accounts.management.naming import person_named
 from accounts.services.second_factor import remove
 from events.actors import Actor
 from kernel.errors import ServiceError
@@ -21,16 +21,9 @@ class Command(BaseCommand):
         parser.add_argument("--reason", required=True, help="Why: a colleague will read it.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        person, by = _person(options["username"]), _person(options["by"])
+        person, by = person_named(options["username"]), person_named(options["by"])
         try:
             remove(person=person, by=Actor.user(by), reason=options["reason"])
         except ServiceError as refused:
             raise CommandError(refused.sentence) from refused
         self.stdout.write(f"{person.get_username()} signs in with the password alone now.")
-
-
-def _person(username: str) -> User:
-    person = User.objects.filter(username=username).first()
-    if person is None:
-        raise CommandError(f"There is nobody named {username}.")
-    return person

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 
-from accounts.models import User
-from accounts.services.people import revoke_all_tokens_of
+from accounts.management.naming import add_by, named_by, person_named
+from accounts.services.editing_people import sign_out_everywhere
 
 
 class Command(BaseCommand):
@@ -15,11 +15,10 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("username")
+        add_by(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        person = User.objects.filter(username=options["username"]).first()
-        if person is None:
-            raise CommandError(f"There is nobody named {options['username']}.")
-        count = revoke_all_tokens_of(person=person)
+        person = person_named(options["username"])
+        count = sign_out_everywhere(person=person, by=named_by(options))
         tokens = "1 token" if count == 1 else f"{count} tokens"
         self.stdout.write(f"Signed out {person.get_username()}: {tokens} revoked.")

@@ -1,0 +1,183 @@
+"""People are set up, edited and shut out here: one entry of the audit each time, with nothing personal in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.models import Group, Permission
+from django.db import transaction
+from django.db.models import Q
+
+from accounts.deeds import PERSON, HouseDeed, PersonDeed
+from accounts.models import User, UserToken
+from accounts.services.people import revoke_all_tokens_of
+from events.actors import SHELL, Actor
+from events.audit import INSTALLATION, Deed, Picture, audited, audited_afterwards
+from kernel import clock
+from kernel.errors import ServiceError
+
+# Of these the audit says that they changed and never to what: a person can be forgotten.
+_PERSONAL: Mapping[str, str] = {
+    "username": "user name",
+    "first_name": "first name",
+    "last_name": "last name",
+    "email": "e-mail",
+    "password": "password",
+}
+
+
+class PersonRefused(ServiceError):
+    code = "not_allowed"
+
+
+def may_edit(person: User | None, *, by: User) -> bool:
+    """Whoever could give a superuser another password would be one."""
+    return by.is_superuser or person is None or not person.is_superuser
+
+
+def save_person(
+    *,
+    person: User,
+    by: User,
+    groups: Iterable[Group] | None = None,
+    permissions: Iterable[Permission] | None = None,
+) -> None:
+    """As a form left it, new or not. None: the form has no word on these."""
+    with transaction.atomic():
+        supers = _locked(person.pk)
+        was = supers.pop(person.pk, None)
+        _check_rights(person, was, by, touches_rights=groups is not None or permissions is not None)
+        _check_that_somebody_is_left(person, was, supers)
+        with audited(_deed_on(person.pk, _deed_of(person, was), Actor.user(by))):
+            person.save()
+            if groups is not None:
+                person.groups.set(groups)
+            if permissions is not None:
+                person.user_permissions.set(permissions)
+
+
+@contextmanager
+def setting_password(*, person_id: UUID, by: User) -> Iterator[None]:
+    """Around Django's own pages for it. Where none was set in the end, nothing was done."""
+    with audited(_deed_on(person_id, PersonDeed.SET_PASSWORD, Actor.user(by))):
+        yield
+
+
+@contextmanager
+def setting_password_at_the_shell(*, person_id: UUID) -> Iterator[None]:
+    """Around Django's own command."""
+    with audited_afterwards(_deed_on(person_id, PersonDeed.SET_PASSWORD, SHELL)):
+        yield
+
+
+@contextmanager
+def making_superusers_at_the_shell() -> Iterator[None]:
+    """Around Django's own command, which asks for the name by itself."""
+    deed = Deed(
+        actor=SHELL,
+        action=HouseDeed.CREATE_SUPERUSER,
+        subject_kind="superusers",
+        subject_id=str(INSTALLATION),
+        picture=_picture_of_superusers,
+    )
+    with audited_afterwards(deed):
+        yield
+
+
+def sign_out_everywhere(*, person: User, by: User | None) -> int:
+    """How many tokens worked until now."""
+    deed = Deed(
+        actor=Actor.user(by) if by else SHELL,
+        action=PersonDeed.SIGN_OUT,
+        subject_kind=PERSON,
+        subject_id=str(person.pk),
+        picture=partial(_tokens_of, person.pk),
+    )
+    with audited(deed):
+        return revoke_all_tokens_of(person=person)
+
+
+# --- What is not allowed ----------------------------------------------------------------------------------------------
+
+
+def _locked(person_id: UUID) -> dict[UUID, User]:
+    """The person and all superusers, always in one order: of two who leave at once the second one sees the first."""
+    rows = User.objects.select_for_update().filter(Q(pk=person_id) | Q(is_superuser=True)).order_by("pk")
+    return {row.pk: row for row in rows}
+
+
+def _check_rights(person: User, was: User | None, by: User, *, touches_rights: bool) -> None:
+    if by.is_superuser:
+        return
+    if not may_edit(was, by=by) or person.is_superuser or touches_rights:
+        raise PersonRefused("Only a superuser decides about superusers, and about permissions.")
+
+
+def _check_that_somebody_is_left(person: User, was: User | None, others: Mapping[UUID, User]) -> None:
+    held = was is not None and was.is_superuser and was.is_active
+    holds = person.is_superuser and person.is_active
+    if held and not holds and not any(other.is_active for other in others.values()):
+        raise PersonRefused(
+            "This is the last superuser who may sign in. Make somebody else one first: "
+            "without any, nobody could give a role again.",
+            code="last_superuser",
+        )
+
+
+# --- What the audit keeps ---------------------------------------------------------------------------------------------
+
+
+def _deed_of(person: User, was: User | None) -> PersonDeed:
+    if was is None:
+        return PersonDeed.CREATE
+    if was.is_active != person.is_active:
+        return PersonDeed.LET_IN if person.is_active else PersonDeed.SHUT_OUT
+    return PersonDeed.EDIT
+
+
+def _deed_on(person_id: UUID, action: PersonDeed, actor: Actor) -> Deed:
+    return Deed(
+        actor=actor,
+        action=action,
+        subject_kind=PERSON,
+        subject_id=str(person_id),
+        picture=_picture_of(person_id),
+        only_if_it_changes=True,
+    )
+
+
+def _picture_of(person_id: UUID) -> Callable[[], Picture]:
+    was = _personal(person_id)
+
+    def picture() -> Picture:
+        person = User.objects.filter(pk=person_id).first()
+        if person is None:
+            return {}
+        now = _personal(person_id)
+        return {
+            "is_active": person.is_active,
+            "is_staff": person.is_staff,
+            "is_superuser": person.is_superuser,
+            "groups": list(person.groups.order_by("name").values_list("name", flat=True)),
+            "permissions": list(person.user_permissions.order_by("codename").values_list("codename", flat=True)),
+            "changed": [word for field, word in _PERSONAL.items() if was and was[field] != now[field]],
+        }
+
+    return picture
+
+
+def _personal(person_id: UUID) -> dict[str, str]:
+    return User.objects.filter(pk=person_id).values(*_PERSONAL).first() or {}
+
+
+def _picture_of_superusers() -> Picture:
+    supers = User.objects.filter(is_superuser=True).order_by("pk").values_list("pk", flat=True)
+    return {"superusers": [str(key) for key in supers]}
+
+
+def _tokens_of(person_id: UUID) -> dict[str, Any]:
+    return {"tokens": UserToken.objects.filter(user=person_id, revoked_at=None, expires_at__gt=clock.now()).count()}

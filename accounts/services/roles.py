@@ -1,0 +1,69 @@
+"""Roles are given, changed and taken here: by whom, and to whom, is in the restaurant's audit."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from accounts.deeds import PERSON, PersonDeed
+from accounts.models import Membership, Role, User
+from accounts.services.people import works_as
+from events.actors import Actor
+from events.audit import Deed, audited
+from kernel.errors import ServiceError
+
+
+class RoleRefused(ServiceError):
+    code = "not_allowed"
+
+
+def may_give_roles(by: User, *, restaurant_id: UUID, person_id: UUID) -> bool:
+    """A superuser; or an admin of the restaurant who has that permission, and never for oneself."""
+    if by.is_superuser:
+        return by.is_active
+    is_trusted = any(by.has_perm(f"accounts.{verb}_membership") for verb in ("add", "change", "delete"))
+    return is_trusted and person_id != by.pk and works_as(by, [Role.ADMIN], restaurant_id=restaurant_id)
+
+
+def save_role(*, membership: Membership, by: User) -> None:
+    """As a form left it, new or not. It holds from the next request on: roles are read for each."""
+    with transaction.atomic():
+        was = Membership.objects.select_for_update().filter(pk=membership.pk).first()
+        _check(membership, by)
+        if was is not None and (was.user_id, was.restaurant_id) != (membership.user_id, membership.restaurant_id):
+            raise RoleRefused("A role stays where it is and with whom. Take it, and give another one.", field="user")
+        with audited(_deed_on(membership, PersonDeed.CHANGE_ROLE if was else PersonDeed.GIVE_ROLE, by)):
+            membership.save()
+
+
+def take_role(*, membership: Membership, by: User) -> None:
+    """Whoever had it keeps the cases at hand until somebody else takes them."""
+    with transaction.atomic():
+        _check(membership, by)
+        with audited(_deed_on(membership, PersonDeed.TAKE_ROLE, by)):
+            Membership.objects.filter(pk=membership.pk).delete()
+
+
+def _check(membership: Membership, by: User) -> None:
+    if not may_give_roles(by, restaurant_id=membership.restaurant_id, person_id=membership.user_id):
+        raise RoleRefused("Roles here are given by a superuser, or by an admin of the restaurant to somebody else.")
+
+
+def _deed_on(membership: Membership, action: PersonDeed, by: User) -> Deed:
+    return Deed(
+        actor=Actor.user(by),
+        action=action,
+        subject_kind=PERSON,
+        subject_id=str(membership.user_id),
+        picture=partial(_picture_of, membership.user_id, membership.restaurant_id),
+        restaurant_id=membership.restaurant_id,
+        only_if_it_changes=True,
+    )
+
+
+def _picture_of(person_id: UUID, restaurant_id: UUID) -> dict[str, Any]:
+    mine = Membership.objects.filter(user=person_id, restaurant=restaurant_id)
+    return {"role": mine.values_list("role", flat=True).first()}

@@ -1,0 +1,187 @@
+"""People are edited by the service: who may, who has to be left, and what the audit keeps of it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, Permission
+from django.db import connection
+
+from accounts.models import User
+from accounts.services.editing_people import PersonRefused, save_person, setting_password
+from events.audit import INSTALLATION, verdicts
+from events.models import AuditEntry
+from tests.factories import UserFactory
+
+
+@pytest.fixture
+def boss(db: None) -> User:
+    return UserFactory.create(is_superuser=True)
+
+
+@pytest.fixture
+def asha(db: None) -> User:
+    return UserFactory.create(username="asha", first_name="Asha", last_name="Rao", email="asha@example.com")
+
+
+def changed(person: User, **change: Any) -> User:
+    """As a form leaves it: another object, not yet stored."""
+    edited = User.objects.get(pk=person.pk)
+    for name, value in change.items():
+        setattr(edited, name, value)
+    return edited
+
+
+def entry() -> AuditEntry:
+    return AuditEntry.objects.get()
+
+
+def test_somebody_new_is_written_down_by_whoever_did_it(boss: User) -> None:
+    person = User(username="meera")
+
+    save_person(person=person, by=boss)
+
+    assert User.objects.filter(username="meera").exists()
+    assert (entry().action, entry().actor_id, entry().subject_id) == ("create_person", str(boss.pk), str(person.pk))
+    assert (entry().chain_id, entry().before) == (INSTALLATION, {})
+    assert entry().after["is_active"] is True
+    assert not [sentence for verdict in verdicts() for sentence in verdict.wrong]
+
+
+@pytest.mark.parametrize(
+    ("change", "action"),
+    [
+        ({"is_active": False}, "shut_person_out"),
+        ({"is_staff": True}, "edit_person"),
+        ({"is_superuser": True}, "edit_person"),
+    ],
+)
+def test_a_state_stands_there_before_and_after(boss: User, asha: User, change: dict[str, bool], action: str) -> None:
+    save_person(person=changed(asha, **change), by=boss)
+
+    ((name, value),) = change.items()
+    assert entry().action == action
+    assert (entry().before[name], entry().after[name]) == (not value, value)
+
+
+def test_somebody_is_let_in_again(boss: User, asha: User) -> None:
+    save_person(person=changed(asha, is_active=False), by=boss)
+    save_person(person=changed(asha, is_active=True), by=boss)
+
+    assert [each.action for each in AuditEntry.objects.order_by("id")] == ["shut_person_out", "let_person_in"]
+
+
+def test_of_a_persons_data_it_only_says_that_it_changed(boss: User, asha: User) -> None:
+    personal = {"username": "asha.r", "first_name": "Aasha", "last_name": "Raao", "email": "a@example.org"}
+
+    save_person(person=changed(asha, **personal), by=boss)
+
+    assert entry().after["changed"] == ["user name", "first name", "last name", "e-mail"]
+    kept = str([entry().before, entry().after, entry().reason])
+    assert not [word for word in (*personal.values(), "asha", "Asha", "Rao") if word in kept]
+
+
+def test_groups_and_permissions_are_part_of_the_one_deed(boss: User, asha: User) -> None:
+    group = Group.objects.create(name="Key keepers")
+    permissions = Permission.objects.filter(codename="view_apikey")
+
+    save_person(person=changed(asha, is_staff=True), groups=[group], permissions=permissions, by=boss)
+
+    assert (entry().before["groups"], entry().after["groups"]) == ([], ["Key keepers"])
+    assert (entry().before["permissions"], entry().after["permissions"]) == ([], ["view_apikey"])
+
+
+def test_what_was_saved_as_it_stood_is_no_deed(boss: User, asha: User) -> None:
+    save_person(person=changed(asha), groups=[], permissions=[], by=boss)
+
+    assert not AuditEntry.objects.exists()
+
+
+def test_a_password_is_written_down_without_anything_of_it(boss: User, asha: User) -> None:
+    with setting_password(person_id=asha.pk, by=boss):
+        asha.set_password("correct horse battery")
+        asha.save()
+
+    assert (entry().action, entry().after["changed"]) == ("set_password", ["password"])
+    assert asha.password not in str([entry().before, entry().after])
+
+
+def test_where_no_password_was_set_nothing_was_done(boss: User, asha: User) -> None:
+    with setting_password(person_id=asha.pk, by=boss):
+        pass
+
+    assert not AuditEntry.objects.exists()
+
+
+class TestWhoIsNoSuperuser:
+    @pytest.fixture
+    def clerk(self, db: None) -> User:
+        clerk = UserFactory.create(is_staff=True)
+        clerk.user_permissions.set(Permission.objects.filter(codename__in=["add_user", "change_user"]))
+        return clerk
+
+    def test_edits_what_is_no_right(self, clerk: User, asha: User) -> None:
+        save_person(person=changed(asha, last_name="Roy"), by=clerk)
+
+        assert entry().after["changed"] == ["last name"]
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            {"is_superuser": True},
+            {"groups": []},
+            {"permissions": []},
+        ],
+    )
+    def test_gives_no_rights(self, clerk: User, asha: User, said: dict[str, Any]) -> None:
+        for person in (asha, clerk):
+            edited = changed(person, **{key: value for key, value in said.items() if key == "is_superuser"})
+            rest = {key: value for key, value in said.items() if key != "is_superuser"}
+            with pytest.raises(PersonRefused, match="Only a superuser"):
+                save_person(person=edited, by=clerk, **rest)
+
+        assert not User.objects.filter(is_superuser=True).exists()
+        assert not AuditEntry.objects.exists()
+
+    def test_does_not_touch_a_superuser(self, clerk: User, boss: User) -> None:
+        with pytest.raises(PersonRefused, match="Only a superuser"):
+            save_person(person=changed(boss, is_superuser=False), by=clerk)
+        with pytest.raises(PersonRefused, match="Only a superuser"):
+            save_person(person=changed(boss, email="mine@example.com"), by=clerk)
+
+        assert not AuditEntry.objects.exists()
+
+
+@pytest.mark.parametrize("change", [{"is_active": False}, {"is_superuser": False}])
+def test_the_last_superuser_stays(boss: User, change: dict[str, bool]) -> None:
+    UserFactory.create(is_superuser=True, is_active=False)  # Who may not sign in does not count.
+
+    with pytest.raises(PersonRefused, match="the last superuser who may sign in") as refused:
+        save_person(person=changed(boss, **change), by=boss)
+    assert refused.value.code == "last_superuser"
+
+    UserFactory.create(is_superuser=True)
+    save_person(person=changed(boss, **change), by=boss)
+    assert entry().subject_id == str(boss.pk)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_superusers_who_leave_at_once_one_stays() -> None:
+    people = [UserFactory.create(is_superuser=True) for _ in range(2)]
+
+    def leave(person: User) -> bool:
+        try:
+            save_person(person=changed(person, is_superuser=False), by=person)
+        except PersonRefused:
+            return False
+        finally:
+            connection.close()
+        return True
+
+    with ThreadPoolExecutor(2) as pool:
+        left = list(pool.map(leave, people))
+
+    assert sorted(left) == [False, True]
+    assert User.objects.filter(is_superuser=True).count() == 1
