@@ -1,16 +1,12 @@
-"""The history, the audit and the events in the console."""
+"""The history and the events in the console."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.apps import apps
 from django.contrib import admin
-from django.db.models import OuterRef, QuerySet, Subquery, UUIDField
-from django.db.models.functions import Cast
-from django.http import HttpRequest
 
-from events.models import AuditEntry, Event, Transition
+from events.models import Event, Transition
 from kernel.console import ReadOnlyAdmin
 from kernel.shown import Data, Moment
 
@@ -36,45 +32,6 @@ class TransitionAdmin(ReadOnlyAdmin):
 
     def title_of(self, row: Any) -> str:
         return f"{row.subject_kind}: {row.from_status or 'new'} → {row.to_status}"
-
-
-@admin.register(AuditEntry)
-class AuditEntryAdmin(ReadOnlyAdmin):
-    tenant = "chain_id"
-    called = "Audit"
-    about = "What people decided: who, when, why, and how it looked before and after. Sealed, entry to entry."
-    nothing = "No entries yet. Each decision of a person about money, cases, keys or circuits writes one."
-    list_display = ["number", "when", "person", "action", "subject_kind", "subject_id", "reason"]
-    list_filter = ["action", "mode"]
-    search_fields = ["=subject_id", "=request_id", "=actor_id"]
-    search_help_text = "The id of what it was done to, of the person, or of the request"
-    ordering = ["-id"]
-    fieldsets = [
-        (None, {"fields": ["when", "person", "action", "reason", "subject_kind", "subject_id"]}),
-        ("How it looked", {"fields": ["before_said", "after_said"]}),
-        (
-            "For support",
-            {"classes": ["collapse"], "fields": ["number", "mode", "request_id", "transaction_id", "seal"]},
-        ),
-    ]
-
-    when = Moment("at", "when")
-    before_said = Data("before", "before")
-    after_said = Data("after", "after")
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEntry]:
-        """Entries keep ids. The name is whoever that is now."""
-        people = apps.get_model("accounts.User")._default_manager
-        name = people.filter(pk=Cast(OuterRef("actor_id"), UUIDField())).values("username")[:1]
-        entries: QuerySet[AuditEntry] = super().get_queryset(request)
-        return entries.annotate(name=Subquery(name))
-
-    @admin.display(description="who")
-    def person(self, entry: Any) -> str:
-        return str(entry.name or entry.actor_id)
-
-    def title_of(self, row: Any) -> str:
-        return f"{row.action.replace('_', ' ').capitalize()}, no. {row.number}"
 
 
 @admin.register(Event)

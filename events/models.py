@@ -106,7 +106,12 @@ class AuditEntry(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["chain", "number"], name="one_audit_entry_per_number")]
-        indexes = [models.Index(fields=["subject_id", "id"], name="audit_by_subject")]
+        indexes = [
+            models.Index(fields=["subject_id", "id"], name="audit_by_subject"),
+            # What one person did; and of a day, which is what is asked for when something is looked into.
+            models.Index(fields=["actor_id", "id"], name="audit_by_person"),
+            models.Index(fields=["at"], name="audit_by_time"),
+        ]
         triggers = [IMMUTABLE]
 
     def __str__(self) -> str:

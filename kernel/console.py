@@ -6,7 +6,7 @@ from typing import Any
 
 from django.apps import apps
 from django.contrib import admin
-from django.db.models import F, Model, OuterRef, QuerySet, Subquery
+from django.db.models import F, Model, OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.text import capfirst
@@ -97,7 +97,11 @@ class ReadOnlyAdmin(ConsoleAdmin):
         rows: QuerySet[Any] = super().get_queryset(request).annotate(console_zone=_zone(self.model, self.tenant))
         if request.user.is_superuser:
             return rows
-        return rows.filter(**{f"{self.tenant}__in": _restaurants_of(request)})
+        return rows.filter(self.seen_in(_restaurants_of(request)))
+
+    def seen_in(self, restaurants: list[Any]) -> Q:
+        """Which rows whoever looks at these restaurants sees."""
+        return Q(**{f"{self.tenant}__in": restaurants})
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

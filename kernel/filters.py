@@ -1,10 +1,11 @@
-"""Filters that a page sets by its address and nobody chooses: seen, and taken away, only where they are set."""
+"""Filters of lists: those that a page sets by its address, seen only where they are set, and those of a few choices."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
@@ -24,6 +25,16 @@ class AddressFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
         return queryset if value is None else queryset.filter(**{self.lookup or str(self.parameter_name): value})
+
+
+class OneOf(admin.SimpleListFilter):
+    """Nobody learns by trying whether somebody else's person or restaurant exists."""
+
+    def value(self) -> str | None:
+        value: str | None = super().value()
+        if value is not None and value not in {str(key) for key, _ in self.lookup_choices}:
+            raise IncorrectLookupParameters
+        return value
 
 
 class CurrencyFilter(AddressFilter):

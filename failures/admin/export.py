@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from django.contrib import messages
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import IGNORED_PARAMS
-from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 
 from accounts.models import User
 from failures.models import Case
@@ -21,6 +21,7 @@ from failures.services.exporting import Export, export_cases
 from failures.services.facts import CaseRefused
 from failures.showing.certainty import certainty_of, in_words
 from kernel import clock
+from kernel.downloads import streamed
 from kernel.money import Money
 
 COLUMNS = (
@@ -48,10 +49,8 @@ def csv_of(page: Any, request: HttpRequest, person: User) -> HttpResponseBase:
     except CaseRefused as refused:
         messages.error(request, refused.sentence)
         return HttpResponseRedirect(f"../{shown.get_query_string()}")
-    answer = StreamingHttpResponse(_lines(export), content_type="text/csv; charset=utf-8")
-    answer.headers["Content-Disposition"] = f'attachment; filename="cases-{clock.now():%Y-%m-%d-%H%M}.csv"'
-    answer.headers["Cache-Control"] = "no-store"
-    return answer
+    name = f"cases-{clock.now():%Y-%m-%d-%H%M}.csv"
+    return streamed(_lines(export), name=name, content_type="text/csv; charset=utf-8")
 
 
 class _Line:

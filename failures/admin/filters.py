@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
-from django.contrib.admin.options import IncorrectLookupParameters
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
@@ -16,21 +15,12 @@ from failures.models import DONE, WAITING, Case
 from failures.showing.deadlines import is_overdue
 from kernel import clock
 from kernel.console import restaurants_seen_by
+from kernel.filters import OneOf
 
 # A choice among more is no choice but a search.
 MOST_COLLEAGUES = 50
 MOST_RESTAURANTS = 50
 _ME, _NOBODY = "me", "nobody"
-
-
-class _OneOf(admin.SimpleListFilter):
-    """Nobody learns by trying whether somebody else's person or restaurant exists."""
-
-    def value(self) -> str | None:
-        value: str | None = super().value()
-        if value is not None and value not in {str(key) for key, _ in self.lookup_choices}:
-            raise IncorrectLookupParameters
-        return value
 
 
 class Which(admin.SimpleListFilter):
@@ -61,7 +51,7 @@ class Which(admin.SimpleListFilter):
         return which.get(self.value() or "", waiting.exclude(snoozed_until__gt=now))
 
 
-class TimeLeft(_OneOf):
+class TimeLeft(OneOf):
     title = "time left"
     parameter_name = "time"
 
@@ -72,7 +62,7 @@ class TimeLeft(_OneOf):
         return queryset.filter(is_overdue(clock.now())) if self.value() else queryset
 
 
-class Owner(_OneOf):
+class Owner(OneOf):
     """Whoever works on cases of these restaurants, by name."""
 
     title = "who has it"
@@ -93,7 +83,7 @@ class Owner(_OneOf):
         return queryset.filter(owner=request.user.pk if value == _ME else UUID(value))
 
 
-class OfRestaurant(_OneOf):
+class OfRestaurant(OneOf):
     """Not there for whoever works in one only."""
 
     title = "restaurant"

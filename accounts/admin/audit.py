@@ -1,0 +1,135 @@
+"""The audit in the console: what people did, to look at and to take away."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import IGNORED_PARAMS
+from django.core.exceptions import PermissionDenied
+from django.db.models import OuterRef, Q, QuerySet, Subquery, UUIDField
+from django.db.models.functions import Cast
+from django.http import HttpRequest, HttpResponseBase, HttpResponseNotAllowed, HttpResponseRedirect
+from django.urls import NoReverseMatch, path, reverse
+from django.utils.html import format_html
+
+from accounts.admin.audit_filters import Done, When, Who
+from accounts.models import User
+from accounts.selectors import entries_about
+from accounts.services.exporting_audit import AuditRefused, export_audit, may_export_audit
+from accounts.showing_audit import changes_in, in_words
+from events.actors import SHELL
+from events.models import AuditEntry
+from kernel import clock
+from kernel.console import ReadOnlyAdmin
+from kernel.downloads import streamed
+from kernel.shown import Data, Moment
+
+# Where what an entry is about has a page. Named, not imported: some of them are further up in the house.
+_PAGES = {
+    "case": "failures_case",
+    "payment": "payments_payment",
+    "order": "orders_order",
+    "approval": "accounts_approval",
+    "person": "accounts_user",
+    "restaurant": "accounts_restaurant",
+    "permission_group": "auth_group",
+}
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnlyAdmin):
+    tenant = "chain_id"
+    called = "Audit"
+    about = "What people decided: who, when, why, and how it looked before and after. Sealed, entry to entry."
+    nothing = (
+        "No entries yet. Each decision of a person about money, cases, keys, circuits, people or roles writes one."
+    )
+    list_display = ["number", "when", "person", "did", "subject", "reason"]
+    list_display_links = ["number", "did"]
+    list_filter = [Who, When, Done, "mode"]
+    search_fields = ["=subject_id", "=request_id", "=actor_id"]
+    search_help_text = "The id of what it was done to, of the person, or of the request"
+    ordering = ["-id"]
+    change_list_template = "accounts/audit.html"
+    fieldsets = [
+        (None, {"fields": ["when", "person", "did", "reason", "subject"]}),
+        ("What changed", {"fields": ["changes"]}),
+        ("How it looked", {"classes": ["collapse"], "fields": ["before_said", "after_said"]}),
+        (
+            "For support",
+            {
+                "classes": ["collapse"],
+                "fields": ["number", "subject_id", "actor_id", "mode", "request_id", "transaction_id", "seal"],
+            },
+        ),
+    ]
+
+    when = Moment("at", "when", ordering="id")
+    before_said = Data("before", "before")
+    after_said = Data("after", "after")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEntry]:
+        """Entries keep ids. The name is whoever that is now."""
+        name = User.objects.filter(pk=Cast(OuterRef("actor_id"), UUIDField())).values("username")[:1]
+        entries: QuerySet[AuditEntry] = super().get_queryset(request)
+        return entries.annotate(name=Subquery(name))
+
+    def seen_in(self, restaurants: list[UUID]) -> Q:
+        """Also what is about their people, although it stands in the installation's chain."""
+        return entries_about(restaurants)
+
+    def changelist_view(self, request: Any, extra_context: dict[str, Any] | None = None) -> Any:
+        may = {"may_export": may_export_audit(request.user)}
+        return super().changelist_view(request, {**may, **(extra_context or {})})
+
+    def get_urls(self) -> list[Any]:
+        export = path("export/", self.admin_site.admin_view(self.export), name="events_auditentry_export")
+        return [export, *super().get_urls()]
+
+    def export(self, request: Any) -> HttpResponseBase:
+        """Written down, so never by following a link."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not may_export_audit(request.user):
+            raise PermissionDenied
+        try:
+            shown = self.get_changelist_instance(request)
+        except IncorrectLookupParameters:
+            return HttpResponseRedirect("../")
+        filters = {name: said for name, said in shown.filter_params.items() if name not in IGNORED_PARAMS}
+        chosen = {"filters": filters, "searched": bool(shown.query)}
+        try:
+            export = export_audit(entries=shown.queryset, chosen=chosen, person=request.user)
+        except AuditRefused as refused:
+            messages.error(request, refused.sentence)
+            return HttpResponseRedirect(f"../{shown.get_query_string()}")
+        name = f"audit-{clock.now():%Y-%m-%d-%H%M}.jsonl"
+        return streamed(export.lines(), name=name, content_type="application/jsonl; charset=utf-8")
+
+    @admin.display(description="who")
+    def person(self, entry: Any) -> str:
+        return "somebody at the shell" if entry.actor_id == SHELL.id else str(entry.name or entry.actor_id)
+
+    @admin.display(description="did", ordering="action")
+    def did(self, entry: AuditEntry) -> str:
+        return in_words(entry.action)
+
+    @admin.display(description="to")
+    def subject(self, entry: AuditEntry) -> str:
+        """Its page, where it has one."""
+        kind = in_words(entry.subject_kind).lower()
+        try:
+            address = reverse(f"admin:{_PAGES.get(entry.subject_kind, '')}_change", args=[entry.subject_id])
+        except NoReverseMatch:
+            return kind
+        return format_html('<a class="link" href="{}">{}</a>', address, kind)
+
+    @admin.display(description="what changed")
+    def changes(self, entry: AuditEntry) -> str:
+        return changes_in(entry)
+
+    def title_of(self, row: Any) -> str:
+        return f"{in_words(row.action)}, no. {row.number}"
