@@ -149,6 +149,16 @@ _CHECKER = CATALOGUE.add(
     remedy="A finance lead or an admin of this restaurant approves and rejects.",
     next_action=NextAction.ASK_FOR_ACCESS,
 )
+_DEPENDENT = CATALOGUE.add(
+    "not_independent",
+    HTTPStatus.FORBIDDEN,
+    "Who asks has set you up",
+    remedy=(
+        "Less than a day ago whoever asks gave you your account, your role or your password. Somebody else has to "
+        "agree, or you, once that day is over."
+    ),
+    next_action=NextAction.ASK_FOR_ACCESS,
+)
 _NOT_MAKER = CATALOGUE.add(
     "not_the_maker",
     HTTPStatus.FORBIDDEN,
@@ -173,7 +183,7 @@ _EARLY = CATALOGUE.add(
 )
 _kinds = CATALOGUE.kinds
 ANSWERING = (
-    *(_DECIDED, _MAKER, _CHECKER, _NOT_MAKER, _EARLY, _STALE, _NOTHING_LOST, _NOT_OVER),
+    *(_DECIDED, _MAKER, _CHECKER, _DEPENDENT, _NOT_MAKER, _EARLY, _STALE, _NOTHING_LOST, _NOT_OVER),
     *(_kinds[code] for code in ("no_reason", "not_open", "being_sent", "captured", "known_already")),
     *(SECOND_FACTOR_REQUIRED, SECOND_FACTOR_WRONG, SECOND_FACTOR_USED, SECOND_FACTOR_LOCKED),
 )

@@ -10,6 +10,7 @@ from django.db.models import Case as If
 from django.db.models.functions import Coalesce, Extract
 
 from accounts.models import CHECKERS, Approval, ApprovalStatus, Membership, User
+from accounts.selectors import by_who_asks
 from failures.models import WAITING, Case, CaseKind
 from kernel import clock
 from kernel.modes import Mode
@@ -46,10 +47,10 @@ def pending_approvals(approvals: QuerySet[Approval]) -> QuerySet[Approval]:
 
 
 def approvals_for(person: User) -> QuerySet[Approval]:
-    """Which this person may answer: as a second person, and not to oneself."""
+    """Which this person may answer: as a second person, not to oneself, and to nobody who set up just this person."""
     houses = Membership.objects.filter(user=person, role__in=CHECKERS).values("restaurant")
     mine = Approval.objects.filter(restaurant__in=houses)
-    return pending_approvals(mine).exclude(maker=person)
+    return pending_approvals(mine).exclude(maker=person).exclude(by_who_asks(person))
 
 
 def with_attempts(cases: QuerySet[Case]) -> QuerySet[Case]:

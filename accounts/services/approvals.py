@@ -13,6 +13,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 
 from accounts.models import ALONE_AFTER, CHECKERS, OFFICE, Approval, ApprovalStatus, Membership, User
+from accounts.selectors import set_up_lately
 from accounts.services.people import works_as
 from events.actors import SYSTEM, Actor
 from events.audit import Deed, audited
@@ -24,6 +25,10 @@ from kernel.texts import MAX_REASON, check_reason, check_text
 # Until the same people are on duty again. What is older was decided on by somebody who saw other facts.
 LASTS = timedelta(hours=24)
 _TOO_LATE = "Nobody decided in time."
+NOT_INDEPENDENT = (
+    "Your account, your role here or your password was set up by the person who asks, less than a day ago: "
+    "somebody else has to agree."
+)
 
 
 class ApprovalRefused(ServiceError):
@@ -165,6 +170,13 @@ def _pending(approval_id: UUID) -> Approval:
 def _check_checker(approval: Approval, person: User) -> None:
     if not may_check(person, restaurant_id=approval.restaurant_id):
         raise ApprovalRefused("A finance lead or an admin of this restaurant decides this.", code="not_a_checker")
+    _check_independent(approval, person)
+
+
+def _check_independent(approval: Approval, person: User) -> None:
+    """Whoever could make the second person, or has the password, would agree with nobody but oneself."""
+    if approval.maker_id and set_up_lately(person).filter(actor_id=str(approval.maker_id)).exists():
+        raise ApprovalRefused(NOT_INDEPENDENT, code="not_independent")
 
 
 def _check_alone(approval: Approval, person: User, *, has_factor: bool) -> None:

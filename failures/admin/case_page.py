@@ -32,7 +32,7 @@ from failures.services.ending import BY_ITSELF
 from failures.services.facts import CaseRefused
 from failures.services.papers import LARGEST_FILE_BYTES, add_file, add_note, open_file
 from failures.services.working import assign_case, give_back_case, snooze_case
-from failures.showing.approvals import Asked, asked_about
+from failures.showing.approvals import Asked, approvals_in, asked_about
 from failures.showing.causes import CAUSES
 from failures.showing.certainty import certainty_of
 from failures.showing.choices import Choice, choices_for
@@ -84,7 +84,7 @@ class CasePage:
         now, zone = clock.now(), case.restaurant.time_zone
         waiting = waiting_of(case, now=now)
         files = list(case.files.defer("content").select_related("author"))
-        approvals = list(Approval.objects.filter(asked_from=case.pk).select_related("maker").order_by("id"))
+        approvals = approvals_in(case, person=self.person)
         told = timeline_of(case, attempts=attempts, refunds=refunds, files=files, approvals=approvals)
         context = {
             **self.frame,

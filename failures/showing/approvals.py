@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from accounts.models import ALONE_AFTER, CHECKERS, Approval, User
-from accounts.services.approvals import is_alone
+from accounts.selectors import by_who_asks
+from accounts.services.approvals import NOT_INDEPENDENT, is_alone
 from failures.decisions import Action
 from failures.models import Case
 from failures.showing.choices import WORDS, Words
@@ -56,8 +57,15 @@ class Asked:
     opens_at: datetime | None  # For whoever is alone.
 
 
+def approvals_in(case: Case, *, person: User) -> list[Approval]:
+    """Each knows whether this person would agree with whoever set this person up."""
+    asked = Approval.objects.filter(asked_from=case.pk).annotate(is_by_patron=by_who_asks(person))
+    return list(asked.select_related("maker").order_by("id"))
+
+
 def asked_about(case: Case, approvals: Iterable[Approval], *, person: User, role: str, now: datetime) -> Asked | None:
-    approval = next((each for each in approvals if each.is_pending), None)
+    """Of those that `approvals_in` gave."""
+    approval: Any = next((each for each in approvals if each.is_pending), None)
     if approval is None:
         return None
     is_maker = approval.maker_id == person.pk
@@ -65,15 +73,16 @@ def asked_about(case: Case, approvals: Iterable[Approval], *, person: User, role
     opens_at = approval.created_at + ALONE_AFTER
     is_early = alone and now < opens_at
     is_checker = not is_maker and role in CHECKERS
+    may_check = is_checker and not approval.is_by_patron
     return Asked(
         approval=approval,
         words=words_of(approval.action),
         amount=amount_of(approval, case.restaurant.currency),
         changes=tuple(_changes(approval.before, approval.after)),
         since=tuple(_since(case, approval)),
-        may_decide=is_checker or (alone and not is_early),
+        may_decide=may_check or (alone and not is_early),
         may_withdraw=is_maker,
-        why_not=_why_not(is_maker=is_maker, alone=alone, is_checker=is_checker),
+        why_not=_why_not(approval, is_maker=is_maker, alone=alone, is_checker=is_checker),
         opens_at=opens_at if is_early else None,
     )
 
@@ -89,8 +98,10 @@ def amount_of(approval: Approval, currency: str) -> str:
     return Money(minor, said.get("currency", currency)).display() if minor else ""
 
 
-def _why_not(*, is_maker: bool, alone: bool, is_checker: bool) -> str:
-    if is_checker or alone:
+def _why_not(approval: Any, *, is_maker: bool, alone: bool, is_checker: bool) -> str:
+    if is_checker:
+        return NOT_INDEPENDENT if approval.is_by_patron else ""
+    if alone:
         return ""
     if is_maker:
         return "You asked for it. A finance lead or an admin who is somebody else has to agree."

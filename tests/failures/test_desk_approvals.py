@@ -10,8 +10,10 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import Approval, ApprovalStatus, Restaurant, Role, User
+from accounts.services.editing_people import setting_password
 from events.models import AuditEntry
 from failures.models import Case, CaseStatus
+from failures.selectors import approvals_for
 from failures.services.papers import add_note
 from payments.models import Payment
 from payments.services.facts import PaymentEvent
@@ -210,4 +212,23 @@ def test_there_is_no_other_way_in(case: Case, asked: Approval, lead: User) -> No
     desk = desk_of(lead)
     assert answer(desk, case, "agree").status_code == 400
     assert desk.get(reverse("admin:failures_case_do", args=[case.pk, "reply"])).status_code == 302
+    assert Approval.objects.get().status == ApprovalStatus.PENDING
+
+
+def test_who_was_set_up_by_whoever_asks_is_told_why_not(
+    case: Case, asked: Approval, maker: User, lead: User, time: ShiftedClock
+) -> None:
+    with setting_password(person_id=lead.pk, by=maker):
+        lead.set_password("known to both")
+        lead.save()
+    desk = desk_of(lead)
+
+    text = shown(desk, case)
+    refused = answer(desk, case, "approve")
+
+    assert ">Approve</button>" not in text
+    assert "was set up by the person who asks, less than a day ago" in text
+    assert refused.status_code == 409
+    assert "was set up by the person who asks" in refused.content.decode()
+    assert not approvals_for(lead).exists()
     assert Approval.objects.get().status == ApprovalStatus.PENDING

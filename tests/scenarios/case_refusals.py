@@ -20,6 +20,15 @@ from tests.scenarios.refusals import (
     steer,
 )
 
+# As when the one has given the other a password: nothing else is known of it here.
+SET_UP = """
+    INSERT INTO events_auditentry (chain_id, number, mode, at, actor_kind, actor_id, request_id, action, subject_kind,
+                                   subject_id, reason, before, after, seal)
+    SELECT chain.id, chain.number + 1000, '', now(), 'user', maker.id, '', 'set_password', 'person', checker.id, '',
+           '{}', '{}', ''
+      FROM events_auditchain AS chain, accounts_user AS maker, accounts_user AS checker
+     WHERE maker.username = 'finance' AND checker.username = 'lead' LIMIT 1
+"""
 WHY = "Seen in the provider's dashboard."
 
 
@@ -128,3 +137,8 @@ def _second_person(r: Recorder) -> None:
     answer("nothing_lost", pending(case), "approve", expected=409)
     r.ask(pending(case), {"verdict": "reject", "reason": WHY}, caller="lead")
     refuse(r, case, "nothing_lost", "write_off")
+    payment = r.ask(PAY, card(order(r), "sim_decline_issuer_unavailable"))
+    case = case_of(r, payment["id"], "exhausted")
+    r.ask(f"POST /cases/{case['id']}/actions", wanted, caller="finance")
+    sql(r, SET_UP)
+    answer("not_independent", pending(case), "approve")
