@@ -23,7 +23,7 @@ from accounts.services.idempotency import Call, KeyTaken, earlier_call
 from api import limits
 from api.idempotency import body_hash
 from api.problems import Problem
-from failures.admin.forms import DecisionForm, FileForm, NoteForm, ReasonForm, ReplyForm, SaidForm, SnoozeForm
+from failures.admin.forms import DecisionForm, FileForm, GiveForm, NoteForm, ReasonForm, ReplyForm, SaidForm, SnoozeForm
 from failures.approvals import Reply, Verdict, decide_approval
 from failures.decisions import NEEDS_TWO, Action, Decision, act_on_case
 from failures.models import TAKEABLE, Case, CaseFile, CaseKind, CaseStatus, Outcome
@@ -51,6 +51,7 @@ _AT_WORK = timedelta(seconds=10)
 _ABOUT_MONEY = ("decide", "reply")
 _FORMS: Mapping[str, type[SaidForm]] = {
     "take": SaidForm,
+    "give": GiveForm,
     "give-back": ReasonForm,
     "snooze": SnoozeForm,
     "ask": SaidForm,
@@ -112,12 +113,13 @@ class CasePage:
         replies = self._replies(asked)
         return {
             **doing,
-            **{name.replace("-", "_"): self._form(name) for name in ("take", "give-back", "snooze", "ask")},
-            **{name: self._form(name) for name in ("note", "file")},
+            **{name.replace("-", "_"): self.form(name) for name in ("take", "give-back", "snooze", "ask")},
+            **{name: self.form(name) for name in ("note", "file")},
             "replies": replies,
             "typed": self._typed_and_not_shown(choices, replies),
             "choices": [{"choice": one, "form": self._decision(one.action)} for one in choices],
             "is_mine": case.owner_id == self.person.pk,
+            "can_give": case.is_waiting and case.status != CaseStatus.WAITING_SECOND_PERSON,
             "can_take": case.status in TAKEABLE and case.owner_id != self.person.pk,
             "can_ask": case.is_waiting and case.payment_id is not None and live is not None,
             "may_not": "" if case.is_waiting else _ended(case),
@@ -156,7 +158,7 @@ class CasePage:
         lost = [form for name, form in self.refused.items() if name not in shown]
         return " ".join(str(form.data.get("reason", "")) for form in lost)
 
-    def _form(self, name: str) -> SaidForm:
+    def form(self, name: str) -> SaidForm:
         return self.refused.get(name) or _FORMS[name].on_page(self.case, name)
 
     def _decision(self, action: Action) -> SaidForm:
@@ -255,6 +257,15 @@ def _take(page: CasePage, form: SaidForm) -> str:
     if page.case.owner_id != page.person.pk:
         assign_case(case_id=page.case.pk, person=page.person, version=form.cleaned_data["version"])
     return "It is yours."
+
+
+def _give(page: CasePage, form: SaidForm) -> str:
+    said = form.cleaned_data
+    to = User.objects.filter(pk=said["to"]).first()
+    if to is None:
+        raise CaseRefused("Choose a colleague.", field="to", code="not_finance_here")
+    assign_case(case_id=page.case.pk, person=page.person, to=to, note=said["reason"], version=said["version"])
+    return f"{to.get_username()} has it now."
 
 
 def _give_back(page: CasePage, form: SaidForm) -> str:
@@ -371,6 +382,7 @@ def _attached(name: str) -> str:
 
 _VERBS: Mapping[str, Callable[[CasePage, SaidForm], str]] = {
     "take": _take,
+    "give": _give,
     "give-back": _give_back,
     "snooze": _snooze,
     "ask": _ask,

@@ -60,6 +60,18 @@ class SnoozeForm(ReasonForm):
     minutes = forms.TypedChoiceField(label="Until then nobody is handed it", choices=SNOOZES, coerce=int)
 
 
+class GiveForm(SaidForm):
+    """Whoever does not work on cases there is refused by the service, whatever the list offered."""
+
+    to = forms.UUIDField(label="Colleague", widget=forms.Select(attrs={"required": True}))
+    reason = forms.CharField(
+        label="What they should know (may stay empty)",
+        required=False,
+        max_length=MAX_REASON,
+        widget=forms.TextInput(attrs={"maxlength": MAX_REASON, "autocomplete": "off"}),
+    )
+
+
 class NoteForm(SaidForm):
     text = forms.CharField(
         label="Note", max_length=LONGEST_NOTE, widget=forms.Textarea(attrs={"rows": 3, "maxlength": LONGEST_NOTE})

@@ -19,6 +19,7 @@ from failures.admin.case_page import CasePage
 from failures.admin.cells import Cell
 from failures.admin.export import csv_of
 from failures.admin.filters import OfRestaurant, Owner, TimeLeft, Which
+from failures.admin.giving import giving
 from failures.models import Case
 from failures.searching import SEARCHED, cases_found
 from failures.selectors import by_risk, with_attempts
@@ -87,6 +88,7 @@ class CaseAdmin(ReadOnlyAdmin):
             path("next/", view(self.take_next), name=f"{name}_next"),
             path("export/", view(self.export), name=f"{name}_export"),
             path("<uuid:case_id>/change/", view(self.one), name=f"{name}_change"),
+            path("<uuid:case_id>/give/", view(self.give), name=f"{name}_give"),
             path("<uuid:case_id>/do/<slug:verb>/", view(self.do), name=f"{name}_do"),
             path("<uuid:case_id>/files/<uuid:file_id>/", view(self.file), name=f"{name}_file"),
             *super().get_urls(),
@@ -122,6 +124,9 @@ class CaseAdmin(ReadOnlyAdmin):
     def do(self, request: HttpRequest, case_id: UUID, verb: str) -> HttpResponse:
         page = self._page(request, case_id)
         return page.done(verb) if request.method == "POST" else redirect("admin:failures_case_change", case_id)
+
+    def give(self, request: HttpRequest, case_id: UUID) -> HttpResponse:
+        return giving(self._page(request, case_id))
 
     def file(self, request: HttpRequest, case_id: UUID, file_id: UUID) -> HttpResponse:
         return self._page(request, case_id).file(file_id)

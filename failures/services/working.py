@@ -19,16 +19,21 @@ from failures.services.ending import end_locked
 from failures.services.facts import CaseEvent, CaseRefused
 from kernel import clock
 from kernel.modes import Mode
-from kernel.texts import check_reason
+from kernel.texts import MAX_REASON, check_reason, check_text
 
 TAKEN = "Taken."
+GIVEN = "Given to a colleague."
+TO = "given_to"  # In the history: an id, so that a person can be forgotten.
 # A provider's answer may take days; what waits longer than a week is not put off but forgotten.
 LONGEST_SNOOZE = timedelta(days=7)
 
 
-def assign_case(*, case_id: UUID, person: User, to: User | None = None, version: int | None = None) -> Case:
+def assign_case(
+    *, case_id: UUID, person: User, to: User | None = None, note: str = "", version: int | None = None
+) -> Case:
     """Taken, or given to a colleague. Taking it over from one is allowed and in the history."""
     owner = to or person
+    check_text(note, field="reason", longest=MAX_REASON, refusal=CaseRefused)
     with transaction.atomic():
         case = locked_case(case_id, person, version=version)
         check_nobody_is_asked(case)
@@ -36,8 +41,8 @@ def assign_case(*, case_id: UUID, person: User, to: User | None = None, version:
             raise CaseRefused(
                 f"{owner.get_username()} does not work on cases here.", field="to", code="not_finance_here"
             )
-        with deed_on(case, CaseDeed.ASSIGN, person=person):
-            _assign(case, person, owner)
+        with deed_on(case, CaseDeed.ASSIGN, person=person, reason=note):
+            _assign(case, person, owner, note)
     return case
 
 
@@ -154,11 +159,13 @@ def check_version(case: Case, version: int | None) -> None:
         raise CaseRefused("Something happened to this case since you opened it. Look again.", code="stale")
 
 
-def _assign(case: Case, person: User, owner: User) -> None:
+def _assign(case: Case, person: User, owner: User, note: str = "") -> None:
     case.owner = owner
     case.snoozed_until = None
     journal = Journal(Actor.user(person))
-    journal.move(case, case.assign, reason=TAKEN if owner == person else "Given to a colleague.")
+    is_taken = owner == person
+    told = {} if is_taken else {TO: str(owner.pk)}
+    journal.move(case, case.assign, reason=note or (TAKEN if is_taken else GIVEN), evidence=told)
     journal.happened(CaseEvent.ASSIGNED, case, owner=str(owner.pk))
     case.save()
     journal.write()

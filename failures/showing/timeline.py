@@ -14,7 +14,7 @@ from accounts.models import ApiKey, Approval, IdempotentCall, User
 from events.actors import ActorKind
 from events.models import Transition
 from failures.models import Case, CaseFile
-from failures.services.working import TAKEN
+from failures.services.working import GIVEN, TAKEN, TO
 from failures.showing.approvals import words_of
 from failures.showing.choices import WORDS as CHOICES
 from kernel.money import Money
@@ -97,6 +97,7 @@ _CASE = {
     "create": "A case was opened.",
     "more_news": "There was news of it.",
     "assign": "The case was taken.",
+    "give": "Gave the case to {colleague}.",
     "give_back": "The case was given back.",
     "snooze": "The case was put off.",
     "ask": "Asked the provider.",
@@ -203,15 +204,17 @@ class _Teller:
         return IdempotentCall.objects.filter(subject_id__in=made).defer("answer") if made else ()
 
     def _step(self, step: Transition) -> Moment:
-        words = WORDS.get(step.subject_kind, {}).get(step.step, f"{step.subject_kind}: {step.step.replace('_', ' ')}.")
+        name = "give" if TO in step.evidence else step.step
+        words = WORDS.get(step.subject_kind, {}).get(name, f"{step.subject_kind}: {name.replace('_', ' ')}.")
+        colleague = self._names.get(step.evidence.get(TO, ""), "a colleague")
         message = str(step.evidence.get("message", ""))
         return Moment(
             at=step.at,
             who=self._names.get(step.actor_id) or _NOBODY.get(step.actor_kind, "somebody"),
-            what=words.format(provider=self._provider_of(step), action=self._action_of(step)),
+            what=words.format(provider=self._provider_of(step), action=self._action_of(step), colleague=colleague),
             detail=" ".join(dict.fromkeys(filter(None, (self._reason(step), message, self._amount(step))))),
             tone=_tone(step),
-            raw={**self._routing(step), **step.evidence},
+            raw={} if name == "give" else {**self._routing(step), **step.evidence},
         )
 
     def _provider_of(self, step: Transition) -> str:
@@ -226,7 +229,7 @@ class _Teller:
         """What the clock writes of each order and payment says no more than the step; an event's name says nothing."""
         if step.actor_kind != ActorKind.USER.value and step.subject_kind in {"order", "payment"} and not step.evidence:
             return ""
-        if step.subject_kind == "case" and step.step == "assign" and step.reason == TAKEN:
+        if step.subject_kind == "case" and step.step == "assign" and step.reason in {TAKEN, GIVEN}:
             return ""
         if step.subject_kind == "attempt" and step.step == "create":
             return f"By the route: {step.reason}."
@@ -288,6 +291,7 @@ def _names_of(steps: Iterable[Transition]) -> dict[str, str]:
     ids: dict[str, set[str]] = {ActorKind.USER.value: set(), ActorKind.API_KEY.value: set()}
     for step in steps:
         ids.get(step.actor_kind, set()).add(step.actor_id)
+        ids[ActorKind.USER.value].update({step.evidence[TO]} if TO in step.evidence else ())
     people = User.objects.filter(pk__in=ids[ActorKind.USER.value]).values_list("pk", "username")
     programs = ApiKey.objects.filter(lineage__in=ids[ActorKind.API_KEY.value]).values_list("lineage", "name")
     return {str(key): name for key, name in people.union(programs)} if any(ids.values()) else {}
