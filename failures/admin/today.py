@@ -11,7 +11,7 @@ from django.template.response import TemplateResponse
 
 from accounts.models import Restaurant
 from failures.showing.deadlines import in_words
-from failures.showing.today import today_of
+from failures.showing.today import first_mode, today_of
 from kernel import clock
 from kernel.console import restaurants_seen_by
 from kernel.modes import Mode
@@ -27,7 +27,7 @@ def today(request: HttpRequest) -> HttpResponse:
     if not restaurants:
         return TemplateResponse(request, "failures/nothing_today.html", frame)
     said = request.GET.get("mode")
-    mode = Mode(said) if said in Mode.values else MODES[0]
+    mode = Mode(said) if said in Mode.values else first_mode(restaurants)
     person: Any = request.user
     shown = today_of(Outlook(restaurants=restaurants, mode=mode), person=person)
     context = {

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Count, Min, Q, Sum
 
-from accounts.models import Approval, User
+from accounts.models import Approval, Restaurant, User
 from failures.models import WAITING, Case
 from failures.selectors import approvals_for, pending_approvals
 from failures.showing.day import DayShown, day_shown
@@ -15,8 +16,10 @@ from failures.showing.figures import Figure, List, figure
 from failures.showing.lights import LightShown, light_shown
 from failures.sums import PAYMENT_CURRENCY, PAYMENT_MINOR
 from kernel import clock
+from kernel.modes import Mode
 from kernel.totals import Total
 from payments.figures import day_of, in_doubt
+from payments.models import ProviderAccount
 from payments.outlooks import Outlook
 from payments.services.provider_lights import provider_lights
 
@@ -31,6 +34,12 @@ class Today:
     all_approvals: Figure
     lights: list[LightShown]
     day: DayShown
+
+
+def first_mode(restaurants: Sequence[Restaurant]) -> Mode:
+    """Real money first. Where nobody can be charged yet, what is tried out."""
+    live = ProviderAccount.objects.filter(restaurant__in=restaurants, mode=Mode.LIVE)
+    return Mode.LIVE if live.exists() else Mode.TEST
 
 
 def today_of(outlook: Outlook, *, person: User) -> Today:

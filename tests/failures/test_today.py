@@ -22,7 +22,7 @@ from payments.models import BreakerOverride, ProviderAccount
 from payments.outlooks import Outlook
 from payments.services import providers
 from payments.services.provider_lights import SLOTS, provider_lights
-from tests.factories import RestaurantFactory, UserFactory, staff
+from tests.factories import ProviderAccountFactory, RestaurantFactory, UserFactory, staff
 from tests.failures.days import a_day_of, figures_of, page_of, total_of
 from tests.failures.test_desk import desk_of
 from tests.time_machine import ShiftedClock
@@ -98,6 +98,17 @@ def test_real_money_comes_first(boss: Client) -> None:
     for asked in ({}, {"mode": "live"}, {"mode": "nonsense"}):
         assert all("mode__exact=live" in address for address, _ in figures_of(page_of(boss, **asked)))
     assert all("mode__exact=test" in address for address, _ in figures_of(page_of(boss, mode="test")))
+
+
+def test_where_nobody_can_be_charged_yet_what_is_tried_out_comes_first(restaurants: list[Restaurant]) -> None:
+    """Whatever others have: of the three each has a live account."""
+    ProviderAccountFactory.create(restaurant=(new := RestaurantFactory.create()), provider="a", mode=Mode.TEST)
+    client = desk_of(staff(new, Role.FINANCE))
+
+    assert '<a href="?mode=test" aria-current="page">Test</a>' in page_of(client)
+    assert '<a href="?mode=live" aria-current="page">Live</a>' in page_of(client, mode="live")
+    ProviderAccountFactory.create(restaurant=new, provider="a", mode=Mode.LIVE)
+    assert '<a href="?mode=live" aria-current="page">Live</a>' in page_of(client)
 
 
 def test_only_the_own_restaurants_are_counted(restaurants: list[Restaurant]) -> None:
