@@ -106,6 +106,17 @@ class Said(Column):
         return label(*self.says(row))
 
 
+class Meaning(Column):
+    """What the states of a row come to, in a sentence."""
+
+    def __init__(self, says: Callable[[Any], str], title: str = "what that means") -> None:
+        super().__init__("", title, ordering=None)
+        self.says = says
+
+    def __call__(self, row: Any) -> str:
+        return self.says(row)
+
+
 class Moment(Column):
     """By the clock on the restaurant's wall. UTC, which logs and providers speak, is said on asking."""
 

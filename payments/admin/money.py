@@ -10,9 +10,10 @@ from django.http import HttpRequest
 
 from kernel.console import ReadOnlyAdmin, ReadOnlyInline, restaurants_seen_by
 from kernel.filters import AnyStatusFilter, CurrencyFilter
-from kernel.shown import Amount, Data, Itself, Link, Moment, Said, State, Tone, Word
+from kernel.shown import Amount, Data, Itself, Link, Meaning, Moment, Said, State, Tone, Word
 from kernel.totals import Adds
 from payments.filters import BeganFilter, DayFilter, FailureFilter, ProviderFilter, TryFilter
+from payments.meanings import meaning_of_attempt, meaning_of_payment, meaning_of_refund
 from payments.models import (
     Attempt,
     AttemptStatus,
@@ -123,7 +124,15 @@ class PaymentAdmin(ReadOnlyAdmin):
     list_select_related = ["order"]
     inlines = [AttemptInline, RefundInline]
     fieldsets = [
-        (None, {"fields": ["said", "amount", "tip", "of_order", "paid_by", "failure_code", "created", "finished"]}),
+        (
+            None,
+            {
+                "fields": [
+                    *("said", "meaning", "amount", "tip", "of_order", "paid_by"),
+                    *("failure_code", "created", "finished"),
+                ]
+            },
+        ),
         ("What happens next", {"fields": ["next_action", "due", "hold", "retry", "close_wanted"]}),
         ("Who pays", {"classes": ["collapse"], "fields": ["customer", "return_url", "metadata_said"]}),
         (
@@ -138,6 +147,7 @@ class PaymentAdmin(ReadOnlyAdmin):
     amount = Amount("charge_minor", "amount", ordering="amount_minor")
     tip = Amount("tip_minor", "tip in it")
     said = Said(_payment_says, "status", ordering="status")
+    meaning = Meaning(meaning_of_payment)
     paid_by = Word("method")
     of_order = Link("order")
     created = Moment("created_at")
@@ -177,7 +187,15 @@ class AttemptAdmin(ReadOnlyAdmin):
     ordering = ["-id"]
     list_select_related = ["payment", "account"]
     fieldsets = [
-        (None, {"fields": ["state", "kept", "of_payment", "account", "amount", "captured", "created", "settled"]}),
+        (
+            None,
+            {
+                "fields": [
+                    *("state", "meaning", "kept", "of_payment", "account", "amount"),
+                    *("captured", "created", "settled"),
+                ]
+            },
+        ),
         ("What the provider said", {"fields": ["provider_reference", "error_code", "error_message", "evidence_said"]}),
         ("Given back", {"fields": ["refunded", "refunding", "excess", "reopened"]}),
         (
@@ -193,6 +211,7 @@ class AttemptAdmin(ReadOnlyAdmin):
     ]
 
     state = State("status", tones=_ATTEMPT_TONES)
+    meaning = Meaning(meaning_of_attempt)
     kept = State("capture", "money", tones=_CAPTURE_TONES)
     of_payment = Link("payment")
     amount = Amount("amount_minor", "asked for")
@@ -234,7 +253,10 @@ class RefundAdmin(ReadOnlyAdmin):
     ordering = ["-id"]
     list_select_related = ["payment"]
     fieldsets = [
-        (None, {"fields": ["said", "amount", "tip", "of_payment", "origin", "reason", "created", "finished"]}),
+        (
+            None,
+            {"fields": ["said", "meaning", "amount", "tip", "of_payment", "origin", "reason", "created", "finished"]},
+        ),
         ("What the provider said", {"fields": ["provider_reference", "error_code", "error_message", "evidence_said"]}),
         ("What happens next", {"fields": ["next_action", "due"]}),
         (
@@ -252,6 +274,7 @@ class RefundAdmin(ReadOnlyAdmin):
     amount = Amount("total_minor", "amount", ordering="amount_minor")
     tip = Amount("tip_minor", "tip in it")
     said = Said(_refund_says, "status", ordering="status")
+    meaning = Meaning(meaning_of_refund)
     of_payment = Link("payment")
     created = Moment("created_at", "asked for")
     finished = Moment("finished_at")

@@ -1,0 +1,55 @@
+"""What the state of a payment, an attempt or a refund means, each in a sentence for whoever looks it up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from payments.models import Attempt, AttemptStatus, Payment, PaymentStatus, Refund, RefundOrigin, RefundStatus
+
+_PAYMENT: Final[Mapping[PaymentStatus, str]] = {
+    PaymentStatus.PENDING: "It was accepted, and no provider was asked for the money yet.",
+    PaymentStatus.PROCESSING: "A provider has it, or somebody still has to act. Steward looks after it by itself.",
+    PaymentStatus.COMPLETED: "The money came in: a provider or a waiter said so.",
+    PaymentStatus.FAILED: "Nothing was charged, and that is certain. While the order is open it can be paid again.",
+}
+_PAYMENT_IN_DOUBT: Final = (
+    "Nobody knows whether the money moved. Steward goes on asking, and charges nobody again until it knows."
+)
+_ATTEMPT: Final[Mapping[AttemptStatus, str]] = {
+    AttemptStatus.SENT: "The provider is being asked right now.",
+    AttemptStatus.PENDING: "The provider has it, and a guest or a waiter still has to act.",
+    AttemptStatus.UNKNOWN: "The provider gave no answer that can be relied on: money may have moved.",
+    AttemptStatus.SUCCEEDED: "The provider says that the money moved.",
+    AttemptStatus.DECLINED: "The provider said no. Nothing was charged.",
+    AttemptStatus.NOT_SENT: "The request was never accepted there, so that nothing can have been charged.",
+    AttemptStatus.NOT_CHARGED: "The provider, or a person who saw it there, says that nothing was charged.",
+    AttemptStatus.CANCELLED: "It was cancelled before anybody paid. It cannot be paid any more.",
+    AttemptStatus.EXPIRED: "Nobody paid in time. Should money arrive after all, it is noticed and given back or kept.",
+    AttemptStatus.RELEASED: "Cash was taken instead. Should this provider have charged after all, that goes back.",
+    AttemptStatus.LATE_SUCCESS: "Its money arrived after it had been closed. “Money” says what became of that.",
+}
+_REFUND: Final[Mapping[RefundStatus, str]] = {
+    RefundStatus.REQUESTED: "It was asked for, and is sent within seconds. Its amount is set aside.",
+    RefundStatus.WAITING_APPROVAL: "It is above a limit: it is set aside, and not sent until a second person agrees.",
+    RefundStatus.PROCESSING: "The provider has it. When it says so, the money is with the guest.",
+    RefundStatus.COMPLETED: "The money went back to the guest.",
+    RefundStatus.FAILED: "Nothing went back. What was set aside for it is free again.",
+}
+_REFUND_IN_DOUBT: Final = (
+    "Nobody knows whether the money went back. Steward asks again with the same key, so that it goes back once at most."
+)
+_BY_PROVIDER: Final = "Nobody here asked for it: the provider, or the guest's bank, took the money back."
+
+
+def meaning_of_payment(payment: Payment) -> str:
+    return _PAYMENT_IN_DOUBT if payment.in_doubt else _PAYMENT[PaymentStatus(payment.status)]
+
+
+def meaning_of_attempt(attempt: Attempt) -> str:
+    return _ATTEMPT[AttemptStatus(attempt.status)]
+
+
+def meaning_of_refund(refund: Refund) -> str:
+    said = _REFUND_IN_DOUBT if refund.in_doubt else _REFUND[RefundStatus(refund.status)]
+    return f"{said} {_BY_PROVIDER}" if refund.origin == RefundOrigin.PROVIDER else said
