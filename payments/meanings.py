@@ -16,6 +16,7 @@ _PAYMENT: Final[Mapping[PaymentStatus, str]] = {
 _PAYMENT_IN_DOUBT: Final = (
     "Nobody knows whether the money moved. Steward goes on asking, and charges nobody again until it knows."
 )
+_OTHER_AMOUNT: Final = "Another amount came in than was asked for. Its case asks a person what to do with that."
 _ATTEMPT: Final[Mapping[AttemptStatus, str]] = {
     AttemptStatus.SENT: "The provider is being asked right now.",
     AttemptStatus.PENDING: "The provider has it, and a guest or a waiter still has to act.",
@@ -43,10 +44,16 @@ _BY_PROVIDER: Final = "Nobody here asked for it: the provider, or the guest's ba
 
 
 def meaning_of_payment(payment: Payment) -> str:
-    return _PAYMENT_IN_DOUBT if payment.in_doubt else _PAYMENT[PaymentStatus(payment.status)]
+    """On a page of its own: of one in doubt its attempts are asked for."""
+    if not payment.in_doubt:
+        return _PAYMENT[PaymentStatus(payment.status)]
+    undecided = payment.attempts.filter(status=AttemptStatus.UNKNOWN, mismatch=True)
+    return _OTHER_AMOUNT if undecided.exists() else _PAYMENT_IN_DOUBT
 
 
 def meaning_of_attempt(attempt: Attempt) -> str:
+    if attempt.status == AttemptStatus.UNKNOWN and attempt.mismatch:
+        return _OTHER_AMOUNT
     return _ATTEMPT[AttemptStatus(attempt.status)]
 
 

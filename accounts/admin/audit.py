@@ -9,14 +9,16 @@ from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import IGNORED_PARAMS
 from django.core.exceptions import PermissionDenied
-from django.db.models import OuterRef, Q, QuerySet, Subquery, UUIDField
+from django.db.models import Case as If
+from django.db.models import OuterRef, Q, QuerySet, Subquery, UUIDField, When
 from django.db.models.functions import Cast
 from django.http import HttpRequest, HttpResponseBase, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import NoReverseMatch, path, reverse
 from django.utils.html import format_html
 
-from accounts.admin.audit_filters import Done, When, Who
-from accounts.models import User
+from accounts.admin.audit_filters import Done, Lately, Who
+from accounts.deeds import PERSON
+from accounts.models import Restaurant, User
 from accounts.selectors import entries_about
 from accounts.services.exporting_audit import AuditRefused, export_audit, may_export_audit
 from accounts.showing_audit import changes_in, in_words
@@ -47,15 +49,15 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     nothing = (
         "No entries yet. Each decision of a person about money, cases, keys, circuits, people or roles writes one."
     )
-    list_display = ["number", "when", "person", "did", "subject", "reason"]
+    list_display = ["number", "when", "person", "did", "subject", "where", "reason"]
     list_display_links = ["number", "did"]
-    list_filter = [Who, When, Done, "mode"]
+    list_filter = [Who, Lately, Done, "mode"]
     search_fields = ["=subject_id", "=request_id", "=actor_id"]
     search_help_text = "The id of what it was done to, of the person, or of the request"
     ordering = ["-id"]
     change_list_template = "accounts/audit.html"
     fieldsets = [
-        (None, {"fields": ["when", "person", "did", "reason", "subject"]}),
+        (None, {"fields": ["when", "person", "did", "subject", "where", "reason"]}),
         ("What changed", {"fields": ["changes"]}),
         ("How it looked", {"classes": ["collapse"], "fields": ["before_said", "after_said"]}),
         (
@@ -72,10 +74,14 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     after_said = Data("after", "after")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEntry]:
-        """Entries keep ids. The name is whoever that is now."""
-        name = User.objects.filter(pk=Cast(OuterRef("actor_id"), UUIDField())).values("username")[:1]
-        entries: QuerySet[AuditEntry] = super().get_queryset(request)
-        return entries.annotate(name=Subquery(name))
+        """Entries keep ids. The names are those that people and restaurants have now."""
+        who = User.objects.filter(pk=Cast(OuterRef("actor_id"), UUIDField())).values("username")[:1]
+        whom = User.objects.filter(pk=OuterRef("whom_id")).values("username")[:1]
+        house = Restaurant.objects.filter(pk=OuterRef("chain")).values("name")[:1]
+        # Only a person's id is one for certain: what others are known by may be anything.
+        whom_id = If(When(subject_kind=PERSON, then=Cast("subject_id", UUIDField())), default=None)
+        entries: QuerySet[AuditEntry] = super().get_queryset(request).annotate(whom_id=whom_id)
+        return entries.annotate(name=Subquery(who), whom=Subquery(whom), house=Subquery(house))
 
     def seen_in(self, restaurants: list[UUID]) -> Q:
         """Also what is about their people, although it stands in the installation's chain."""
@@ -117,17 +123,21 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     def did(self, entry: AuditEntry) -> str:
         return in_words(entry.action)
 
-    @admin.display(description="to")
-    def subject(self, entry: AuditEntry) -> str:
+    @admin.display(description="where", ordering="chain")
+    def where(self, entry: Any) -> str:
+        return str(entry.house or "the installation")
+
+    @admin.display(description="about")
+    def subject(self, entry: Any) -> str:
         """Its page, where it has one."""
-        kind = in_words(entry.subject_kind).lower()
+        kind = entry.whom or in_words(entry.subject_kind).lower()
         try:
             address = reverse(f"admin:{_PAGES.get(entry.subject_kind, '')}_change", args=[entry.subject_id])
         except NoReverseMatch:
             return kind
         return format_html('<a class="link" href="{}">{}</a>', address, kind)
 
-    @admin.display(description="what changed")
+    @admin.display(description="before and after")
     def changes(self, entry: AuditEntry) -> str:
         return changes_in(entry)
 

@@ -39,7 +39,7 @@ class Who(OneOf):
         return queryset.filter(actor_id=self.value()) if self.value() else queryset
 
 
-class When(OneOf):
+class Lately(OneOf):
     title = "when"
     parameter_name = "days"
 

@@ -14,6 +14,19 @@ from accounts.services.roles import may_give_roles, save_role, take_role
 from events.served import ServedAdmin
 from kernel.shown import State
 
+_ROLES = (
+    "Finance works on cases. A finance lead and an admin do that too, and agree to what somebody else asks for; an "
+    "admin sets refund limits. An auditor looks at everything and presses nothing. A waiter confirms cash in the "
+    "waiter's app, and a customer sees the own orders. Whose role is deleted keeps the cases at hand until a colleague "
+    "takes them."
+)
+_SAID = {
+    "slug": "How programs and commands name it: letters, digits and dashes.",
+    "currency": "Three letters, such as INR. It stays, once something was ordered in it.",
+    "time_zone": "Such as Asia/Kolkata: by its clock all times here are told.",
+    "day_starts_at": "A night's last guests belong to the evening before.",
+}
+
 
 @admin.register(Restaurant)
 class RestaurantAdmin(ServedAdmin):
@@ -22,6 +35,7 @@ class RestaurantAdmin(ServedAdmin):
     called = "Restaurants"
     about = "Whose orders and money are kept here: currency, time zone, and when a day begins."
     nothing = "No restaurants yet. Add the first one: everything else belongs to a restaurant."
+    fields = ["name", "slug", "currency", "time_zone", "day_starts_at"]
     list_display = ["name", "slug", "currency", "time_zone", "day_starts_at"]
     ordering = ["name"]
 
@@ -39,6 +53,12 @@ class RestaurantAdmin(ServedAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None:
+            field.help_text = _SAID.get(db_field.name, field.help_text)
+        return field
+
     def save_model(self, request: Any, obj: Restaurant, form: Any, change: bool) -> None:  # noqa: FBT001  Django's own.
         save_restaurant(restaurant=obj, by=request.user)
 
@@ -48,6 +68,7 @@ class MembershipAdmin(ServedAdmin):
     called = "Roles"
     about = "Who may do what, and in which restaurant. It holds from the next press on."
     nothing = "No roles yet. A person without one sees nothing of any restaurant."
+    fieldsets = [(None, {"fields": ["user", "restaurant", "role"], "description": _ROLES})]
     list_display = ["user", "restaurant", "is_a"]
     list_select_related = ["user", "restaurant"]
     list_filter = ["role"]

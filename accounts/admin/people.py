@@ -11,6 +11,8 @@ from django.contrib.auth.models import Group
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import format_html
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from accounts.models import SecondFactor, User
@@ -20,16 +22,28 @@ from accounts.services.permission_groups import delete_group, save_group
 from accounts.services.second_factor import SecondFactorRefused, remove
 from events.actors import Actor
 from events.served import ServedAdmin
-from kernel.shown import Said, Tone
+from kernel.shown import Moment, Said, Tone
 from kernel.texts import MAX_REASON
 
 admin.site.unregister(Group)
 # Who may do what in the console. Of roles, which are about money, there is a page of its own.
 _RIGHTS = ["is_superuser", "groups", "user_permissions"]
+_SAID = {
+    "username": "To sign in with: letters, digits and @/./+/-/_.",
+    "is_active": "May sign in. Take this off instead of deleting somebody: what they did stays theirs.",
+    "is_staff": "Opens this console. What is seen there is decided by the roles.",
+    "is_superuser": "Sees every restaurant, and manages people and permissions. To work on cases takes a role as well.",
+    "groups": "For pages about people and keys, under one name.",
+    "user_permissions": "For pages about people and keys, one by one. About money only roles decide.",
+}
 
 
 def _may_sign_in(person: User) -> tuple[str, Tone]:
     return ("may sign in", Tone.GOOD) if person.is_active else ("shut out", Tone.QUIET)
+
+
+def _opens_console(person: User) -> tuple[str, Tone]:
+    return ("opens it", Tone.GOOD) if person.is_staff else ("does not", Tone.QUIET)
 
 
 def _has_factor(person: Any) -> tuple[str, Tone]:
@@ -76,20 +90,23 @@ class PersonAdmin(UserAdmin, ServedAdmin):  # type: ignore[misc,type-arg]  # Dja
     called = "People"
     about = "Who signs in, and who is signed out at once when a phone is lost."
     fieldsets = [
-        (None, {"fields": ["username", "password"]}),
-        ("Who it is", {"fields": ["first_name", "last_name", "email"]}),
-        ("Signing in", {"fields": ["is_active", "is_staff", "factor", "last_login", "date_joined"]}),
+        (None, {"fields": ["username", "first_name", "last_name", "email"]}),
+        ("Signing in", {"fields": ["is_active", "is_staff", "sign_in", "factor", "seen", "since"]}),
         ("What they may do", {"fields": ["roles", *_RIGHTS]}),
     ]
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
-    list_display = ["username", "first_name", "last_name", "roles", "state", "factor", "is_staff"]
+    list_display = ["username", "first_name", "last_name", "roles", "state", "factor", "console"]
     list_filter = ["is_active", "is_staff", "memberships__role"]
+    search_help_text = "A user name, a name or an e-mail address"
     filter_horizontal = ()
     actions = ["sign_out", "take_off_factor"]
 
     state = Said(_may_sign_in, "state", ordering="is_active")
+    console = Said(_opens_console, "console", ordering="is_staff")
+    seen = Moment("last_login", "last signed in")
+    since = Moment("date_joined", "here since")
     factor = Said(_has_factor, "second factor", ordering="has_factor")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
@@ -105,7 +122,7 @@ class PersonAdmin(UserAdmin, ServedAdmin):  # type: ignore[misc,type-arg]  # Dja
 
     def get_readonly_fields(self, request: Any, obj: Any = None) -> list[str]:
         """What the sign-in writes by itself; and what only a superuser decides."""
-        return ["factor", "roles", "last_login", "date_joined", *([] if request.user.is_superuser else _RIGHTS)]
+        return ["sign_in", "factor", "roles", "seen", "since", *([] if request.user.is_superuser else _RIGHTS)]
 
     def save_model(self, *_: Any) -> None:
         """With groups and permissions, in `save_related`: it is one deed."""
@@ -122,6 +139,18 @@ class PersonAdmin(UserAdmin, ServedAdmin):  # type: ignore[misc,type-arg]  # Dja
             raise Http404
         with setting_password(person_id=person.pk, by=request.user):
             return super().user_change_password(request, id, form_url)
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None:
+            field.help_text = _SAID.get(db_field.name, field.help_text)
+        return field
+
+    @admin.display(description="password")
+    def sign_in(self, person: User) -> str:
+        """Nothing of it is shown, not even of its hash."""
+        address = reverse("admin:auth_user_password_change", args=[person.pk])
+        return format_html('<a class="link" href="{}">Set another one</a>', address)
 
     @admin.display(description="roles")
     def roles(self, person: User) -> str:

@@ -62,6 +62,10 @@ def _refund_says(refund: Refund) -> tuple[str, Tone]:
     return refund.get_status_display(), _REFUND_TONES[RefundStatus(refund.status)]
 
 
+def _is_withdrawn(payment: Payment) -> str:
+    return "yes: it ends as soon as that can be" if payment.close_wanted else "no"
+
+
 def _short(refund: Refund) -> str:
     """A refund has no reference to read aloud. The end of its id is what differs."""
     return f"…{str(refund.pk)[-8:]}"
@@ -133,7 +137,7 @@ class PaymentAdmin(ReadOnlyAdmin):
                 ]
             },
         ),
-        ("What happens next", {"fields": ["next_action", "due", "hold", "retry", "close_wanted"]}),
+        ("What happens next", {"fields": ["next_action", "due", "hold", "retry", "withdrawn"]}),
         ("Who pays", {"classes": ["collapse"], "fields": ["customer", "return_url", "metadata_said"]}),
         (
             "For support",
@@ -145,7 +149,7 @@ class PaymentAdmin(ReadOnlyAdmin):
     ]
 
     amount = Amount("charge_minor", "amount", ordering="amount_minor")
-    tip = Amount("tip_minor", "tip in it")
+    tip = Amount("tip_minor", "tip in it", zero=False)
     said = Said(_payment_says, "status", ordering="status")
     meaning = Meaning(meaning_of_payment)
     paid_by = Word("method")
@@ -155,6 +159,9 @@ class PaymentAdmin(ReadOnlyAdmin):
     due = Moment("next_action_at", "next step")
     hold = Moment("hold_until", "share is held until")
     retry = Moment("retry_until", "tried automatically until")
+    withdrawn = Meaning(
+        lambda payment: "yes: it ends as soon as that can be" if payment.close_wanted else "no", "withdrawn"
+    )
     metadata_said = Data("metadata")
 
     def get_ordering(self, request: HttpRequest) -> list[str]:
@@ -196,7 +203,8 @@ class AttemptAdmin(ReadOnlyAdmin):
                 ]
             },
         ),
-        ("What the provider said", {"fields": ["provider_reference", "error_code", "error_message", "evidence_said"]}),
+        ("What the provider said", {"fields": ["provider_reference", "error_code", "error_message"]}),
+        ("Its last answer, as it came", {"classes": ["collapse"], "fields": ["evidence_said"]}),
         ("Given back", {"fields": ["refunded", "refunding", "excess", "reopened"]}),
         (
             "For support",
@@ -257,7 +265,8 @@ class RefundAdmin(ReadOnlyAdmin):
             None,
             {"fields": ["said", "meaning", "amount", "tip", "of_payment", "origin", "reason", "created", "finished"]},
         ),
-        ("What the provider said", {"fields": ["provider_reference", "error_code", "error_message", "evidence_said"]}),
+        ("What the provider said", {"fields": ["provider_reference", "error_code", "error_message"]}),
+        ("Its last answer, as it came", {"classes": ["collapse"], "fields": ["evidence_said"]}),
         ("What happens next", {"fields": ["next_action", "due"]}),
         (
             "For support",
@@ -272,7 +281,7 @@ class RefundAdmin(ReadOnlyAdmin):
     ]
 
     amount = Amount("total_minor", "amount", ordering="amount_minor")
-    tip = Amount("tip_minor", "tip in it")
+    tip = Amount("tip_minor", "tip in it", zero=False)
     said = Said(_refund_says, "status", ordering="status")
     meaning = Meaning(meaning_of_refund)
     of_payment = Link("payment")

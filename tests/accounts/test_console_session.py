@@ -38,6 +38,13 @@ def text_of(page: Any) -> str:
     return " ".join(page.content.decode().split())
 
 
+def test_whoever_opens_the_sign_in_itself_begins_with_today(console: Client) -> None:
+    browser = Client()
+    page = browser.post("/admin/login/", {"username": "asha", "password": PASSWORD})
+
+    assert (page.status_code, page.headers["location"]) == (302, "/admin/")
+
+
 def test_half_an_hour_without_a_press_ends_it_and_says_so(console: Client, time: ShiftedClock) -> None:
     time.advance(minutes=31, seconds=1)
 
