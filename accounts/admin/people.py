@@ -8,6 +8,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group
+from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -160,18 +161,25 @@ class PersonAdmin(UserAdmin, ServedAdmin):  # type: ignore[misc,type-arg]  # Dja
     @admin.action(description="Sign out everywhere (revoke API tokens)", permissions=["change"])
     def sign_out(self, request: Any, people: QuerySet[User]) -> None:
         """For a lost phone. A session of the console ends with a new password, as tokens do."""
-        for person in people:
+        for person in self._those_who_may_be_edited(request, people):
             count = sign_out_everywhere(person=person, by=request.user)
             tokens = "1 token" if count == 1 else f"{count} tokens"
             self.message_user(request, f"Signed out {person.get_username()}: {tokens} revoked.", messages.SUCCESS)
 
     @admin.action(description="Take the second factor off (a lost phone)", permissions=["change"])
     def take_off_factor(self, request: HttpRequest, people: QuerySet[User]) -> HttpResponse | None:
-        chosen = list(people)
+        chosen = self._those_who_may_be_edited(request, people)
         if len(chosen) != 1:
             self.message_user(request, "Take off one second factor at a time, and say why.", messages.WARNING)
             return None
         return code_first(request) or self._taken_off(request, chosen[0])
+
+    def _those_who_may_be_edited(self, request: HttpRequest, people: QuerySet[User]) -> list[User]:
+        """All of them or none: an action asks only whether any people may be edited."""
+        chosen = list(people)
+        if not all(self.has_change_permission(request, person) for person in chosen):
+            raise PermissionDenied
+        return chosen
 
     def _taken_off(self, request: HttpRequest, person: User) -> HttpResponse | None:
         reason, refusal = request.POST.get("reason"), ""

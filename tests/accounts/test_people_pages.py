@@ -10,10 +10,13 @@ from django.contrib.auth.models import Group, Permission
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import Membership, Restaurant, Role, User
+from accounts.models import Membership, Restaurant, Role, SecondFactor, User, UserToken
+from accounts.services.people import issue_user_token
 from events.audit import INSTALLATION, verdicts
 from events.models import AuditEntry
+from kernel.modes import Mode
 from tests.factories import RestaurantFactory, UserFactory, staff
+from tests.factors import with_factor
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "correct horse battery"
@@ -48,6 +51,11 @@ def clerk_of(restaurant: Restaurant, role: Role | None, *permissions: str) -> Us
     person.save()
     person.user_permissions.set(Permission.objects.filter(codename__in=permissions))
     return person
+
+
+def boss_here(boss: User, restaurant: Restaurant) -> User:
+    Membership.objects.create(user=boss, restaurant=restaurant, role=Role.ADMIN)
+    return boss
 
 
 def entries() -> list[tuple[str, str, Any]]:
@@ -181,6 +189,21 @@ class TestPeople:
         assert clerk.user_permissions.count() == 3
         boss.refresh_from_db()
         assert (boss.email, boss.check_password(PASSWORD)) == ("", False)
+
+    @pytest.mark.parametrize("action", ["sign_out", "take_off_factor"])
+    def test_nor_does_such_a_one_end_what_protects_a_superuser(
+        self, restaurant: Restaurant, boss: User, action: str
+    ) -> None:
+        with_factor(boss)
+        issue_user_token(person=boss_here(boss, restaurant), restaurant=restaurant, mode=Mode.TEST)
+        desk = signed_in(clerk_of(restaurant, None, "change_user", "view_user"))
+        before = AuditEntry.objects.count()
+        said = {"action": action, "_selected_action": [str(boss.pk)], "reason": "It is lost."}
+
+        assert desk.post(PEOPLE, said).status_code == 403
+        assert SecondFactor.objects.filter(user=boss, confirmed=True).exists()
+        assert not UserToken.objects.exclude(revoked_at=None).exists()
+        assert AuditEntry.objects.count() == before
 
     @pytest.mark.parametrize("role", list(Role))
     def test_whoever_has_no_permission_changes_nobody(self, restaurant: Restaurant, role: Role) -> None:

@@ -1,0 +1,60 @@
+"""What a deed changed, line by line: only what differs, under the name of where it stands, and people by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from accounts.showing_audit import SAME, changes_in, in_words
+from events.models import AuditEntry
+from tests.factories import UserFactory
+
+
+def told(before: dict[str, Any], after: dict[str, Any]) -> str:
+    return str(changes_in(AuditEntry(before=before, after=after)))
+
+
+def row(what: str, before: str, after: str) -> str:
+    return f'<tr><th scope="row">{what}</th><td>{before}</td><td>{after}</td></tr>'
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "line"),
+    [
+        ({"role": None}, {"role": "waiter"}, row("role", "–", "waiter")),
+        ({"is_active": True}, {"is_active": False}, row("is active", "yes", "no")),
+        ({"groups": []}, {"groups": ["a", "b"]}, row("groups", "–", "a, b")),
+        ({"case": {"owner": "x"}}, {"case": {"owner": "y"}}, row("case owner", "x", "y")),
+        ({"refunds": []}, {"refunds": [{"status": "sent"}]}, row("refunds no. 1 status", "–", "sent")),
+    ],
+)
+def test_what_differs_is_a_line(before: dict[str, Any], after: dict[str, Any], line: str) -> None:
+    same = {"mode": "test"}
+
+    text = told({**same, **before}, {**same, **after})
+
+    assert line in text
+    assert "mode" not in text
+
+
+def test_where_nothing_differs_it_says_so() -> None:
+    assert told({"rows": 3}, {"rows": 3}) == SAME
+
+
+@pytest.mark.django_db
+def test_an_id_of_a_person_is_a_name() -> None:
+    asha = UserFactory.create(username="asha")
+    unknown = "01a219ac-6cc0-7e24-b34e-e6b97eb0cc86"
+
+    text = told({"owner": unknown}, {"owner": str(asha.pk)})
+
+    assert row("owner", unknown, "asha") in text
+
+
+def test_what_stands_in_a_picture_is_never_markup() -> None:
+    assert "<script>" not in told({"reason": ""}, {"reason": "<script>"})
+
+
+def test_a_deed_is_read_like_a_sentence() -> None:
+    assert in_words("take_off_second_factor") == "Take off second factor"
