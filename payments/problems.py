@@ -151,9 +151,37 @@ for _code, _title, _remedy in (
         "Only this restaurant's finance staff",
         "An administrator gives people their roles in the console.",
     ),
-    ("not_an_operator", "Only operators", "Staff of the console force circuits."),
+    (
+        "not_an_operator",
+        "Only operators",
+        "Finance leads and administrators of a restaurant that uses the provider force its circuits.",
+    ),
 ):
     _add(_code, HTTPStatus.FORBIDDEN, _title, remedy=_remedy, next_action=NextAction.ASK_FOR_ACCESS)
+
+# About what a restaurant is paid through: said by the console's pages, and named here so that each has its page.
+for _code, _title, _remedy, _next in (
+    ("said_already", "This was said already", "Nothing is missing: the word lasts.", NextAction.NONE),
+    ("changed_meanwhile", "Somebody changed it meanwhile", "Look at it as it is now, and decide again.", _READ),
+    ("switched_already", "It is switched so already", "Nothing is missing.", NextAction.NONE),
+    ("nobody_can_pay", "Nobody could pay after this", "Say that this is meant.", NextAction.FIX_REQUEST),
+    ("unusable_credentials", "Its credentials cannot be used", "Enter them first.", NextAction.FIX_REQUEST),
+    ("label_taken", "Another account is called so", "Choose another name.", NextAction.FIX_REQUEST),
+):
+    _add(_code, HTTPStatus.CONFLICT, _title, remedy=_remedy, next_action=_next)
+
+for _code, _title, _remedy in (
+    ("no_circuit", "It has no circuit", "A person takes this money: nothing is asked."),
+    ("too_many_routes", "The chain is too long", "`detail` says how many routes it may have."),
+    ("unknown_account", "There is no such account", "Accounts are of one restaurant and one mode."),
+    ("unknown_currency", "This currency is not taken there", "A currency has three letters, such as INR."),
+    ("unknown_channel", "There is no such channel", "Dine in, takeaway and delivery are known."),
+    ("bad_bounds", "The bounds leave no amount", "The lower one is not above the upper one."),
+    ("bad_fee", "A fee is wrong", "It is a share of each charge, in hundredths of a percent."),
+    ("simulated_provider", "It moves no money", "A simulated provider is for the test mode alone."),
+    ("no_label", "It has no name", "Say how the account is called."),
+):
+    _add(_code, HTTPStatus.UNPROCESSABLE_ENTITY, _title, remedy=_remedy)
 
 # What a refusal is when it says nothing more exact.
 for _code, _what in (
@@ -161,6 +189,7 @@ for _code, _what in (
     ("refund_refused", "refund"),
     ("cash_refused", "cash"),
     ("circuit_refused", "circuit"),
+    ("provider_refused", "change"),
     ("notice_refused", "notice"),
     ("order_refused", "order"),
     ("case_refused", "case"),

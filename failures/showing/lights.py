@@ -10,25 +10,16 @@ from failures.showing.figures import Figure, List, figure
 from kernel.modes import Mode
 from kernel.shown import Tone
 from kernel.totals import Total
+from payments.circuit_words import OPERATIONS, STANDINGS
 from payments.filters import written_interval
 from payments.selectors import METRICS_WINDOW
-from payments.services.provider_lights import ANSWERED, HISTORY, WENT_WELL, Circuit, ProviderLight, Slot, Standing
+from payments.services.provider_lights import ANSWERED, HISTORY, WENT_WELL, Circuit, ProviderLight, Slot
 
 # From here down somebody should look, and from there down it is more trouble than luck.
 _WELL_PERCENT, _POORLY_PERCENT = 90, 50
 _SECOND = 1000  # From here on nobody counts milliseconds.
 # In the strip's own units, which its place on the page scales.
 _BAR_WIDTH, _BAR_STEP, _STRIP_HEIGHT, _LEAST_HEIGHT = 8, 10, 40, 2
-
-_WORDS = {
-    (Standing.WORKING, False): ("Working", Tone.GOOD),
-    (Standing.WORKING, True): ("Asked, because a person says so", Tone.WAIT),
-    (Standing.TRIED, False): ("Rested, and tried again", Tone.WAIT),
-    (Standing.RESTING, False): ("Resting: it failed too often", Tone.BAD),
-    (Standing.RESTING, True): ("Stopped by a person", Tone.BAD),
-    (Standing.NOT_KNOWN, False): ("Not known: Redis gives no answer", Tone.QUIET),
-}
-_OPERATIONS = {"charge": "charges", "refund": "refunds", "look_up": "look-ups", "cancel": "cancellations"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +52,7 @@ class LightShown:
 
 def light_shown(light: ProviderLight, *, mode: Mode, now: datetime) -> LightShown:
     (charges,) = (circuit for circuit in light.circuits if circuit.is_for_charges)
-    word, tone = _WORDS[charges.standing, charges.is_forced]
+    word, tone = STANDINGS[charges.standing, charges.is_forced]
     lately = light.lately
     at = {"provider": light.provider, "began": written_interval(lately.begins, now)}
     before = {"provider": light.provider, "began": written_interval(light.slots[0].begins, now)}
@@ -84,7 +75,7 @@ def light_shown(light: ProviderLight, *, mode: Mode, now: datetime) -> LightShow
 def _beside(circuits: Iterable[Circuit], charges: Circuit) -> str:
     """The other operations, where they are not as charges are."""
     other = [each for each in circuits if (each.standing, each.is_forced) != (charges.standing, charges.is_forced)]
-    told = [f"{_OPERATIONS[each.operation]}: {_WORDS[each.standing, each.is_forced][0].lower()}" for each in other]
+    told = [f"{OPERATIONS[each.operation]}: {STANDINGS[each.standing, each.is_forced][0].lower()}" for each in other]
     return "; ".join(told).capitalize()
 
 

@@ -21,11 +21,12 @@ from payments.gateways.breaker_rules import (
     BreakerState,
     Command,
     Permit,
+    Rest,
     Verb,
 )
 from payments.gateways.breaker_storage import CircuitStorage, RedisLink
 
-__all__ = ["Breaker", "BreakerBoard", "BreakerSettings", "BreakerState", "Permit"]
+__all__ = ["Breaker", "BreakerBoard", "BreakerSettings", "BreakerState", "Permit", "Rest"]
 
 logger = logging.getLogger(__name__)
 
@@ -91,6 +92,10 @@ class Breaker(pybreaker.CircuitBreaker):
         """For people: None while Redis is away, because this process alone does not know what the others saw."""
         state = self.peek()
         return None if self._circuit.is_alone else state
+
+    def rest(self) -> Rest | None:
+        """For people: None while it is closed."""
+        return self._circuit.look(Command(verb=Verb.LOOK, settings=self.settings)).rest()
 
     def would_allow(self) -> bool:
         """Would `acquire` say yes? It takes nothing, so another caller may still be quicker."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import ClassVar
 
@@ -54,6 +55,14 @@ class Permit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rest:
+    """Since when a circuit is open, and from when on somebody may find out whether it is over."""
+
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """All that is known of a circuit, in milliseconds since the epoch. No generation: nothing was ever stored."""
 
@@ -69,6 +78,11 @@ class Snapshot:
             return BreakerState.CLOSED
         return BreakerState.HALF_OPEN if now >= self.opened_at + self.cool_down else BreakerState.OPEN
 
+    def rest(self) -> Rest | None:
+        if not self.is_open:
+            return None
+        return Rest(since=_moment(self.opened_at), until=_moment(self.opened_at + self.cool_down))
+
     def is_probe_free(self, now: int) -> bool:
         return self.state(now) is BreakerState.HALF_OPEN and (not self.probe or now >= self.probe_until)
 
@@ -81,6 +95,10 @@ class Snapshot:
     def settled(self, now: int, lease: int) -> Snapshot:
         """No time lies in the future: a process whose clock ran ahead would close a circuit for hours."""
         return replace(self, opened_at=min(self.opened_at, now), probe_until=min(self.probe_until, now + lease))
+
+
+def _moment(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / MILLISECONDS, tz=UTC)
 
 
 class Verb(StrEnum):

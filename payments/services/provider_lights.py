@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -12,7 +12,8 @@ from typing import Any
 from django.db.models import Count, DateTimeField, F, Func, Q, Value
 
 from kernel import clock
-from payments.gateways.breaker import BreakerState
+from kernel.modes import Mode
+from payments.gateways.breaker import BreakerState, Rest
 from payments.gateways.guard import Operation
 from payments.models import Attempt, AttemptStatus, BreakerOverride, ProviderAccount
 from payments.outlooks import Outlook
@@ -62,9 +63,18 @@ _STANDINGS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circuit:
-    operation: str
-    standing: Standing
-    is_forced: bool
+    operation: Operation
+    by_itself: Standing
+    rest: Rest | None  # Of its own; a person's word ends with the word.
+    word: BreakerOverride | None
+
+    @property
+    def standing(self) -> Standing:
+        return _STANDINGS[BreakerState(self.word.state)] if self.word else self.by_itself
+
+    @property
+    def is_forced(self) -> bool:
+        return self.word is not None
 
     @property
     def is_for_charges(self) -> bool:
@@ -87,7 +97,8 @@ def provider_lights(outlook: Outlook, *, now: datetime) -> list[ProviderLight]:
     """Of providers that are asked by program: no circuit can tell whether a waiter is well."""
     enabled = ProviderAccount.objects.filter(outlook.asked, enabled=True, provider__in=list(PROVIDERS))
     accounts = [each for each in enabled.defer("credentials").order_by("provider", "label") if _is_asked(each)]
-    words, slots = _words(outlook, accounts), _slots(accounts, now)
+    words = lasting_words({account.provider for account in accounts}, mode=outlook.mode)
+    slots = _slots(accounts, now)
     mine: dict[str, list[ProviderAccount]] = defaultdict(list)
     for account in accounts:
         mine[account.provider].append(account)
@@ -112,28 +123,26 @@ def _label(provider: str, accounts: Sequence[ProviderAccount]) -> str:
     return labels.pop() if len(labels) == 1 else provider.replace("_", " ")
 
 
-_Words = Mapping[tuple[str, str], str]
+_Words = Mapping[tuple[str, str], BreakerOverride]
 
 
-def _words(outlook: Outlook, accounts: Sequence[ProviderAccount]) -> _Words:
+def lasting_words(providers: Collection[str], *, mode: Mode) -> _Words:
     """What operators said, by provider and operation. The newest word that still lasts counts: it is read last."""
-    said = BreakerOverride.objects.filter(
-        provider__in={account.provider for account in accounts}, mode=outlook.mode, expires_at__gt=clock.now()
-    )
-    rows = said.order_by("created_at").values_list("provider", "operation", "state")
-    return {(provider, operation): state for provider, operation, state in rows}
+    said = BreakerOverride.objects.filter(provider__in=providers, mode=mode, expires_at__gt=clock.now())
+    newest = {(word.provider, word.operation): word for word in said.order_by("created_at")}
+    return {circuit: word for circuit, word in newest.items() if word.state}  # One that took a word back is none.
 
 
 def _circuits(account: ProviderAccount, words: _Words) -> tuple[Circuit, ...]:
     """The provider's own, which all its restaurants share."""
     return tuple(
         Circuit(
-            operation=operation.value,
-            standing=_STANDINGS[BreakerState(word) if word else breaker.known()],
-            is_forced=bool(word),
+            operation=operation,
+            by_itself=_STANDINGS[breaker.known()],
+            rest=breaker.rest(),
+            word=words.get((account.provider, operation.value)),
         )
         for operation, breaker in circuits_of(account).items()
-        for word in [words.get((account.provider, operation.value), "")]
     )
 
 

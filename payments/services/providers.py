@@ -59,6 +59,10 @@ def facts_of(account: ProviderAccount) -> GatewayFacts:
     return PROVIDERS[account.provider].facts
 
 
+# What building a gateway says of credentials that miss something, or have something of another kind.
+_UNUSABLE = (KeyError, TypeError, ValueError, AttributeError)
+
+
 def gateway_for(account: ProviderAccount, *, forced: Forced | None = None) -> GuardedGateway:
     """Reads an operator's word where the caller has not, so it is called while the database is at hand."""
     provider = PROVIDERS[account.provider]
@@ -69,7 +73,7 @@ def gateway_for(account: ProviderAccount, *, forced: Forced | None = None) -> Gu
         gateway=gateway,
         assert_outside_transaction=assert_outside_database,
         breakers=circuits_of(account),
-        account=_circuits_of_account(account),
+        account=own_circuits_of(account),
         forced=forced_circuits(account) if forced is None else forced,
     )
 
@@ -80,11 +84,23 @@ def _built(provider: Provider, account: ProviderAccount) -> Gateway:
         return MisconfiguredGateway(facts=provider.facts, message="A simulated provider takes no live payment.")
     try:
         return provider.build(provider.facts, account.credentials)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:  # Missing in them, or of another kind.
+    except _UNUSABLE as error:
         # Without its words, which may be a secret's.
         words = {"account": str(account.pk), "provider": account.provider, "error": type(error).__name__}
         logger.error("credentials_unusable", extra=words)
         return MisconfiguredGateway(facts=provider.facts, message="This account's credentials cannot be used.")
+
+
+def is_usable(account: ProviderAccount) -> bool:
+    """Whether anything could be sent for it. Nothing is, and nothing is logged: pages ask as well."""
+    provider = PROVIDERS.get(account.provider)
+    if provider is None or (provider.facts.is_simulated and account.mode == Mode.LIVE):
+        return False
+    try:
+        provider.build(provider.facts, account.credentials)
+    except _UNUSABLE:
+        return False
+    return True
 
 
 def circuits_of(account: ProviderAccount) -> Circuits:
@@ -156,7 +172,7 @@ def _candidate(route: Route, account: ProviderAccount, forced: str) -> Candidate
         min_minor=route.min_minor,
         max_minor=route.max_minor,
         breaker_open=not facts.is_manual and not _would_allow(circuits_of(account), word),
-        paused=not facts.is_manual and not word and not _would_allow(_circuits_of_account(account), word),
+        paused=not facts.is_manual and not word and not _would_allow(own_circuits_of(account), word),
         forced=word,
     )
 
@@ -167,7 +183,7 @@ def _would_allow(of: Circuits, word: Forced) -> bool:
     return of[Operation.CHARGE].would_allow()
 
 
-def _circuits_of_account(account: ProviderAccount) -> Circuits:
+def own_circuits_of(account: ProviderAccount) -> Circuits:
     """One restaurant's revoked key, or its rate limit, closes no other restaurant's till. Too many to be measured."""
     return circuits(_board(), f"{account.provider}:{account.mode}:{account.pk}", is_measured=False)
 

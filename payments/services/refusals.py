@@ -21,6 +21,12 @@ class CircuitRefused(ServiceError):
     code = "circuit_refused"
 
 
+class ProviderRefused(ServiceError):
+    """About accounts at providers, and the routes to them."""
+
+    code = "provider_refused"
+
+
 class NoticeRefused(ServiceError):
     code = "notice_refused"
 
