@@ -28,6 +28,7 @@ _MENU: Final[tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...]] = (
         (
             ("payments.ProviderAccount", "account_balance", ""),
             ("payments.Route", "route", ""),
+            ("payments.BreakerOverride", "electrical_services", ""),
             ("payments.InboundNotice", "mark_email_read", ""),
         ),
     ),

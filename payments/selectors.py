@@ -12,6 +12,7 @@ from django.db.models import Aggregate, Count, FloatField, Q, QuerySet
 from kernel import clock
 from kernel.modes import Mode
 from payments.models import Attempt, AttemptStatus, Payment, ProviderAccount, Refund
+from payments.models.attempt import LIVE
 
 METRICS_WINDOW = timedelta(minutes=15)  # What the desk and routing mean by "lately".
 TOP_CODES = 5
@@ -70,6 +71,12 @@ def attempts_by_payment(payments: Sequence[Payment]) -> dict[UUID, list[Attempt]
     for attempt in attempts:
         found[attempt.payment_id].append(attempt)
     return found
+
+
+def attempts_under_way(account_id: UUID) -> int:
+    """Those that are still asked about by themselves: by way of what is due, which is few, and not of all."""
+    live = Attempt.objects.filter(account=account_id, status__in=LIVE)
+    return live.filter(payment__next_action_at__isnull=False).count()
 
 
 def payments_due() -> QuerySet[Payment]:

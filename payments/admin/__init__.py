@@ -1,5 +1,5 @@
 """The console's pages of payments: money to look at, and the providers that take it."""
 
-from payments.admin import money, providers
+from payments.admin import circuits, money, providers, routes
 
-__all__ = ["money", "providers"]
+__all__ = ["circuits", "money", "providers", "routes"]

@@ -1,16 +1,18 @@
-"""Providers in the console: our accounts with them, the routes to them, and what they told us."""
+"""Providers in the console: our accounts with them, and what they told us."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 
 from kernel.console import ReadOnlyAdmin
-from kernel.shown import Amount, Data, Listed, Moment, Said, State, Tone
-from payments.models import InboundNotice, NoticeState, ProviderAccount, Route
+from kernel.shown import Data, Moment, Said, State, Tone
+from payments.admin.account_pages import AccountPages
+from payments.admin.provider_forms import percent_of
+from payments.admin.routes import chain_address
+from payments.models import InboundNotice, NoticeState, ProviderAccount
 
 _NOTICE_TONES = {
     NoticeState.APPLIED: Tone.GOOD,
@@ -21,18 +23,18 @@ _NOTICE_TONES = {
 }
 
 
-def _is_used(row: ProviderAccount | Route) -> tuple[str, Tone]:
+def _is_used(row: ProviderAccount) -> tuple[str, Tone]:
     return ("in use", Tone.GOOD) if row.enabled else ("switched off", Tone.QUIET)
 
 
 @admin.register(ProviderAccount)
-class ProviderAccountAdmin(ReadOnlyAdmin):
+class ProviderAccountAdmin(AccountPages, ReadOnlyAdmin):
     """Credentials are written by whoever installs an account and shown to nobody."""
 
     called = "Accounts"
     about = "The restaurant's contracts with providers. Their credentials are shown to nobody."
-    nothing = "No accounts yet. Whoever installs Steward adds a provider's account; docs/providers.md says how."
-    list_display = ["label", "provider", "restaurant", "mode", "used", "fee"]
+    nothing = "No accounts yet. An admin of the restaurant adds one for each provider that it has a contract with."
+    list_display = ["label", "provider", "restaurant", "mode", "used", "fee", "chain"]
     list_select_related = ["restaurant"]
     ordering = ["restaurant", "mode", "label"]
     fieldsets = [(None, {"fields": ["used", "provider", "restaurant", "mode", "fee", "thresholds", "id"]})]
@@ -42,40 +44,13 @@ class ProviderAccountAdmin(ReadOnlyAdmin):
 
     @admin.display(description="fee", ordering="fee_bps")
     def fee(self, account: ProviderAccount) -> str:
-        return f"{account.fee_bps // 100}.{account.fee_bps % 100:02} %"
+        return f"{percent_of(account.fee_bps)} %"
 
-
-@admin.register(Route)
-class RouteAdmin(ReadOnlyAdmin):
-    called = "Routes"
-    about = "In which order providers are tried, and for what."
-    nothing = "No routes yet: without one no provider is tried, and nobody can pay."
-    list_display = [
-        "position",
-        "account",
-        "restaurant",
-        "mode",
-        "for_methods",
-        "for_currencies",
-        "for_channels",
-        "used",
-    ]
-    list_select_related = ["restaurant", "account"]
-    ordering = ["restaurant", "mode", "position"]
-    fieldsets = [
-        (None, {"fields": ["used", "position", "account", "restaurant", "mode"]}),
-        ("For what", {"fields": ["for_methods", "for_currencies", "for_channels", "least", "most"]}),
-    ]
-
-    used = Said(_is_used, "state", ordering="enabled")
-    for_methods = Listed("methods", none="any")
-    for_currencies = Listed("currencies", none="any")
-    for_channels = Listed("channels", none="any")
-    least = Amount("min_minor", "from", currency="restaurant.currency")
-    most = Amount("max_minor", "up to", currency="restaurant.currency")
-
-    def title_of(self, row: Any) -> str:
-        return f"{row.account}, number {row.position}"
+    @admin.display(description="chain")
+    def chain(self, account: ProviderAccount) -> str:
+        """In which order it is tried."""
+        address = chain_address(account.restaurant_id, account.mode)
+        return format_html('<a class="link" href="{}">Open the chain</a>', address)
 
 
 @admin.register(InboundNotice)

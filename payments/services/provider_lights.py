@@ -8,17 +8,18 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Count, DateTimeField, F, Func, Q, Value
 
 from kernel import clock
 from kernel.modes import Mode
-from payments.gateways.breaker import BreakerState, Rest
+from payments.gateways.breaker import Breaker, BreakerState, Rest
 from payments.gateways.guard import Operation
 from payments.models import Attempt, AttemptStatus, BreakerOverride, ProviderAccount
 from payments.outlooks import Outlook
 from payments.selectors import METRICS_WINDOW, Percentile
-from payments.services.providers import PROVIDERS, circuits_of, facts_of
+from payments.services.providers import PROVIDERS, circuits_of, facts_of, own_circuits_of
 
 # As many as a glance takes in: six hours, of which the last one is "lately".
 SLOTS = 24
@@ -111,6 +112,36 @@ def provider_lights(outlook: Outlook, *, now: datetime) -> list[ProviderLight]:
         )
         for provider, each in mine.items()
     ]
+
+
+# As many as a page asks about one by one. Who oversees more restaurants than this looks at their providers.
+MOST_ASKED = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountRest:
+    """One restaurant's account is left alone for a while: its credentials were refused, or its limit was reached."""
+
+    account: ProviderAccount
+    rest: Rest
+
+
+def accounts_at_rest(outlook: Outlook) -> list[AccountRest]:
+    enabled = ProviderAccount.objects.filter(outlook.asked, enabled=True, provider__in=list(PROVIDERS))
+    accounts = enabled.defer("credentials").select_related("restaurant").order_by("provider", "label")[:MOST_ASKED]
+    circuits = ((each, own_circuits_of(each)[Operation.CHARGE]) for each in accounts if _is_asked(each))
+    return [AccountRest(account=account, rest=rest) for account, circuit in circuits if (rest := _rest_of(circuit))]
+
+
+def _rest_of(circuit: Breaker) -> Rest | None:
+    return None if circuit.would_allow() else circuit.rest()
+
+
+def newest_words(providers: Collection[str], *, mode: Mode) -> dict[tuple[str, str], UUID]:
+    """The last one about each circuit, also where it is over or took another one back: what a page has seen."""
+    said = BreakerOverride.objects.filter(provider__in=providers, mode=mode).order_by("provider", "operation", "-id")
+    rows = said.distinct("provider", "operation").values_list("provider", "operation", "id")
+    return {(provider, operation): key for provider, operation, key in rows}
 
 
 def _is_asked(account: ProviderAccount) -> bool:

@@ -26,7 +26,6 @@ from payments.services.refusals import ProviderRefused
 
 # Each is read for each payment, and nobody oversees more: a method or two at each of a few providers.
 MOST_ROUTES = 30
-SET_CHAIN = "set_chain"
 _SAID = ("account_id", "methods", "currencies", "channels", "min_minor", "max_minor", "enabled")
 
 
@@ -77,7 +76,7 @@ def mark_of(routes: Iterable[Route]) -> str:
 
 def chain_subject(restaurant_id: UUID, mode: Mode) -> str:
     """What the audit calls a chain."""
-    return f"{restaurant_id} {mode}"
+    return f"{restaurant_id}:{mode}"
 
 
 def _routes(restaurant: Restaurant, mode: Mode, chain: Sequence[RouteDraft]) -> list[Route]:
@@ -159,7 +158,7 @@ def _check_bounds(draft: RouteDraft, place: int) -> None:
 def _deed(restaurant_id: UUID, mode: Mode, person: User, reason: str) -> Deed:
     return Deed(
         actor=Actor.user(person),
-        action=SET_CHAIN,
+        action="set_chain",
         subject_kind="chain",
         subject_id=chain_subject(restaurant_id, mode),
         picture=partial(_picture, restaurant_id, mode),

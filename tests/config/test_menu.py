@@ -36,7 +36,7 @@ def test_an_administrator_finds_every_page(restaurant: Restaurant) -> None:
 
     assert shown["Work"] == ["Today", "Failure queue", "Approvals"]
     assert shown["Money"] == ["Payments", "Attempts", "Refunds", "Refund limits", "Orders"]
-    assert shown["Providers"] == ["Accounts", "Routes", "Notices"]
+    assert shown["Providers"] == ["Accounts", "Routes", "Circuits", "Notices"]
     assert shown["People and keys"] == ["People", "Roles", "Restaurants", "Keys", "Permission groups"]
     assert shown["History"] == ["Audit", "Events", "Transitions"]
     assert sum(map(len, shown.values())) == len(admin.site._registry) + 1  # Today is no table's page.
