@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
 
 from django.utils.safestring import SafeString
 
@@ -52,7 +51,6 @@ class Drawing:
     zone: str
     names: Mapping[str, str]  # Of people, by their ids.
     forceable: frozenset[str]
-    newest: Mapping[tuple[str, str], UUID]  # The last word about each circuit, also one that took a word back.
     refused: WordForm | None = None
 
     def card(self, light: ProviderLight, rests: Iterable[AccountRest]) -> Card:
@@ -84,17 +82,16 @@ class Drawing:
             said_until=self._at(word.expires_at if word else None),
             stops=STOPPED[circuit.operation].format(name=light.label),
             asks=_asks(light, circuit, has_rests=has_rests),
-            form=self._form(light.provider, circuit.operation),
+            form=self._form(light.provider, circuit),
         )
 
     def _at(self, at: datetime | None) -> SafeString | str:
         return moment(at, self.zone) if at else ""
 
-    def _form(self, provider: str, operation: str) -> WordForm:
-        seen = self.newest.get((provider, operation), NOTHING_SAID)
-        form = WordForm.on_page(mode=self.mode, provider=provider, operation=operation, seen=seen)
-        is_refused = self.refused is not None and self.refused.auto_id == form.auto_id
-        return self.refused if is_refused and self.refused is not None else form
+    def _form(self, provider: str, circuit: Circuit) -> WordForm:
+        seen = circuit.newest.pk if circuit.newest else NOTHING_SAID
+        form = WordForm.on_page(mode=self.mode, provider=provider, operation=circuit.operation, seen=seen)
+        return self.refused if self.refused and self.refused.auto_id == form.auto_id else form
 
 
 def _lately(light: ProviderLight) -> str:

@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.urls import path, reverse
 
-from accounts.models import User
+from accounts.models import Restaurant, User
 from accounts.second_factor_pages import code_first
 from kernel import clock
 from kernel.console import ReadOnlyAdmin, restaurants_seen_by
@@ -28,7 +28,7 @@ from payments.models import BreakerOverride, ProviderAccount
 from payments.outlooks import Outlook
 from payments.services import circuit_overrides
 from payments.services.circuit_overrides import SaidMeanwhile, force_circuit, may_force
-from payments.services.provider_lights import accounts_at_rest, newest_words, provider_lights
+from payments.services.provider_lights import accounts_at_rest, provider_lights
 
 
 class ModeFilter(admin.SimpleListFilter):
@@ -73,11 +73,11 @@ class CircuitAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[BreakerOverride]:
         """A circuit is of no restaurant: whoever sees an account at a provider sees what is said about it."""
         accounts = ProviderAccount.objects.filter(
-            restaurant__in=restaurants_seen_by(request), provider=OuterRef("provider"), mode=OuterRef("mode")
+            restaurant__in=_restaurants(request), provider=OuterRef("provider"), mode=OuterRef("mode")
         )
         words: QuerySet[BreakerOverride] = super(ReadOnlyAdmin, self).get_queryset(request)
         name = User.objects.filter(pk=Cast(OuterRef("actor_id"), UUIDField())).values("username")[:1]
-        zone = Value(zone_of(request))
+        zone = Value(_zone_of(request))
         return words.filter(Exists(accounts)).annotate(console_zone=zone, name=Subquery(name))
 
     def get_urls(self) -> list[Any]:
@@ -144,28 +144,33 @@ class CircuitAdmin(ReadOnlyAdmin):
         return self.circuit(row).capitalize()
 
 
-def zone_of(request: HttpRequest) -> str:
-    """Of the wall's clock, where all of this person's restaurants have the same one."""
+def _restaurants(request: HttpRequest) -> list[Restaurant]:
+    """Asked once for each request: the cards and the list below them are about the same ones."""
     known: dict[str, Any] = request.__dict__
-    if "circuits_zone" not in known:
-        zones = set(restaurants_seen_by(request).values_list("time_zone", flat=True))
-        known["circuits_zone"] = zones.pop() if len(zones) == 1 else "UTC"
-    return str(known["circuits_zone"])
+    if "circuit_restaurants" not in known:
+        known["circuit_restaurants"] = list(restaurants_seen_by(request))
+    found: list[Restaurant] = known["circuit_restaurants"]
+    return found
+
+
+def _zone_of(request: HttpRequest) -> str:
+    """Of the clock on the wall, where all of this person's restaurants have the same one."""
+    zones = {restaurant.time_zone for restaurant in _restaurants(request)}
+    return zones.pop() if len(zones) == 1 else "UTC"
 
 
 def _circuits(request: HttpRequest, refused: WordForm | None = None) -> dict[str, Any]:
     """What stands above the list."""
     mode, person = _mode_of(request), _person_of(request)
-    outlook = Outlook(restaurants=list(restaurants_seen_by(request)), mode=mode)
+    outlook = Outlook(restaurants=_restaurants(request), mode=mode)
     lights = provider_lights(outlook, now=clock.now())
     providers = {light.provider for light in lights}
     said = [circuit.word for light in lights for circuit in light.circuits if circuit.word]
     drawing = Drawing(
         mode=mode,
-        zone=zone_of(request),
+        zone=_zone_of(request),
         names=names_of(said) if said else {},
         forceable=frozenset(may_force(person, mode=mode, providers=providers) if providers else ()),
-        newest=newest_words(providers, mode=mode),
         refused=refused,
     )
     rests = accounts_at_rest(outlook)
@@ -197,4 +202,4 @@ def _in_words(request: HttpRequest, word: BreakerOverride) -> str:
     circuit = f"{word.provider.replace('_', ' ')}, {OPERATIONS[word.operation]}".capitalize()
     if not word.state:
         return f"{circuit}: {who} took the word back, and it decides by itself again."
-    return f"{circuit}: forced {word.state} until {in_words(word.expires_at, zone_of(request))} by {who}."
+    return f"{circuit}: forced {word.state} until {in_words(word.expires_at, _zone_of(request))} by {who}."

@@ -55,7 +55,7 @@ def _why_not(route: Route, word: BreakerOverride | None) -> RouteOutlook | None:
         return RouteOutlook(route=route, turn=turn)
     if facts_of(route.account).is_manual:
         return None
-    if word is not None:
+    if word is not None and word.state:
         is_stopped = word.state == BreakerState.OPEN
         return RouteOutlook(route=route, turn=Turn.STOPPED, until=word.expires_at) if is_stopped else None
     circuits = {Turn.ACCOUNT_RESTS: own_circuits_of(route.account), Turn.RESTS: circuits_of(route.account)}

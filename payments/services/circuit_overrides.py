@@ -101,7 +101,7 @@ def _check_news(said: QuerySet[BreakerOverride], state: BreakerState | None, see
         return
     if news.state == (state.value if state else ""):
         raise SaidMeanwhile("This was said already.", code="said_already", word=news)
-    raise SaidMeanwhile("Somebody said something else meanwhile.", code="stale", word=news)
+    raise SaidMeanwhile("Somebody said something else meanwhile.", code="changed_meanwhile", word=news)
 
 
 def _check(provider: str, state: BreakerState | None, person: User, reason: str, lasts: timedelta) -> None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
-from uuid import UUID
 
 from django.db.models import Count, DateTimeField, F, Func, Q, Value
 
@@ -67,7 +66,11 @@ class Circuit:
     operation: Operation
     by_itself: Standing
     rest: Rest | None  # Of its own; a person's word ends with the word.
-    word: BreakerOverride | None
+    newest: BreakerOverride | None  # The word that counts, also where it took an earlier one back.
+
+    @property
+    def word(self) -> BreakerOverride | None:
+        return self.newest if self.newest and self.newest.state else None
 
     @property
     def standing(self) -> Standing:
@@ -137,13 +140,6 @@ def _rest_of(circuit: Breaker) -> Rest | None:
     return None if circuit.would_allow() else circuit.rest()
 
 
-def newest_words(providers: Collection[str], *, mode: Mode) -> dict[tuple[str, str], UUID]:
-    """The last one about each circuit, also where it is over or took another one back: what a page has seen."""
-    said = BreakerOverride.objects.filter(provider__in=providers, mode=mode).order_by("provider", "operation", "-id")
-    rows = said.distinct("provider", "operation").values_list("provider", "operation", "id")
-    return {(provider, operation): key for provider, operation, key in rows}
-
-
 def _is_asked(account: ProviderAccount) -> bool:
     return not facts_of(account).is_manual
 
@@ -158,10 +154,12 @@ _Words = Mapping[tuple[str, str], BreakerOverride]
 
 
 def lasting_words(providers: Collection[str], *, mode: Mode) -> _Words:
-    """What operators said, by provider and operation. The newest word that still lasts counts: it is read last."""
+    """What operators said, by provider and operation. The newest word that still lasts counts: it is read last.
+
+    One without a state took an earlier word back.
+    """
     said = BreakerOverride.objects.filter(provider__in=providers, mode=mode, expires_at__gt=clock.now())
-    newest = {(word.provider, word.operation): word for word in said.order_by("created_at")}
-    return {circuit: word for circuit, word in newest.items() if word.state}  # One that took a word back is none.
+    return {(word.provider, word.operation): word for word in said.order_by("created_at")}
 
 
 def _circuits(account: ProviderAccount, words: _Words) -> tuple[Circuit, ...]:
@@ -171,7 +169,7 @@ def _circuits(account: ProviderAccount, words: _Words) -> tuple[Circuit, ...]:
             operation=operation,
             by_itself=_STANDINGS[breaker.known()],
             rest=breaker.rest(),
-            word=words.get((account.provider, operation.value)),
+            newest=words.get((account.provider, operation.value)),
         )
         for operation, breaker in circuits_of(account).items()
     )

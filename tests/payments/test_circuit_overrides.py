@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 
-from accounts.models import Restaurant, User
+from accounts.models import Restaurant, Role, User
 from events.actors import GUEST
+from events.models import AuditEntry
 from kernel import clock
 from kernel.modes import Mode
 from payments.gateways.breaker import BreakerState
 from payments.gateways.contract import Answer, ErrorCode, LookUpRequest, Outcome, Subject
 from payments.gateways.guard import Operation
 from payments.models import Attempt, BreakerOverride, Payment, PaymentStatus, ProviderAccount
-from payments.services.circuit_overrides import LONGEST, force_circuit
+from payments.services.circuit_overrides import LONGEST, NOTHING_SAID, SaidMeanwhile, force_circuit
 from payments.services.outside import leave_database
 from payments.services.providers import circuits_of, forced_circuits, gateway_for
 from payments.services.refund_requests import request_refund
 from payments.services.refusals import CircuitRefused
 from payments.services.sweeps import sweep_payments, sweep_refunds
-from tests.factories import UserFactory, accepted, order_of, paid
+from tests.factories import RestaurantFactory, UserFactory, accepted, order_of, paid, routed, staff
+from tests.failures.test_second_person_at_once import at_once
 from tests.scripted import ScriptedGateway, outcome
 from tests.time_machine import ShiftedClock
 
@@ -32,7 +35,7 @@ A_LOOK_UP = LookUpRequest(key="k", subject=Subject.CHARGE)
 
 @pytest.fixture
 def operator(restaurant: Restaurant) -> User:
-    return UserFactory.create(is_staff=True)
+    return UserFactory.create(is_staff=True, is_superuser=True)
 
 
 @pytest.fixture
@@ -230,8 +233,84 @@ def test_a_restaurant_with_all_circuits_forced_open_waits(
     assert (provider_a.count("charge"), provider_b.asked) == (1, [])
 
 
+def of_staff(restaurant: Restaurant, role: Role) -> User:
+    person = staff(restaurant, role)
+    person.is_staff = True
+    person.save(update_fields=["is_staff"])
+    return person
+
+
+@pytest.mark.parametrize("role", [Role.FINANCE_LEAD, Role.ADMIN])
+def test_who_is_a_second_person_where_the_provider_is_used_may_say_so(restaurant: Restaurant, role: Role) -> None:
+    force(of_staff(restaurant, role), OPEN)
+
+    assert BreakerOverride.objects.get().state == OPEN
+
+
+@pytest.mark.parametrize("role", [Role.WAITER, Role.FINANCE, Role.AUDITOR])
+def test_nobody_else_of_the_restaurant_may(restaurant: Restaurant, role: Role) -> None:
+    with pytest.raises(CircuitRefused) as refused:
+        force(of_staff(restaurant, role), OPEN)
+
+    assert refused.value.code == "not_an_operator"
+    assert not BreakerOverride.objects.exists()
+
+
+def test_an_admin_who_does_not_use_the_provider_in_this_mode_may_not(restaurant: Restaurant) -> None:
+    elsewhere = RestaurantFactory.create()
+    routed(elsewhere, "b")
+    for person, word in (
+        (of_staff(elsewhere, Role.ADMIN), {}),
+        (of_staff(restaurant, Role.ADMIN), {"mode": Mode.LIVE}),
+    ):
+        with pytest.raises(CircuitRefused) as refused:
+            force(person, OPEN, **word)
+        assert refused.value.code == "not_an_operator"
+    assert not BreakerOverride.objects.exists()
+
+
+def test_the_second_press_of_a_word_is_the_first_one(operator: User) -> None:
+    word = force(operator, OPEN, seen=NOTHING_SAID)
+
+    with pytest.raises(SaidMeanwhile) as quicker:
+        force(operator, OPEN, seen=NOTHING_SAID)
+
+    assert (quicker.value.code, quicker.value.word.pk) == ("said_already", word.pk)
+    assert BreakerOverride.objects.count() == 1
+    assert AuditEntry.objects.filter(action="force_circuit").count() == 1
+
+
+def test_another_word_on_an_old_page_is_refused(operator: User) -> None:
+    word = force(operator, OPEN, seen=NOTHING_SAID)
+
+    with pytest.raises(SaidMeanwhile) as quicker:
+        force(operator, CLOSED, seen=NOTHING_SAID)
+    assert (quicker.value.code, quicker.value.word.pk) == ("changed_meanwhile", word.pk)
+    assert BreakerOverride.objects.count() == 1
+
+    force(operator, CLOSED, seen=word.pk)
+    assert BreakerOverride.objects.count() == 2
+
+
+def test_a_word_that_is_over_is_no_news(operator: User, time: ShiftedClock) -> None:
+    force(operator, OPEN, lasts=timedelta(minutes=1), seen=NOTHING_SAID)
+    time.advance(minutes=2)
+
+    force(operator, OPEN, seen=NOTHING_SAID)
+
+    assert BreakerOverride.objects.count() == 2
+
+
+def test_of_two_who_say_something_on_one_page_one_is_told(operator: User) -> None:
+    said = at_once(*(partial(force, operator, state, seen=NOTHING_SAID) for state in (OPEN, CLOSED)))
+
+    assert said == ["changed_meanwhile", "done"]
+    assert BreakerOverride.objects.count() == 1
+
+
 REFUSALS: list[tuple[dict[str, Any], str, str]] = [
     ({"provider": "nobody"}, "unknown_provider", "provider"),
+    ({"provider": "cash"}, "no_circuit", "provider"),
     ({"state": BreakerState.HALF_OPEN}, "circuit_refused", "state"),
     ({"lasts": timedelta()}, "too_long", "lasts"),
     ({"lasts": -HOUR}, "too_long", "lasts"),
@@ -258,7 +337,11 @@ def test_a_whole_day_is_the_longest_word(operator: User) -> None:
     assert BreakerOverride.objects.count() == 1
 
 
-STRANGERS = {"somebody without the console": {"is_staff": False}, "locked out": {"is_staff": True, "is_active": False}}
+STRANGERS = {
+    "somebody without the console": {"is_staff": False, "is_superuser": True},
+    "locked out": {"is_staff": True, "is_superuser": True, "is_active": False},
+    "staff without a role": {"is_staff": True},
+}
 
 
 @pytest.mark.parametrize("stranger", STRANGERS)

@@ -19,7 +19,7 @@ from tests.time_machine import ShiftedClock
 
 @pytest.fixture(autouse=True)
 def _operator(restaurant: Restaurant) -> None:
-    UserFactory.create(username="ravi", is_staff=True)
+    UserFactory.create(username="ravi", is_staff=True, is_superuser=True)
 
 
 def circuit(*words: str, **options: object) -> str:

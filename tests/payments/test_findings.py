@@ -58,7 +58,7 @@ def test_waiting_for_closed_circuits_is_not_poison(
             mode=Mode.TEST,
             operation=Operation.CHARGE,
             state=BreakerState.OPEN,
-            person=UserFactory.create(is_staff=True),
+            person=UserFactory.create(is_staff=True, is_superuser=True),
             reason="outage",
             lasts=timedelta(minutes=5),
         )
@@ -137,7 +137,7 @@ def test_a_word_that_was_taken_back_does_not_return(restaurant: Restaurant, time
         "provider": "a",
         "mode": Mode.TEST,
         "operation": Operation.CHARGE,
-        "person": UserFactory.create(is_staff=True),
+        "person": UserFactory.create(is_staff=True, is_superuser=True),
         "reason": "outage",
     }
     force_circuit(state=BreakerState.OPEN, lasts=timedelta(hours=12), **word)

@@ -58,7 +58,7 @@ def _build() -> House:
             neighbours_accounts=theirs,
             waiters=(_person(ours, Role.WAITER, 1), _person(ours, Role.WAITER, 2)),
             finance=(_person(ours, Role.FINANCE, 1), _person(ours, Role.FINANCE, 2)),
-            operator=User.objects.create(username="operator", is_staff=True),
+            operator=User.objects.create(username="operator", is_staff=True, is_superuser=True),
             lead=_person(ours, Role.FINANCE_LEAD, 1),
         )
     finally:

@@ -19,6 +19,7 @@ from payments.services.circuit_overrides import LONGEST, OPERATIONS, WORDS, forc
 from payments.services.providers import PROVIDERS, circuits_of
 
 DEFAULT_MINUTES = 60
+_WHO = "Who says so: a finance lead or an admin of a restaurant that uses the provider, or a superuser."
 MOST_MINUTES = LONGEST // timedelta(minutes=1)
 
 
@@ -33,7 +34,7 @@ class Command(BaseCommand):
         parser.add_argument("operation", nargs="?", choices=OPERATIONS)
         parser.add_argument("word", nargs="?", choices=WORDS, help="release takes an earlier word back.")
         parser.add_argument("--reason", default="")
-        parser.add_argument("--person", default="", metavar="USERNAME", help="Who says so: somebody of staff.")
+        parser.add_argument("--person", default="", metavar="USERNAME", help=_WHO)
         parser.add_argument("--minutes", type=int, default=DEFAULT_MINUTES, help="How long it lasts.")
         parser.add_argument("--mode", default=Mode.LIVE, choices=Mode.values)
 
