@@ -85,7 +85,7 @@ class CircuitAdmin(ReadOnlyAdmin):
         return [say, *super().get_urls()]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        return super().changelist_view(request, {**_circuits(request), **(extra_context or {})})
+        return super().changelist_view(request, extra_context or _circuits(request))
 
     def say(self, request: HttpRequest) -> HttpResponse:
         """One press: the service keeps the word, or what was typed stands there again beside the refusal."""

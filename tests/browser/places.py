@@ -30,7 +30,10 @@ def list_of(page: Any) -> str:
 def forms() -> list[str]:
     """Where something is added."""
     adding = [page for page in pages() if not isinstance(page, ReadOnlyAdmin)]
-    return [f"{list_of(page)}add/" for page in adding] + [reverse("admin:accounts_apikey_issue")]
+    return [f"{list_of(page)}add/" for page in adding] + [
+        reverse("admin:accounts_apikey_issue"),
+        reverse("admin:payments_provideraccount_new"),
+    ]
 
 
 def plain() -> list[str]:

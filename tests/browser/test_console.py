@@ -36,6 +36,8 @@ def test_every_page_of_the_console_is_whole(stack: Stack) -> None:
         _look_at_giving(visitor)
         _follow_a_figure_by_keyboard(visitor)
         _handle_keys(visitor)
+        _order_a_chain(visitor)
+        _stop_a_provider(visitor)
 
     assert visitor.complaints == [], "\n" + "\n".join(visitor.complaints)
     assert visitor.looks >= LEAST_LOOKS
@@ -130,3 +132,41 @@ def _handle_keys(visitor: Visitor) -> None:
         visitor.look(f"key-{verb.lower()}")
     visitor.press(page.get_by_role("button", name="Revoke now"))
     visitor.look("key-revoked")
+
+
+def _order_a_chain(visitor: Visitor) -> None:
+    """By its buttons, which a keyboard reaches as well, and by dragging."""
+    page = visitor.page
+    visitor.go("/admin/payments/route/")
+    visitor.press(page.locator(".prov-chains a").first)
+    accounts = "[...document.querySelectorAll('.prov-route:not(.prov-new) select')].map(s => s.selectedOptions[0].text)"
+    first, second, *others = page.evaluate(accounts)
+    page.get_by_role("button", name="Move down").first.press("Enter")
+    assert page.evaluate(accounts) == [second, first, *others]
+    assert page.get_by_role("status").last.inner_text().startswith(f"{first} is number 2 of")
+    grips = page.locator(".prov-grip")
+    grips.nth(1).drag_to(grips.first)
+    assert page.evaluate(accounts) == [first, second, *others]
+    page.get_by_role("button", name="Move down").first.press("Enter")
+    page.locator("summary", has_text="For what").first.click()
+    visitor.look("chain-open")
+    visitor.press(page.get_by_role("button", name="Save the chain"))
+    visitor.look("chain-refused")
+    page.get_by_label("Why").fill("The second one is cheaper.")
+    visitor.press(page.get_by_role("button", name="Save the chain"))
+    assert page.evaluate(accounts) == [second, first, *others]
+    visitor.look("chain-saved")
+
+
+def _stop_a_provider(visitor: Visitor) -> None:
+    page = visitor.page
+    visitor.go("/admin/payments/breakeroverride/?mode=test")
+    page.locator(".prov-choice summary").first.click()
+    visitor.look("circuits-open")
+    page.get_by_label("Why").first.fill("Their status page says so.")
+    visitor.press(page.get_by_role("button", name="Stop asking").first)
+    visitor.look("circuits-stopped")
+    page.locator(".prov-choice summary").first.click()
+    page.get_by_label("Why").first.fill("It is over.")
+    visitor.press(page.get_by_role("button", name="Take the word back").first)
+    assert page.get_by_text("it decides by itself again").count()
