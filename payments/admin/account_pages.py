@@ -189,7 +189,7 @@ def _add_refusal(form: forms.Form, refused: ServiceError) -> None:
 
 
 def _person_of(request: HttpRequest) -> User:
-    person: Any = request.user  # The console lets nobody in who is unknown.
+    person: User = request.user  # type: ignore[assignment]  # The console lets nobody in who is unknown.
     return person
 
 

@@ -83,13 +83,14 @@ class RouteForm(forms.Form):
             return None
 
 
-class _Routes(forms.BaseFormSet[RouteForm]):
+class _Routes(forms.BaseFormSet):  # type: ignore[type-arg]  # Not subscriptable at run time.
     """Where each route stands is what its number says, and of two with one number the first one comes first."""
 
-    def kept(self) -> list[tuple[int, RouteForm]]:
-        """In the order in which they are tried, each with its place on the page."""
-        left = [(index, form) for index, form in enumerate(self.forms) if not form.is_left_out]
-        return sorted(left, key=lambda pair: pair[1].cleaned_data["place"])
+    def kept(self) -> list[RouteForm]:
+        """In the order in which they are to be tried."""
+        return sorted(
+            (form for form in self.forms if not form.is_left_out), key=lambda form: form.cleaned_data["place"]
+        )
 
 
 RouteForms = forms.formset_factory(

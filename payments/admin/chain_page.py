@@ -52,7 +52,7 @@ class ChainPage:
 
     @property
     def person(self) -> User:
-        person: Any = self.request.user  # The console lets nobody in who is unknown.
+        person: User = self.request.user  # type: ignore[assignment]  # The console lets nobody in who is unknown.
         return person
 
     # --- What is seen ---------------------------------------------------------------------------------------------
@@ -109,16 +109,16 @@ class ChainPage:
         page = code_first(self.request)
         if page is not None:
             return page
-        routes = RouteForms(self.request.POST, form_kwargs=self._form_words())
+        routes: Any = RouteForms(self.request.POST, form_kwargs=self._form_words())
         whole = ChainForm(self.request.POST)
         self.routes, self.whole = routes, whole
         if not (routes.is_valid() & whole.is_valid()):
             return self._refuse(HTTPStatus.BAD_REQUEST)
         kept = routes.kept()
         try:
-            self._set([form for _, form in kept], whole)
+            self._set(kept, whole)
         except ServiceError as refused:
-            self._add_refusal(refused, [form for _, form in kept], whole)
+            self._add_refusal(refused, kept, whole)
             return self._refuse(HTTPStatus.FORBIDDEN if refused.code == "not_an_admin" else HTTPStatus.CONFLICT)
         messages.success(self.request, "Saved. The next payment meets the chain as it is now.")
         return redirect(self.request.path)

@@ -116,7 +116,7 @@ class CircuitAdmin(ReadOnlyAdmin):
             return self._back(form)
         form.add_error(None, sentence)
         # The next press is a word about the circuit as it is shown now.
-        form.data = {**form.data.dict(), "seen": str(quicker.word.pk)}
+        form.data = {**request.POST.dict(), "seen": str(quicker.word.pk)}
         return self._again(request, form, HTTPStatus.CONFLICT)
 
     def _again(self, request: HttpRequest, form: WordForm, status: HTTPStatus) -> HttpResponse:
@@ -178,7 +178,7 @@ def _circuits(request: HttpRequest, refused: WordForm | None = None) -> dict[str
 
 
 def _person_of(request: HttpRequest) -> User:
-    person: Any = request.user  # The console lets nobody in who is unknown.
+    person: User = request.user  # type: ignore[assignment]  # The console lets nobody in who is unknown.
     return person
 
 

@@ -31,11 +31,11 @@ class WordForm(forms.Form):
     """One word about one circuit. The button that is pressed says which."""
 
     mode = forms.ChoiceField(choices=Mode.choices, widget=forms.HiddenInput)
-    provider = forms.ChoiceField(choices=[(name, name) for name in PROVIDERS], widget=forms.HiddenInput)
+    provider = forms.CharField(max_length=32, widget=forms.HiddenInput)
     operation = forms.ChoiceField(choices=[(name, name) for name in OPERATIONS], widget=forms.HiddenInput)
     seen = forms.UUIDField(widget=forms.HiddenInput)
     reason = why(LONGEST_WORD)
-    minutes = forms.TypedChoiceField(label="For how long", choices=LASTING, coerce=int, required=False, empty_value=15)
+    minutes = forms.TypedChoiceField(label="For how long", choices=LASTING, coerce=int)
 
     @classmethod
     def on_page(cls, *, mode: Mode, provider: str, operation: str, seen: UUID) -> WordForm:

@@ -106,5 +106,5 @@ def _deed(account: ProviderAccount, action: str, person: User, reason: str) -> D
 
 def _picture(account_id: UUID) -> dict[str, Any]:
     """Without its credentials, which stand nowhere but in their own column."""
-    accounts = ProviderAccount.objects.filter(pk=account_id)
-    return accounts.values("provider", "mode", "label", "enabled", "fee_bps").first() or {}
+    accounts = ProviderAccount.objects.filter(pk=account_id).values("provider", "mode", "label", "enabled", "fee_bps")
+    return {name: value for account in accounts for name, value in account.items()}

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -38,11 +37,11 @@ def page(restaurant: Restaurant) -> str:
     return f"{LIST}chain/{restaurant.pk}/test/"
 
 
-def text_of(answer: HttpResponse) -> str:
+def text_of(answer: Any) -> str:
     return " ".join(answer.content.decode().split())
 
 
-def seen_on(answer: HttpResponse) -> str:
+def seen_on(answer: Any) -> str:
     (mark,) = set(re.findall(r'name="seen" value="([0-9a-f]{64})"', answer.content.decode()))
     return str(mark)
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -43,7 +42,7 @@ def word(word: str = "open", **more: Any) -> dict[str, str]:
     return {name: str(value) for name, value in {**said, "reason": WHY, "word": word, **more}.items()}
 
 
-def text_of(answer: HttpResponse) -> str:
+def text_of(answer: Any) -> str:
     return " ".join(answer.content.decode().split())
 
 
