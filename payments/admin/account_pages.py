@@ -59,7 +59,7 @@ class AccountPages:
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         more = {"may_add": bool(_where_admin(request)), **(extra_context or {})}
-        return super().changelist_view(request, more)  # type: ignore[misc]  # As above.
+        return super().changelist_view(request, more)  # type: ignore[misc]  # Of the page that this is mixed into.
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -67,7 +67,7 @@ class AccountPages:
         page: Any = self
         account = page.get_object(request, object_id)
         more = {**(_doing(request, account) if account is not None else {}), **(extra_context or {})}
-        shown: HttpResponse = super().change_view(request, object_id, form_url, more)  # type: ignore[misc]  # As above.
+        shown: HttpResponse = super().change_view(request, object_id, form_url, more)  # type: ignore[misc]  # Of the page that this is mixed into.
         return shown
 
     def new(self, request: HttpRequest) -> HttpResponse:

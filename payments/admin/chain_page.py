@@ -19,9 +19,10 @@ from kernel.errors import ServiceError
 from kernel.modes import Mode
 from kernel.money import Money
 from kernel.shown import Tone, label, moment
+from orders.models import Channel
 from payments.admin.chain_forms import ChainForm, RouteForm, RouteForms, said_of
 from payments.changes import last_change_of
-from payments.models import ProviderAccount, Route
+from payments.models import Method, ProviderAccount, Route
 from payments.services.chain_outlooks import RouteOutlook, Turn, chain_outlook
 from payments.services.configuring import may_configure
 from payments.services.routes import chain_subject, mark_of, set_chain
@@ -163,8 +164,10 @@ def _route_shown(outlook: RouteOutlook, restaurant: Restaurant) -> RouteShown:
 
 
 def takes_of(route: Route, currency: str) -> str:
-    """ "Only card, in INR, from ₹500.00"; empty where it takes everything."""
-    parts = [" or ".join(route.methods), " or ".join(channel.replace("_", " ") for channel in route.channels)]
+    """As in “Only card, in INR, from ₹500.00”; empty where it takes everything."""
+    methods, channels = dict(Method.choices), dict(Channel.choices)
+    parts = [" or ".join(str(methods.get(each, each)) for each in route.methods)]
+    parts.append(" or ".join(str(channels.get(each, each)) for each in route.channels))
     if route.currencies:
         parts.append(f"in {' or '.join(route.currencies)}")
     if route.min_minor is not None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from accounts.models import User
@@ -38,7 +39,7 @@ class Card:
     name: str
     provider: str
     lately: str
-    rests: tuple[str, ...]
+    rests: tuple[SafeString, ...]
     rows: tuple[CircuitRow, ...]
     may_force: bool
 
@@ -64,9 +65,9 @@ class Drawing:
             may_force=light.provider in self.forceable,
         )
 
-    def _rest(self, rest: AccountRest) -> str:
-        account = rest.account
-        return f"{account.label} of {account.restaurant.name}, until {moment(rest.rest.until, self.zone)}"
+    def _rest(self, rest: AccountRest) -> SafeString:
+        account, until = rest.account, moment(rest.rest.until, self.zone)
+        return format_html("{} of {}, until {}", account.label, account.restaurant.name, until)
 
     def _row(self, light: ProviderLight, circuit: Circuit, *, has_rests: bool) -> CircuitRow:
         word, rest = circuit.word, circuit.rest

@@ -37,6 +37,10 @@ class ModeFilter(admin.SimpleListFilter):
     title = "mode"
     parameter_name = "mode"
 
+    def expected_parameters(self) -> list[str]:
+        """Chosen above the circuits, which are of one mode as well: it is not said a second time."""
+        return []
+
     def lookups(self, *_: Any) -> list[tuple[str, str]]:
         return [(mode.value, str(mode.label)) for mode in (Mode.LIVE, Mode.TEST)]
 
@@ -56,6 +60,7 @@ class CircuitAdmin(ReadOnlyAdmin):
     called = "Circuits"
     about = "Whether each provider is asked just now, and what people said about it."
     nothing = "Nobody has said anything here yet: each circuit decides by itself."
+    change_list_template = "payments/circuit_list.html"
     list_before_template = "payments/circuits.html"
     list_display = ["said", "circuit", "word", "who", "why", "until"]
     list_filter = [ModeFilter]

@@ -76,7 +76,9 @@ class RouteAdmin(ReadOnlyAdmin):
         return super().changelist_view(request, {"chains": _chains(request), **(extra_context or {})})
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Where somebody comes from an old address."""
+        """Where somebody comes from an old address. A route has no form of its own."""
+        if request.method not in {"GET", "HEAD"}:
+            raise PermissionDenied
         route = self.get_object(request, object_id)
         if route is None or not self.has_view_permission(request, route):
             raise Http404

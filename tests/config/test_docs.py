@@ -133,7 +133,7 @@ def snippets(page: Path) -> list[str]:
 def payment(transactional_db: None) -> Payment:
     """With the people that the snippets name."""
     restaurant = RestaurantFactory.create()
-    routed(restaurant, "cash")
+    routed(restaurant, "cash", "sandbox_a")
     for username, role in (("admin", Role.ADMIN), ("finance", Role.FINANCE)):
         person = staff(restaurant, role)
         person.username, person.is_staff = username, True

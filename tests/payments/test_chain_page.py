@@ -94,7 +94,7 @@ def test_what_a_route_is_for_is_typed_as_people_write_it(desk: Client, page: str
     assert (first.methods, first.channels, first.currencies) == (["card", "upi"], ["dine_in"], ["INR", "USD"])
     assert (first.min_minor, first.max_minor, second.enabled) == (50_000, 100_050, False)
     shown = text_of(desk.get(page))
-    assert "Only card or upi, dine in, in INR or USD, from ₹500.00, up to ₹1,000.50." in shown
+    assert "Only card or UPI, dine in, in INR or USD, from ₹500.00, up to ₹1,000.50." in shown
     assert 'value="1000.50"' in shown
 
 
