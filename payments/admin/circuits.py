@@ -37,7 +37,7 @@ class ModeFilter(admin.SimpleListFilter):
     title = "mode"
     parameter_name = "mode"
 
-    def expected_parameters(self) -> list[str]:
+    def expected_parameters(self) -> list[str | None]:
         """Chosen above the circuits, which are of one mode as well: it is not said a second time."""
         return []
 

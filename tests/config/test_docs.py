@@ -28,7 +28,7 @@ from payments.models import (
 from sandbox import admin
 from sandbox.behaviours import CHARGES, LOOK_UPS, Mode
 from tests.architecture.source import ROOT
-from tests.factories import RestaurantFactory, accepted, order_of, routed, staff
+from tests.factories import ProviderAccountFactory, RestaurantFactory, accepted, order_of, routed, staff
 from tests.scenarios.test_behaviours import ENDS, REFUND_ENDS
 
 README, OPERATIONS = ROOT / "README.md", ROOT / "docs" / "operations.md"
@@ -133,7 +133,7 @@ def snippets(page: Path) -> list[str]:
 def payment(transactional_db: None) -> Payment:
     """With the people that the snippets name."""
     restaurant = RestaurantFactory.create()
-    routed(restaurant, "cash", "sandbox_a")
+    routed(restaurant, "cash")
     for username, role in (("admin", Role.ADMIN), ("finance", Role.FINANCE)):
         person = staff(restaurant, role)
         person.username, person.is_staff = username, True
@@ -144,6 +144,7 @@ def payment(transactional_db: None) -> Payment:
 def test_a_circuit_is_forced_as_the_page_says(payment: Payment) -> None:
     command = re.search(r"^\.venv/bin/python manage\.py (circuit .*)$", OPERATIONS.read_text("utf-8"), re.M)
     assert command is not None
+    ProviderAccountFactory.create(restaurant=payment.restaurant, provider="sandbox_a")
 
     call_command(*shlex.split(command[1]))
 
