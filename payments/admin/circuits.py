@@ -21,6 +21,7 @@ from kernel.console import ReadOnlyAdmin, restaurants_seen_by
 from kernel.errors import ServiceError
 from kernel.modes import Mode
 from kernel.shown import Moment, Said, Tone, in_words
+from kernel.totals import TotalledList
 from payments.admin.circuit_cards import Drawing, names_of
 from payments.admin.provider_forms import WordForm
 from payments.circuit_words import OPERATIONS, WORDS
@@ -46,6 +47,13 @@ class ModeFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[BreakerOverride]) -> QuerySet[BreakerOverride]:
         return queryset.filter(mode=_mode_of(request))
+
+
+class WordList(TotalledList):
+    def get_filters(self, request: HttpRequest) -> tuple[Any, ...]:
+        """A mode without a word is empty because nothing was said, not because somebody looks too narrowly."""
+        *others, _ = super().get_filters(request)
+        return (*others, False)
 
 
 def _mode_of(request: HttpRequest) -> Mode:
@@ -84,6 +92,9 @@ class CircuitAdmin(ReadOnlyAdmin):
         name = User.objects.filter(pk=Cast(OuterRef("actor_id"), UUIDField())).values("username")[:1]
         zone = Value(_zone_of(request))
         return words.filter(Exists(accounts)).annotate(console_zone=zone, name=Subquery(name))
+
+    def get_changelist(self, request: HttpRequest, **_: Any) -> type[TotalledList]:
+        return WordList
 
     def get_urls(self) -> list[Any]:
         say = path("say/", self.admin_site.admin_view(self.say), name="payments_breakeroverride_say")

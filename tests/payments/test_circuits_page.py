@@ -57,7 +57,9 @@ def test_each_provider_is_shown_with_its_four_circuits(desk: Client, restaurant:
 
     assert page.count('class="prov-circuit"') == 2 * len(Operation)
     assert "Last 15 minutes: 100 % of 1 answers were good." in page
-    assert "No provider is asked by program here with real money." in page_of(desk, "live")
+    live = page_of(desk, "live")
+    assert "No provider is asked by program here with real money." in live
+    assert "Nobody has said anything here yet: each circuit decides by itself." in live
 
 
 def test_what_rests_is_told_with_its_times(desk: Client, restaurant: Restaurant) -> None:
