@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -54,14 +54,13 @@ class Drawing:
     forceable: frozenset[str]
     refused: WordForm | None = None
 
-    def card(self, light: ProviderLight, rests: Iterable[AccountRest]) -> Card:
-        mine = [rest for rest in rests if rest.account.provider == light.provider]
+    def card(self, light: ProviderLight, rests: Sequence[AccountRest]) -> Card:
         return Card(
             name=light.label,
             provider=light.provider,
             lately=_lately(light),
-            rests=tuple(self._rest(rest) for rest in mine),
-            rows=tuple(self._row(light, circuit, has_rests=bool(mine)) for circuit in light.circuits),
+            rests=tuple(self._rest(rest) for rest in rests),
+            rows=tuple(self._row(light, circuit, has_rests=bool(rests)) for circuit in light.circuits),
             may_force=light.provider in self.forceable,
         )
 

@@ -14,10 +14,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.urls import path, reverse
 
-from accounts.models import Restaurant, User
+from accounts.models import CHECKERS, Restaurant, User
 from accounts.second_factor_pages import code_first
 from kernel import clock
-from kernel.console import ReadOnlyAdmin, restaurants_seen_by
+from kernel.console import ReadOnlyAdmin, restaurants_seen_by, role_at
 from kernel.errors import ServiceError
 from kernel.modes import Mode
 from kernel.shown import Moment, Said, Tone, in_words
@@ -28,8 +28,8 @@ from payments.circuit_words import OPERATIONS, WORDS
 from payments.models import BreakerOverride, ProviderAccount
 from payments.outlooks import Outlook
 from payments.services import circuit_overrides
-from payments.services.circuit_overrides import SaidMeanwhile, force_circuit, may_force
-from payments.services.provider_lights import accounts_at_rest, provider_lights
+from payments.services.circuit_overrides import SaidMeanwhile, force_circuit
+from payments.services.provider_lights import ProviderLight, accounts_at_rest, provider_lights
 
 
 class ModeFilter(admin.SimpleListFilter):
@@ -177,20 +177,25 @@ def _zone_of(request: HttpRequest) -> str:
 
 def _circuits(request: HttpRequest, refused: WordForm | None = None) -> dict[str, Any]:
     """What stands above the list."""
-    mode, person = _mode_of(request), _person_of(request)
+    mode = _mode_of(request)
     outlook = Outlook(restaurants=_restaurants(request), mode=mode)
     lights = provider_lights(outlook, now=clock.now())
-    providers = {light.provider for light in lights}
     said = [circuit.word for light in lights for circuit in light.circuits if circuit.word]
     drawing = Drawing(
         mode=mode,
         zone=_zone_of(request),
         names=names_of(said) if said else {},
-        forceable=frozenset(may_force(person, mode=mode, providers=providers) if providers else ()),
+        forceable=frozenset(light.provider for light in lights if _may_force(request, light)),
         refused=refused,
     )
-    rests = accounts_at_rest(outlook)
-    return {"cards": [drawing.card(light, rests) for light in lights], "mode": mode, "modes": (Mode.LIVE, Mode.TEST)}
+    cards = [drawing.card(light, accounts_at_rest(light.accounts)) for light in lights]
+    return {"cards": cards, "mode": mode, "modes": (Mode.LIVE, Mode.TEST)}
+
+
+def _may_force(request: HttpRequest, light: ProviderLight) -> bool:
+    """For what the page shows: the service asks anew."""
+    roles = {role_at(request, account.restaurant_id) for account in light.accounts}
+    return request.user.is_superuser or bool(roles & {role.value for role in CHECKERS})
 
 
 def _person_of(request: HttpRequest) -> User:

@@ -18,7 +18,7 @@ from kernel.statements import Statement
 from kernel.texts import check_reason
 from payments.gateways.breaker import BreakerState
 from payments.gateways.guard import Operation
-from payments.models import BreakerOverride
+from payments.models import BreakerOverride, ProviderAccount
 from payments.services.providers import PROVIDERS
 from payments.services.refusals import CircuitRefused
 
@@ -120,19 +120,14 @@ def _check_person(person: User, provider: str, mode: Mode) -> None:
     """A circuit is everybody's, so that whoever moves it is trusted with money by somebody who uses this provider."""
     if not (person.is_active and person.is_staff):
         raise CircuitRefused("Only operators force a circuit.", code="not_an_operator")
-    if not (person.is_superuser or may_force(person, mode=mode, providers={provider})):
+    if not (person.is_superuser or _is_second_person(person, provider, mode)):
         raise CircuitRefused(
             "Only a finance lead or an admin of a restaurant that uses this provider forces its circuit.",
             code="not_an_operator",
         )
 
 
-def may_force(person: User, *, mode: Mode, providers: set[str]) -> set[str]:
-    """Of these providers: those that somebody uses for whom this person is the second one."""
-    if person.is_superuser:
-        return providers
+def _is_second_person(person: User, provider: str, mode: Mode) -> bool:
+    accounts = ProviderAccount.objects.filter(provider=provider, mode=mode)
     leads = Membership.objects.filter(user=person, user__is_active=True, role__in=CHECKERS)
-    accounts = leads.filter(
-        restaurant__provider_accounts__mode=mode, restaurant__provider_accounts__provider__in=providers
-    )
-    return set(accounts.values_list("restaurant__provider_accounts__provider", flat=True))
+    return leads.filter(restaurant__in=accounts.values("restaurant")).exists()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import islice
 from typing import Any
 
 from django.db.models import Count, DateTimeField, F, Func, Q, Value
@@ -89,6 +90,7 @@ class Circuit:
 class ProviderLight:
     provider: str
     label: str
+    accounts: tuple[ProviderAccount, ...]
     circuits: tuple[Circuit, ...]
     slots: tuple[Slot, ...]
 
@@ -100,7 +102,8 @@ class ProviderLight:
 def provider_lights(outlook: Outlook, *, now: datetime) -> list[ProviderLight]:
     """Of providers that are asked by program: no circuit can tell whether a waiter is well."""
     enabled = ProviderAccount.objects.filter(outlook.asked, enabled=True, provider__in=list(PROVIDERS))
-    accounts = [each for each in enabled.defer("credentials").order_by("provider", "label") if _is_asked(each)]
+    known = enabled.select_related("restaurant").defer("credentials").order_by("provider", "label")
+    accounts = [each for each in known if _is_asked(each)]
     words = lasting_words({account.provider for account in accounts}, mode=outlook.mode)
     slots = _slots(accounts, now)
     mine: dict[str, list[ProviderAccount]] = defaultdict(list)
@@ -110,6 +113,7 @@ def provider_lights(outlook: Outlook, *, now: datetime) -> list[ProviderLight]:
         ProviderLight(
             provider=provider,
             label=_label(provider, each),
+            accounts=tuple(each),
             circuits=_circuits(each[0], words),
             slots=slots[provider],
         )
@@ -129,10 +133,8 @@ class AccountRest:
     rest: Rest
 
 
-def accounts_at_rest(outlook: Outlook) -> list[AccountRest]:
-    enabled = ProviderAccount.objects.filter(outlook.asked, enabled=True, provider__in=list(PROVIDERS))
-    accounts = enabled.defer("credentials").select_related("restaurant").order_by("provider", "label")[:MOST_ASKED]
-    circuits = ((each, own_circuits_of(each)[Operation.CHARGE]) for each in accounts if _is_asked(each))
+def accounts_at_rest(accounts: Iterable[ProviderAccount]) -> list[AccountRest]:
+    circuits = ((each, own_circuits_of(each)[Operation.CHARGE]) for each in islice(accounts, MOST_ASKED))
     return [AccountRest(account=account, rest=rest) for account, circuit in circuits if (rest := _rest_of(circuit))]
 
 
