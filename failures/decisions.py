@@ -124,12 +124,16 @@ def _check(case: Case, decision: Decision) -> None:
         check_waiting(case)
     check_version(case, decision.version)
     check_nobody_is_asked(case)
-    if decision.action not in actions_for(case):
-        offered = ", ".join(actions_for(case))
-        raise CaseRefused(f"For this case there are: {offered}.", field="action", code="no_such_action")
+    check_offered(case, decision.action)
     if (decision.amount_minor is not None) != (decision.action == Action.RECORD_CHARGED):
         sentence = "`record_charged` says how much the provider shows as captured; nothing else has an amount."
         raise CaseRefused(sentence, field="amount", code="bad_amount")
+
+
+def check_offered(case: Case, action: Action) -> None:
+    if action not in actions_for(case):
+        offered = ", ".join(actions_for(case))
+        raise CaseRefused(f"For this case there are: {offered}.", field="action", code="no_such_action")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

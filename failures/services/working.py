@@ -54,7 +54,7 @@ def take_next_case(*, restaurant_id: UUID, mode: Mode, person: User) -> Case | N
         case = by_risk(awake).select_for_update(of=("self",), skip_locked=True).first()
         if case is None:
             return None
-        _check_staff(case, person)
+        check_staff(case, person)
         with deed_on(case, CaseDeed.ASSIGN, person=person):
             _assign(case, person, person)
     return case
@@ -65,8 +65,7 @@ def give_back_case(*, case_id: UUID, person: User, reason: str, version: int | N
     with transaction.atomic():
         case = locked_case(case_id, person, version=version)
         check_nobody_is_asked(case)
-        if case.status != CaseStatus.ASSIGNED:
-            raise CaseRefused("Nobody has this case.", code="nobody_has_it")
+        check_somebody_has_it(case)
         with deed_on(case, CaseDeed.GIVE_BACK, person=person, reason=reason):
             journal = Journal(Actor.user(person))
             journal.move(case, case.give_back, reason=reason)
@@ -79,8 +78,7 @@ def give_back_case(*, case_id: UUID, person: User, reason: str, version: int | N
 def snooze_case(*, case_id: UUID, person: User, until: datetime, reason: str, version: int | None = None) -> Case:
     """Out of everybody's way for a while. News of it ends that at once."""
     check_reason(reason, refusal=CaseRefused)
-    if not timedelta() < until - clock.now() <= LONGEST_SNOOZE:
-        raise CaseRefused("Put it off to a time within the next seven days.", field="until", code="bad_time")
+    check_until(until)
     with transaction.atomic():
         case = locked_case(case_id, person, version=version)
         with deed_on(case, CaseDeed.SNOOZE, person=person, reason=reason):
@@ -99,9 +97,8 @@ def resolve_case(
     check_reason(reason, refusal=CaseRefused)
     with transaction.atomic():
         case = locked_case(case_id, person, version=version)
-        _check_that_it_is_over(case)
-        if outcome == Outcome.WRITTEN_OFF:
-            raise CaseRefused("A loss is written off by two people: ask for that.", field="outcome", code="needs_two")
+        check_over(case)
+        check_outcome(outcome)
         with deed_on(case, CaseDeed.RESOLVE, person=person, reason=reason):
             case.outcome = outcome
             end_locked(case, case.resolve, reason, Actor.user(person))
@@ -112,7 +109,7 @@ def dismiss_case(*, case_id: UUID, person: User, reason: str, version: int | Non
     check_reason(reason, refusal=CaseRefused)
     with transaction.atomic():
         case = locked_case(case_id, person, version=version)
-        _check_that_it_is_over(case)
+        check_over(case)
         with deed_on(case, CaseDeed.DISMISS, person=person, reason=reason):
             case.outcome = Outcome.NOTHING_WRONG
             end_locked(case, case.dismiss, reason, Actor.user(person))
@@ -130,7 +127,7 @@ def locked_case(case_id: UUID, person: User, *, version: int | None = None) -> C
 def staffed_case(case_id: UUID, person: User) -> Case:
     """Also one that has ended."""
     case = Case.objects.select_for_update().get(pk=case_id)
-    _check_staff(case, person)
+    check_staff(case, person)
     return case
 
 
@@ -148,9 +145,24 @@ def check_nobody_is_asked(case: Case) -> None:
         )
 
 
-def _check_staff(case: Case, person: User) -> None:
+def check_staff(case: Case, person: User) -> None:
     if not works_as(person, OFFICE, restaurant_id=case.restaurant_id):
         raise CaseRefused("Only finance staff of this restaurant work on its cases.", code="not_finance_here")
+
+
+def check_somebody_has_it(case: Case) -> None:
+    if case.status != CaseStatus.ASSIGNED:
+        raise CaseRefused("Nobody has this case.", code="nobody_has_it")
+
+
+def check_until(until: datetime) -> None:
+    if not timedelta() < until - clock.now() <= LONGEST_SNOOZE:
+        raise CaseRefused("Put it off to a time within the next seven days.", field="until", code="bad_time")
+
+
+def check_outcome(outcome: Outcome | str) -> None:
+    if outcome == Outcome.WRITTEN_OFF:
+        raise CaseRefused("A loss is written off by two people: ask for that.", field="outcome", code="needs_two")
 
 
 def check_version(case: Case, version: int | None) -> None:
@@ -171,7 +183,7 @@ def _assign(case: Case, person: User, owner: User, note: str = "") -> None:
     journal.write()
 
 
-def _check_that_it_is_over(case: Case) -> None:
+def check_over(case: Case) -> None:
     """What nothing but this case still shows to people must not be put away with it."""
     sentence = what_is_left(case)
     if sentence:

@@ -104,6 +104,13 @@ def retry_payment(
     return payment
 
 
+def check_retry(payment_id: UUID) -> None:
+    """For whoever wants to know before asking. Whoever asks is told anew, by what is so then."""
+    with transaction.atomic():
+        bill = lock_bill_of_payment(payment_id)
+        _check_retry(bill, bill.payment(payment_id))
+
+
 def extend_hold(*, payment_id: UUID, actor: Actor) -> Payment:
     """The guest is still choosing."""
     with transaction.atomic():
