@@ -44,6 +44,7 @@ SWEEPS = (
     "payments.tasks.sweep_watches",
     "payments.tasks.sweep_notices",
     "failures.tasks.expire_approvals",
+    "failures.tasks.work_on_bulk",
 )
 # What nobody waits for, and once an hour is often enough.
 HOURLY = ("accounts.tasks.purge_old_calls", "accounts.tasks.purge_old_tokens")

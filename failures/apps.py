@@ -12,6 +12,7 @@ class FailuresConfig(AppConfig):
         # Models exist only now, so that what knows them is imported here.
         from events.services import subscribe  # noqa: PLC0415
         from failures.approvals import expire_approvals  # noqa: PLC0415
+        from failures.bulk.running import work_on_bulk  # noqa: PLC0415
         from failures.services import ending, opening, waiting  # noqa: PLC0415
         from payments.services.facts import RefundEvent  # noqa: PLC0415
         from payments.services.sweeps import ALSO  # noqa: PLC0415
@@ -21,5 +22,6 @@ class FailuresConfig(AppConfig):
         for event_type in ending.ENDS:
             subscribe(event_type, ending.end_cases)
         subscribe(RefundEvent.APPROVAL_NEEDED, waiting.ask_about_refund)
-        if expire_approvals not in ALSO:
-            ALSO.append(expire_approvals)
+        for sweep in (expire_approvals, work_on_bulk):
+            if sweep not in ALSO:
+                ALSO.append(sweep)

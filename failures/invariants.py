@@ -12,7 +12,7 @@ from django.db import connection
 from accounts.models import Approval
 from events.models import AuditEntry, Event, Transition
 from failures.decisions import Action
-from failures.models import WAITING, Case, CaseFile, CaseKind, CaseNote
+from failures.models import WAITING, BulkRun, BulkStep, Case, CaseFile, CaseKind, CaseNote
 from failures.services.deeds import CaseDeed
 from orders.models import Order
 from payments.models import Attempt, Payment, Refund
@@ -65,6 +65,8 @@ _MACHINES = {
     "refund": Refund,
     "case": Case,
     "approval": Approval,
+    "bulk run": BulkRun,
+    "bulk step": BulkStep,
 }
 _WRITTEN_ONCE = (Event, Transition, AuditEntry, CaseNote, CaseFile)
 

@@ -128,6 +128,48 @@ CATALOGUE.add(
     remedy="There is nothing to open again. Read the case.",
     next_action=NextAction.READ_AGAIN,
 )
+# Of many cases at once, which the console's pages alone do.
+CATALOGUE.add(
+    "nothing_chosen",
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "No case was chosen",
+    remedy="Tick at least one case of the list, or take all of the list.",
+)
+CATALOGUE.add(
+    "yours_already",
+    HTTPStatus.CONFLICT,
+    "You have this case",
+    remedy="There is nothing to take: go on with it.",
+    next_action=NextAction.READ_AGAIN,
+)
+CATALOGUE.add(
+    "nothing_to_do",
+    HTTPStatus.CONFLICT,
+    "Every case of this plan is skipped",
+    remedy="The plan says why, case by case. Choose other cases, or do something else with them.",
+    next_action=NextAction.READ_AGAIN,
+)
+CATALOGUE.add(
+    "given_up",
+    HTTPStatus.CONFLICT,
+    "This plan was given up",
+    remedy="Choose the cases anew: they may have changed since then.",
+    next_action=NextAction.READ_AGAIN,
+)
+CATALOGUE.add(
+    "not_stopped",
+    HTTPStatus.CONFLICT,
+    "It is not stopped",
+    remedy="Stop it first. What has its result already is given up by nobody.",
+    next_action=NextAction.READ_AGAIN,
+)
+CATALOGUE.add(
+    "not_the_planner",
+    HTTPStatus.FORBIDDEN,
+    "Somebody else planned this",
+    remedy="Only who planned it starts, stops or gives it up. Plan the same yourself.",
+    next_action=NextAction.ASK_FOR_ACCESS,
+)
 _DECIDED = CATALOGUE.add(
     "already_decided",
     HTTPStatus.CONFLICT,

@@ -212,10 +212,14 @@ def worker(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[Work
 def _body_of(name: str) -> str:
     """What the task calls."""
     app_name = name.partition(".")[0]
-    return f"{BODIES[app_name]}.{_last(name)}"
+    return f"{BODIES.get(_last(name), BODIES[app_name])}.{_last(name)}"
 
 
-BODIES = {"payments": "payments.services.sweeps", "failures": "failures.approvals"}
+BODIES = {
+    "payments": "payments.services.sweeps",
+    "failures": "failures.approvals",
+    "work_on_bulk": "failures.bulk.running",
+}
 
 
 def _last(name: str) -> str:

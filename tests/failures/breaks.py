@@ -10,8 +10,9 @@ from django.db.models import F
 
 from accounts.models import IdempotentCall, Role
 from events.models import AuditEntry, Transition
+from failures.bulk.planning import plan_bulk
 from failures.invariants import MAX_OVERDUE_SECONDS
-from failures.models import Case, CaseKind
+from failures.models import BulkAction, BulkRun, BulkStep, Case, CaseKind
 from failures.services.working import assign_case
 from kernel import clock
 from payments.models import Attempt, Payment, Refund
@@ -259,6 +260,15 @@ def _case_nobody_resolved(world: World) -> str:
     return update(case, "status = 'dismissed'")
 
 
+def _bulk(world: World) -> BulkRun:
+    (run_,) = plan_bulk(cases=Case.objects.all(), action=BulkAction.TAKE, person=staff(world.restaurant, Role.FINANCE))
+    return run_
+
+
+def _bulk_step(world: World) -> BulkStep:
+    return _bulk(world).steps.earliest("position")
+
+
 BREAKS: list[tuple[str, str, Callable[[World], str]]] = [
     ("I1", "An order keeps no more than its total and its tips.", _keeps_too_much),
     ("I1", "A payment has at most one attempt that may hold money.", _two_hold),
@@ -320,4 +330,6 @@ BREAKS: list[tuple[str, str, Callable[[World], str]]] = [
     ("I13", "The last step in the history of each refund", lambda w: update(w.refund, "status = 'processing'")),
     ("I13", "The last step in the history of each case", _case_nobody_resolved),
     ("I13", "The last step in the history of each approval", _agreed_to_by_nobody),
+    ("I13", "The last step in the history of each bulk run", lambda w: update(_bulk(w), "status = 'given_up'")),
+    ("I13", "The last step in the history of each bulk step", lambda w: update(_bulk_step(w), "status = 'done'")),
 ]

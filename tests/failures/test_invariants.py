@@ -24,7 +24,7 @@ from tests.scripted import ScriptedGateway, provider_of
 
 TABLES = (
     *("orders_order", "payments_payment", "payments_attempt", "payments_refund", "failures_case"),
-    "accounts_approval",
+    *("failures_bulkrun", "failures_bulkstep", "accounts_approval"),
     *("events_event", "events_transition", "events_auditentry"),
 )
 
