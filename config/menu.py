@@ -12,7 +12,14 @@ from django.urls import reverse
 
 # Group, then (page, symbol, the title where the page itself has none).
 _MENU: Final[tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...]] = (
-    ("Work", (("failures.Case", "inbox", "Failure queue"), ("accounts.Approval", "how_to_reg", ""))),
+    (
+        "Work",
+        (
+            ("failures.Case", "inbox", "Failure queue"),
+            ("failures.BulkRun", "checklist", ""),
+            ("accounts.Approval", "how_to_reg", ""),
+        ),
+    ),
     (
         "Money",
         (

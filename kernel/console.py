@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from django.apps import apps
@@ -147,6 +148,11 @@ def restaurants_seen_by(request: HttpRequest) -> QuerySet[Any]:
 def role_at(request: HttpRequest, restaurant_id: Any) -> str:
     """For what a page shows. What is then decided asks anew, under its lock."""
     return str(_roles_of(request).get(restaurant_id, ""))
+
+
+def holds_one_of(request: HttpRequest, roles: Collection[str]) -> bool:
+    """In any restaurant. For what a page shows, as well."""
+    return any(role in roles for role in _roles_of(request).values())
 
 
 def _restaurants_of(request: HttpRequest) -> list[Any]:

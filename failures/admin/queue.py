@@ -14,7 +14,7 @@ from django.urls import path, reverse
 from django.utils.text import capfirst
 
 from accounts.models import OFFICE
-from failures.admin import cells
+from failures.admin import bulk, cells
 from failures.admin.case_page import CasePage
 from failures.admin.cells import Cell
 from failures.admin.export import csv_of
@@ -26,7 +26,7 @@ from failures.selectors import by_risk, with_attempts
 from failures.services.exporting import may_export
 from failures.services.working import take_next_case
 from failures.sums import OF_CASES
-from kernel.console import ReadOnlyAdmin, restaurants_seen_by
+from kernel.console import ReadOnlyAdmin, holds_one_of, restaurants_seen_by
 from kernel.modes import Mode
 
 
@@ -37,6 +37,7 @@ class CaseAdmin(ReadOnlyAdmin):
     about = "What needs a person, most urgent first."
     nothing = "Nothing needs a person. Cases come here by themselves, in the moment in which something goes wrong."
     list_display = ["what", "step", "waits", "amount", "sure", "tries", "of_payment", "has"]
+    list_display_links = ["what"]
     list_filter = [Which, TimeLeft, Owner, "kind", "mode", OfRestaurant]
     # That there is a box. What is looked for, and where, is in `failures/searching.py`.
     search_fields = ["payment__reference"]
@@ -44,11 +45,13 @@ class CaseAdmin(ReadOnlyAdmin):
     widest = {"which": "all"}  # Offered to whoever searches among what waits, and does not find it there.
     list_select_related = ["payment", "owner", "restaurant"]
     change_list_template = "failures/queue.html"
+    list_after_template = "failures/bulk_bar.html"
 
     @admin.display(description="what happened", ordering="kind")
     def what(self, case: Case) -> str:
         return str(capfirst(case.get_kind_display()))
 
+    pick = Cell(bulk.pick, "choose")
     step = Cell(cells.step, "do this")
     waits = Cell(cells.waits, "time left", ordering="opened_at")
     amount = Cell(cells.amount, "amount")
@@ -61,6 +64,10 @@ class CaseAdmin(ReadOnlyAdmin):
         """In this order, unless somebody asks for another one."""
         cases: QuerySet[Case] = super().get_queryset(request)
         return with_attempts(by_risk(cases))
+
+    def get_list_display(self, request: HttpRequest) -> list[str]:
+        """Boxes are for whoever may do something with them."""
+        return [*(["pick"] if holds_one_of(request, OFFICE) else []), *super().get_list_display(request)]
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Case], search_term: str
@@ -76,8 +83,14 @@ class CaseAdmin(ReadOnlyAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Whoever sees a restaurant's list by a role there may take it away. A superuser needs such a role for that."""
         person: Any = request.user
-        may = {"may_export": not person.is_superuser or may_export(person)}
-        return super().changelist_view(request, {**may, **(extra_context or {})})
+        may = {
+            "may_export": not person.is_superuser or may_export(person),
+            "may_bulk": holds_one_of(request, OFFICE),
+        }
+        answer = super().changelist_view(request, {**may, **(extra_context or {})})
+        if may["may_bulk"] and getattr(answer, "context_data", None):
+            answer.context_data |= bulk.offered(answer.context_data["cl"])
+        return answer
 
     def title_of(self, row: Any) -> str:
         return str(capfirst(row.get_kind_display()))
@@ -87,6 +100,7 @@ class CaseAdmin(ReadOnlyAdmin):
         return [
             path("next/", view(self.take_next), name=f"{name}_next"),
             path("export/", view(self.export), name=f"{name}_export"),
+            path("bulk/", view(self.bulk), name=f"{name}_bulk"),
             path("<uuid:case_id>/change/", view(self.one), name=f"{name}_change"),
             path("<uuid:case_id>/give/", view(self.give), name=f"{name}_give"),
             path("<uuid:case_id>/do/<slug:verb>/", view(self.do), name=f"{name}_do"),
@@ -115,6 +129,12 @@ class CaseAdmin(ReadOnlyAdmin):
         if not may_export(person):
             raise PermissionDenied
         return csv_of(self, request, person)
+
+    def bulk(self, request: HttpRequest) -> HttpResponse:
+        """What was ticked becomes a plan. Nothing is done by it, but it is written down."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        return bulk.planned(self, request)
 
     def one(self, request: HttpRequest, case_id: UUID) -> HttpResponse:
         if request.method not in {"GET", "HEAD"}:

@@ -34,7 +34,7 @@ def finance(restaurant: Restaurant) -> User:
 def test_an_administrator_finds_every_page(restaurant: Restaurant) -> None:
     shown = titles(UserFactory.create(is_staff=True, is_superuser=True))
 
-    assert shown["Work"] == ["Today", "Failure queue", "Approvals"]
+    assert shown["Work"] == ["Today", "Failure queue", "Bulk work", "Approvals"]
     assert shown["Money"] == ["Payments", "Attempts", "Refunds", "Refund limits", "Orders"]
     assert shown["Providers"] == ["Accounts", "Routes", "Circuits", "Notices"]
     assert shown["People and keys"] == ["People", "Roles", "Restaurants", "Keys", "Permission groups"]

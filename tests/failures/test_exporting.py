@@ -86,7 +86,7 @@ def test_it_has_the_filters_the_search_and_the_order_of_the_list_and_every_page_
     cases = [case_of(restaurant, 1_000 * (n + 1), table="T4") for n in range(5)]
     case_of(restaurant, 900_000, table="T5")
 
-    rows, total = taken(desk, "?q=T4&kind__exact=contradiction&o=2")
+    rows, total = taken(desk, "?q=T4&kind__exact=contradiction&o=3")
 
     assert [row["case"] for row in rows] == [str(case.pk) for case in cases]
     assert total == ["# total", "rows", "5", "INR", "150.00"]
