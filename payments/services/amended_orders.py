@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from django.db.models import Q, Sum
+from django.db.models import Sum
 
 from events.actors import Actor
 from events.models import Event
 from events.services import Journal
 from orders.services import lock_order, set_payment_state
 from payments.models import Attempt, Refund, RefundOrigin, RefundStatus
-from payments.models.refund import RESERVING
 from payments.services.bill import Bill, lock_bill
 from payments.services.refund_limits import check_how_often, is_above_limit
-from payments.services.refund_requests import reserve_refund, tip_left_of
+from payments.services.refund_requests import reserve_refund, share_given_back, tip_left_of
 from payments.services.refusals import PaymentRefused
 
 
@@ -26,6 +25,7 @@ class _Part:
     attempt: Attempt
     freed_minor: int
     owed_minor: int
+    made_due_minor: int  # That, and what waits for a second person, who is not needed any more.
 
 
 def on_order_amended(event: Event, actor: Actor) -> None:
@@ -33,13 +33,12 @@ def on_order_amended(event: Event, actor: Actor) -> None:
     bill = lock_bill(lock_order(event.stream_id))
     journal = Journal(actor)
     parts = list(_parts(bill))
-    owed = sum(part.owed_minor for part in parts)
-    _check(bill, owed, may_refund=event.data["refund_surplus"])
-    if owed:
+    _check(bill, sum(part.made_due_minor for part in parts), may_refund=event.data["refund_surplus"])
+    if any(part.owed_minor for part in parts):
         check_how_often(actor)
     for part in parts:
-        if made_due := part.owed_minor + min(part.freed_minor, _waiting(part.attempt)):
-            is_above_limit(actor, part.attempt, made_due, can_wait=False)
+        if part.made_due_minor:
+            is_above_limit(actor, part.attempt, part.made_due_minor, can_wait=False)
         _give_back(part, journal)
     order = bill.order
     if set_payment_state(order=order, state=bill.payment_state, journal=journal, money_came=False):
@@ -55,9 +54,10 @@ def _parts(bill: Bill) -> Iterator[_Part]:
         if freed > 0:
             surplus -= freed
             # What went back already, out of kindness too, is not owed once more.
-            owed = attempt.reopened_minor + freed - _share_given_back(attempt)
+            owed = attempt.reopened_minor + freed - share_given_back(attempt)
             most = min(freed, attempt.refundable_minor - tip_left_of(attempt))
-            yield _Part(attempt, freed, max(0, min(owed, most)))
+            owed = max(0, min(owed, most))
+            yield _Part(attempt, freed, owed, owed + min(freed, _waiting(attempt)))
 
 
 def _waiting(attempt: Attempt) -> int:
@@ -66,21 +66,14 @@ def _waiting(attempt: Attempt) -> int:
     return mine.aggregate(sum=Sum("amount_minor"))["sum"] or 0
 
 
-def _share_given_back(attempt: Attempt) -> int:
-    """Made or under way, without tips. What makes the order payable again once it is made is not owed before."""
-    under_way = Q(status__in=RESERVING, reopens_order=False)
-    mine = Refund.objects.filter(under_way | Q(status=RefundStatus.COMPLETED), attempt=attempt)
-    return mine.aggregate(sum=Sum("amount_minor"))["sum"] or 0
-
-
-def _check(bill: Bill, owed: int, *, may_refund: bool) -> None:
+def _check(bill: Bill, made_due: int, *, may_refund: bool) -> None:
     if bill.free_minor < 0 and any(payment.holds_its_share for payment in bill.payments):
         raise PaymentRefused(
             "The new total is below what is paid and being paid right now.", field="lines", code="live_money"
         )
-    if owed and not may_refund:
+    if made_due and not may_refund:
         raise PaymentRefused(
-            f"{owed} more than the new total is paid already. Say `refund_surplus` to give it back.",
+            f"{made_due} more than the new total is paid already. Say `refund_surplus` to give it back.",
             field="lines",
             code="below_paid",
         )

@@ -21,7 +21,7 @@ def on_order_cancelled(event: Event, actor: Actor) -> None:
     journal = Journal(actor)
     for payment in bill.payments:
         withdraw_locked(bill=bill, payment=payment, journal=journal)
-    _release_waiting(bill, journal, actor)
+    _release_waiting(bill, journal, event, actor)
     for attempt in bill.attempts:
         if attempt.capture == Capture.KEPT and attempt.refundable_minor > 0:
             _check_may(event)
@@ -41,13 +41,14 @@ def on_order_cancelled(event: Event, actor: Actor) -> None:
     journal.write()
 
 
-def _release_waiting(bill: Bill, journal: Journal, actor: Actor) -> None:
+def _release_waiting(bill: Bill, journal: Journal, event: Event, actor: Actor) -> None:
     """What waited for a second person is the guest's now, unless whoever cancels is the one who has to wait."""
     mine = [payment.pk for payment in bill.payments]
     waiting = Refund.objects.select_for_update(of=("self",)).filter(
         payment__in=mine, status=RefundStatus.WAITING_APPROVAL
     )
     for refund in waiting.order_by("id"):
+        _check_may(event)
         is_above_limit(actor, bill.attempt(refund.attempt_id), refund.total_minor, can_wait=False)
         refund.payment = bill.payment(refund.payment_id)
         release_refund(bill, refund, journal, reason="The order was cancelled.")

@@ -12,11 +12,12 @@ from events.actors import Actor
 from events.services import Journal
 from kernel import clock
 from orders.models import OrderStatus
-from payments.models import Attempt, NextAction, Refund, RefundStatus
+from payments.models import Attempt, NextAction, Refund, RefundOrigin, RefundStatus
 from payments.services.bill import Bill, lock_bill_of_payment
 from payments.services.deeds import PaymentDeed
 from payments.services.facts import RefundEvent
 from payments.services.providers import facts_of
+from payments.services.refund_requests import reserve_refund, share_given_back
 from payments.services.refusals import RefundRefused
 
 
@@ -38,16 +39,18 @@ def approve_refund(*, approval_id: UUID, person: User) -> None:
 
 
 def turn_down_refund(*, refund_id: UUID, actor: Actor, reason: str) -> None:
-    """Nobody agreed: the reservation is freed. What is the guest's by now is sent instead, whoever agrees."""
+    """Nobody agreed: the reservation is freed. As much of it as is the guest's by now is sent, whoever says no."""
     with transaction.atomic():
         bill, refund = locked_refund(refund_id)
         if refund.status != RefundStatus.WAITING_APPROVAL:
             return
         journal = Journal(actor)
-        if is_owed(bill, refund):
+        owed = _owed_of(bill, refund)
+        if owed == refund.total_minor:
             release_refund(bill, refund, journal, reason="It is the guest's by now.")
         else:
             _turn_down(refund, journal, reason)
+            _send_what_is_owed(refund.attempt, owed, journal)
         refund.payment.save(update_fields=["version"])
         journal.write()
 
@@ -73,11 +76,15 @@ def locked_refund(refund_id: UUID) -> tuple[Bill, Refund]:
     return bill, refund
 
 
-def is_owed(bill: Bill, refund: Refund) -> bool:
-    """Without it we would keep what is the guest's: of a cancelled order, or of a bill that became smaller."""
+def _owed_of(bill: Bill, refund: Refund) -> int:
+    """Without it we would keep what is the guest's: all of a cancelled order's, and by so much as a bill became
+    smaller what no other refund gives back. A tip never: no bill has it.
+    """
+    if bill.order.status == OrderStatus.CANCELLED:
+        return refund.total_minor
     attempt: Attempt = refund.attempt
-    others = attempt.refunded_minor + attempt.refunding_minor - refund.total_minor
-    return bill.order.status == OrderStatus.CANCELLED or attempt.reopened_minor > others
+    by_others = share_given_back(attempt) - (0 if refund.reopens_order else refund.amount_minor)
+    return max(0, min(refund.amount_minor, attempt.reopened_minor - by_others))
 
 
 def _turn_down(refund: Refund, journal: Journal, reason: str) -> None:
@@ -88,3 +95,18 @@ def _turn_down(refund: Refund, journal: Journal, reason: str) -> None:
     journal.move(refund, refund.turn_down, reason=reason)
     journal.happened(RefundEvent.TURNED_DOWN, refund.payment, refund=str(refund.pk), attempt=str(attempt.pk))
     refund.save()
+
+
+def _send_what_is_owed(attempt: Attempt, owed_minor: int, journal: Journal) -> None:
+    """The rest of what was asked for is not the guest's."""
+    if not owed_minor:
+        return
+    reserve_refund(
+        attempt=attempt,
+        amount_minor=owed_minor,
+        tip_minor=0,
+        origin=RefundOrigin.PERSON,
+        reason="The order was amended.",
+        journal=journal,
+    )
+    attempt.save(update_fields=["refunding_minor"])

@@ -46,7 +46,7 @@ _LIMITED = (ActorKind.USER, ActorKind.API_KEY)
 
 
 def is_above_limit(actor: Actor, attempt: Attempt, total_minor: int, *, can_wait: bool = True) -> bool:
-    """With what the same caller gave back of the same payment before: in two halves it is as much.
+    """With what was given back of the same payment before, whoever did: in two halves it is as much.
 
     What cannot wait for a second person is refused: cash across the table, the cancelling of a paid order.
     """
@@ -54,7 +54,7 @@ def is_above_limit(actor: Actor, attempt: Attempt, total_minor: int, *, can_wait
         return False
     limits = RefundLimit.objects.filter(restaurant=attempt.restaurant_id, currency=attempt.captured_currency)
     most = limits.filter(who__in=_who(actor, attempt)).values_list("most_minor", flat=True).first()
-    if most is None or _given_back(actor, attempt) + total_minor <= most:
+    if most is None or _given_back(attempt) + total_minor <= most:
         return False
     if not can_wait:
         raise RefundRefused(
@@ -72,8 +72,9 @@ def _who(actor: Actor, attempt: Attempt) -> Any:
     return Membership.objects.filter(user=UUID(actor.id), restaurant=attempt.restaurant_id).values("role")
 
 
-def _given_back(actor: Actor, attempt: Attempt) -> int:
-    mine = Refund.objects.filter(attempt__payment=attempt.payment_id, origin=RefundOrigin.PERSON)
-    counted = mine.filter(requested_by=actor.id).exclude(status=RefundStatus.FAILED)
+def _given_back(attempt: Attempt) -> int:
+    """Or waits to be: what a second person will agree to is not there any more for a third one."""
+    asked_for = Refund.objects.filter(attempt__payment=attempt.payment_id, origin=RefundOrigin.PERSON)
+    counted = asked_for.exclude(status=RefundStatus.FAILED)
     total: int | None = counted.aggregate(sum=Sum(F("amount_minor") + F("tip_minor")))["sum"]
     return total or 0

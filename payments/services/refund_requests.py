@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import Q, Sum
 
 from accounts.services.idempotency import Call, claim
 from events.actors import Actor
@@ -152,6 +152,13 @@ def tip_left_of(attempt: Attempt) -> int:
     returned = Refund.objects.filter(attempt=attempt, status__in=[*RESERVING, RefundStatus.COMPLETED])
     tips: int = returned.aggregate(sum=Sum("tip_minor"))["sum"] or 0
     return max(0, min(attempt.tip_minor - tips, attempt.refundable_minor))
+
+
+def share_given_back(attempt: Attempt) -> int:
+    """Made or under way, without tips. What makes the order payable again once it is made is not owed before."""
+    under_way = Q(status__in=RESERVING, reopens_order=False)
+    mine = Refund.objects.filter(under_way | Q(status=RefundStatus.COMPLETED), attempt=attempt)
+    return mine.aggregate(sum=Sum("amount_minor"))["sum"] or 0
 
 
 def _check(attempt: Attempt, amount_minor: int, tip_minor: int, tip_left: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -190,6 +191,35 @@ class TestWhatIsOwed:
         answered(lead, Verdict.REJECT)
         assert status_of(made) == RefundStatus.REQUESTED  # Of the smaller bill it is the guest's, whoever says no.
 
+    def test_is_no_more_than_what_the_bill_became_smaller_by(self, payment: Payment, finance: User, lead: User) -> None:
+        """Everything was asked for, a glass of water came off the bill, and the lead says no."""
+        made = refund(payment, Actor.user(finance))
+        amend_order(order_id=payment.order_id, amendment=less_by(payment, 100), actor=Actor.user(lead))
+
+        answered(lead, Verdict.REJECT)
+
+        assert status_of(made) == RefundStatus.FAILED
+        sent = Refund.objects.exclude(pk=made.pk).get()
+        assert (sent.amount_minor, sent.tip_minor, sent.status) == (100, 0, RefundStatus.REQUESTED)
+        assert Attempt.objects.get(payment=payment).refunding_minor == 100
+
+    def test_of_a_smaller_bill_is_not_sent_without_the_word_of_who_amends(
+        self, payment: Payment, finance: User, lead: User
+    ) -> None:
+        """It waits already, so that nothing new would be reserved; and it would go back all the same."""
+        made = refund(payment, Actor.user(finance))
+        less = replace(less_by(payment, 100), refund_surplus=False)
+
+        assert refused(partial(amend_order, order_id=payment.order_id, amendment=less, actor=GUEST)) == "below_paid"
+        assert status_of(made) == RefundStatus.WAITING_APPROVAL
+
+    def test_is_not_released_by_cancelling_without_the_right_to_refund(self, payment: Payment, finance: User) -> None:
+        made = refund(payment, Actor.user(finance))
+        cancel = partial(cancel_order, order_id=payment.order_id, actor=GUEST, may_refund=False)
+
+        assert refused(cancel) == "not_allowed"
+        assert status_of(made) == RefundStatus.WAITING_APPROVAL
+
     def test_is_not_given_back_alone_by_cancelling(self, payment: Payment, finance: User, lead: User) -> None:
         cancel = partial(cancel_order, order_id=payment.order_id, actor=Actor.user(finance))
         assert refused(cancel) == "above_limit"
@@ -197,6 +227,19 @@ class TestWhatIsOwed:
 
         cancel_order(order_id=payment.order_id, actor=Actor.user(lead))
         assert Refund.objects.get().status == RefundStatus.REQUESTED
+
+
+def test_of_one_payment_two_people_give_back_alone_no_more_than_one(payment: Payment, finance: User) -> None:
+    colleague = staff(payment.restaurant, Role.FINANCE)
+
+    assert refund(payment, Actor.user(finance), LIMIT).status == RefundStatus.REQUESTED
+    assert refund(payment, Actor.user(colleague), 1).status == RefundStatus.WAITING_APPROVAL
+
+
+def less_by(payment: Payment, minor: int) -> Amendment:
+    order = Order.objects.get(pk=payment.order_id)
+    line = LineDraft(name="Thali", quantity=1, unit_minor=order.total_minor - minor)
+    return Amendment(lines=(line,), version=order.version, refund_surplus=True)
 
 
 def test_cash_across_the_table_cannot_wait(restaurant: Restaurant, provider_a: ScriptedGateway) -> None:
