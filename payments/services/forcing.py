@@ -95,12 +95,31 @@ def ask_to_record_refund(
 def record_sighting(*, approval_id: UUID, person: User) -> None:
     """In the transaction in which the second person agrees. About that attempt or refund, and none that came since."""
     with transaction.atomic():
-        seen = Sighting.approved_by(Approval.objects.get(pk=approval_id))
+        approval = Approval.objects.get(pk=approval_id)
+        seen = Sighting.approved_by(approval)
         payment = lock_bill_of_payment(seen.payment_id).payment(seen.payment_id)
         actor = Actor.user(person)
+        _check_that_it_comes_out_the_same(seen, approval, actor)
         with deed_on(payment, seen.deed, actor=actor, reason=seen.reason):
             use_approval(approval_id=approval_id, action=seen.deed.value, subject_id=seen.subject_id, actor=actor)
             _record(seen, actor)
+
+
+def _check_that_it_comes_out_the_same(seen: Sighting, approval: Approval, actor: Actor) -> None:
+    """The order may have been cancelled or paid otherwise meanwhile: two people agree to what they both saw."""
+    _, after = _tried(seen, actor)
+    if _told_apart(after) != _told_apart(approval.after):
+        raise PaymentRefused(
+            "Since this was asked for the order has changed, and something else would come of it now. "
+            "Reject it or take it back, and ask again.",
+            code="stale",
+        )
+
+
+def _told_apart(picture: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the ids of refunds, which differ each time that one is made."""
+    refunds = [{name: value for name, value in row.items() if name != "id"} for row in picture.get("refunds", [])]
+    return {**picture, "refunds": refunds}
 
 
 def _ask(seen: Sighting, subject: Attempt | Refund, person: User, asked_from: UUID) -> Approval:
