@@ -10,13 +10,15 @@ from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 from django.utils.crypto import constant_time_compare
 from rest_framework.authentication import BaseAuthentication
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
 from accounts.client_tokens import PREFIX as CLIENT_PREFIX
 from accounts.client_tokens import read_client_token
+from accounts.console_session import FRESH_FOR, has_fresh_factor
 from accounts.models import ApiKey, Membership, Restaurant, Role, User, UserToken
 from accounts.principals import Principal, PrincipalKind
-from accounts.problems import BAD_CREDENTIALS, NAME_A_RESTAURANT, UNAUTHENTICATED
+from accounts.problems import BAD_CREDENTIALS, NAME_A_RESTAURANT, SECOND_FACTOR_REQUIRED, UNAUTHENTICATED
 from accounts.scopes import CLIENT_SCOPES, SCOPES_OF, Scope
 from accounts.services.keys import note_use
 from accounts.services.people import TOKEN_PREFIX, note_token_use
@@ -188,6 +190,7 @@ def _of_session(request: HttpRequest) -> Principal | None:
     if user is None or not user.is_authenticated or not user.is_active:
         return None
     _check_csrf(request)
+    _check_fresh(request)
     memberships = list(Membership.objects.select_related("restaurant").filter(user=user))
     if not memberships:
         return None
@@ -214,6 +217,14 @@ def _no_view(_: HttpRequest) -> HttpResponse:
 class _Csrf(CsrfViewMiddleware):
     def _reject(self, request: HttpRequest, reason: str) -> Any:
         return reason
+
+
+def _check_fresh(request: HttpRequest) -> None:
+    """As on the console's own pages: a desk that somebody left decides about no money."""
+    if request.method not in SAFE_METHODS and not has_fresh_factor(request):
+        minutes = int(FRESH_FOR.total_seconds() // 60)
+        sentence = f"The last code of the second factor is more than {minutes} minutes ago. Give one in the console."
+        raise Problem(SECOND_FACTOR_REQUIRED, sentence)
 
 
 def _check_csrf(request: HttpRequest) -> None:

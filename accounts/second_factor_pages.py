@@ -111,6 +111,8 @@ def _begin(request: HttpRequest) -> HttpResponse:
 
 
 def _confirm(request: HttpRequest) -> HttpResponse:
+    if not has_fresh_factor(request):
+        return redirect("second_factor")  # Whoever moves it to another phone has shown the first one, just before.
     form = CodeForm(request.POST)
     if not form.is_valid():
         return _standing_page(request, form)

@@ -73,13 +73,26 @@ def begin_enrolment(*, person: User) -> SecondFactor:
 
 def confirm_enrolment(*, person: User, code: str) -> list[str]:
     """The recovery codes, which cannot be read again. Apps that signed in without a code sign in anew."""
+    confirmed = _confirmed(person, _digits_in(code))
+    if isinstance(confirmed, SecondFactorRefused):
+        raise confirmed
+    return confirmed
+
+
+def _confirmed(person: User, said: str) -> list[str] | SecondFactorRefused:
+    """A refusal is returned, not raised: a wrong guess stays counted here as well."""
     with transaction.atomic():
         factor = _locked(person.pk)
         if factor is None or not factor.offered_key:
-            raise _refusal(Refusal.MISSING, "Nothing is being set up. Begin again.")
-        step = _step_of(_digits_in(code), factor.offered_key)
+            return _refusal(Refusal.MISSING, "Nothing is being set up. Begin again.")
+        until = factor.paused_until()
+        if until is not None:
+            return _locked_until(until)
+        step = _step_of(said, factor.offered_key)
         if step is None:
-            raise _refusal(Refusal.WRONG, "The app shows another code. Is the clock of the phone right?")
+            factor.note_wrong()
+            factor.save()
+            return _refusal(Refusal.WRONG, "The app shows another code. Is the clock of the phone right?")
         with audited(_deed_on(person, PersonDeed.SET_UP_FACTOR, Actor.user(person))):
             return _put_on(factor, step)
 

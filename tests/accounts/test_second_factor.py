@@ -89,6 +89,19 @@ def test_a_wrong_code_sets_nothing_up(person: User) -> None:
     assert (factor_of(person), RecoveryCode.objects.count(), AuditEntry.objects.count()) == (None, 0, 0)
 
 
+def test_the_code_of_a_new_one_is_guessed_no_faster_than_any_other(person: User, phone: Phone) -> None:
+    """Or whoever finds an open desk takes the factor over by trying."""
+    second = Phone(begin_enrolment(person=person).offered_key)
+    with pytest.raises(SecondFactorRefused, match="another code"):
+        confirm_enrolment(person=person, code=second.never_shows())
+
+    with pytest.raises(SecondFactorRefused) as no:
+        confirm_enrolment(person=person, code=second.shows())
+
+    assert no.value.code == Refusal.LOCKED
+    assert no.value.retry_after_seconds > 0
+
+
 def test_nothing_is_confirmed_that_was_not_begun(person: User, phone: Phone) -> None:
     with pytest.raises(SecondFactorRefused, match="Begin again"):
         confirm_enrolment(person=person, code=phone.shows())

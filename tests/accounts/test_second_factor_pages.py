@@ -193,7 +193,7 @@ def secret_on(page: Any) -> str:
     return str(shown).replace(" ", "")
 
 
-def test_a_factor_is_set_up_with_a_picture_and_a_code(person: User) -> None:
+def test_a_factor_is_set_up_with_a_picture_and_a_code(person: User, time: ShiftedClock) -> None:
     browser = with_password(person)
     assert "Your password alone opens the console." in text_of(browser.get(OWN))
 
@@ -204,6 +204,7 @@ def test_a_factor_is_set_up_with_a_picture_and_a_code(person: User) -> None:
     wrong = browser.post(OWN, {"step": "confirm", "second_factor_code": phone.never_shows()})
     assert "The app shows another code." in text_of(wrong)
     assert secret_on(wrong) == phone.secret
+    time.advance(seconds=2)  # As after each wrong code.
     done = browser.post(OWN, {"step": "confirm", "second_factor_code": phone.shows()})
 
     codes = re.findall(r"<code>(\d{4} \d{4} \d{4})</code>", text_of(done))
@@ -233,6 +234,9 @@ def test_moving_it_needs_a_code_of_the_first_phone(person: User, phone: Phone, t
     second = Phone(secret_on(page))
     time.advance(minutes=11)
     assert "Set up a second factor" not in text_of(browser.get(OWN))
+    assert browser.post(OWN, {"step": "confirm", "second_factor_code": second.shows()}).status_code == 302
+    assert SecondFactor.objects.get().key == phone.secret
+    browser.post(CONFIRM, {"second_factor_code": phone.shows(), "next": OWN})
     browser.post(OWN, {"step": "confirm", "second_factor_code": second.shows()})
     assert SecondFactor.objects.get().key == second.secret
 

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts.models import ApiKey, SecondFactor, User
+from accounts.models import ApiKey, Membership, Role, SecondFactor, User
 from accounts.selectors import factor_of
 from accounts.services.keys import issue_api_key
+from accounts.services.second_factor import begin_enrolment
 from events.models import AuditEntry
 from kernel.modes import Mode
-from tests.accounts.signing_in import CONFIRM, ISSUE, KEYS, PEOPLE, signed_in, somebody, text_of, with_password
+from tests.accounts.signing_in import CONFIRM, ISSUE, KEYS, OWN, PEOPLE, signed_in, somebody, text_of, with_password
 from tests.factories import RestaurantFactory
 from tests.factors import Phone, with_factor
 from tests.time_machine import ShiftedClock
@@ -91,6 +92,32 @@ def test_whoever_has_no_factor_is_not_asked_again(person: User, time: ShiftedClo
     time.advance(minutes=11)
 
     assert browser.get(ISSUE).status_code == 200
+
+
+def test_a_new_phone_needs_a_fresh_code_until_it_has_shown_one(person: User, phone: Phone, time: ShiftedClock) -> None:
+    browser = signed_in(person, phone)
+    second = Phone(begin_enrolment(person=person).offered_key)
+    time.advance(minutes=11)
+
+    assert browser.post(OWN, {"step": "confirm", "second_factor_code": second.shows()}).status_code == 302
+    factor = factor_of(person)
+    assert factor is not None
+    assert factor.key != second.secret
+
+
+def test_with_a_session_of_the_console_the_api_changes_nothing_without_a_fresh_code(
+    person: User, phone: Phone, time: ShiftedClock
+) -> None:
+    Membership.objects.create(user=person, restaurant=RestaurantFactory.create(), role=Role.ADMIN)
+    browser = signed_in(person, phone)
+    token = {"X-CSRFToken": browser.cookies["csrftoken"].value}
+    assert browser.post("/api/v1/orders", {}, headers=token, content_type="application/json").status_code != 403
+    time.advance(minutes=11)
+
+    refused = browser.post("/api/v1/orders", {}, headers=token, content_type="application/json")
+
+    assert (refused.status_code, refused.json()["code"]) == (403, "second_factor_required")
+    assert browser.get("/api/v1/orders").status_code == 200
 
 
 # Taking somebody's off.
