@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 
 from accounts.models import ALONE_AFTER, CHECKERS, OFFICE, Approval, ApprovalStatus, Membership, User
-from accounts.selectors import set_up_lately
+from accounts.selectors import factor_of, set_up_lately
 from accounts.services.people import works_as
 from events.actors import SYSTEM, Actor
 from events.audit import Deed, audited
@@ -86,7 +86,7 @@ def ask_approval(wanted: Wanted, *, maker: User | None, actor: Actor) -> Approva
 def approve(*, approval_id: UUID, checker: User, answer: str = "", has_factor: bool = False) -> Approval:
     """In the transaction that does what is approved.
 
-    `has_factor`: a second factor was shown for just this. Only who is alone needs it.
+    `has_factor`: a code of the second factor came with the answer, or minutes before. Only who is alone needs it.
     """
     approval = _pending(approval_id)
     approval.is_alone = approval.maker_id == checker.pk
@@ -190,6 +190,12 @@ def _check_alone(approval: Approval, person: User, *, has_factor: bool) -> None:
             f"in {math.ceil(wait / timedelta(minutes=1))} minutes.",
             code="too_early",
             retry_after_seconds=math.ceil(wait.total_seconds()),
+        )
+    factor = factor_of(person)
+    if factor is not None and factor.confirmed_at is not None and factor.confirmed_at > approval.created_at:
+        raise ApprovalRefused(
+            "Your second factor was set up after you asked for this: take it back, and ask again.",
+            code="factor_too_new",
         )
     if not has_factor:
         raise ApprovalRefused(
