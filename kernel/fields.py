@@ -52,6 +52,15 @@ def rotated(token: str) -> str:
     return _cipher(_keys()).rotate(token.encode()).decode()
 
 
+def is_current(token: str) -> bool:
+    """Whether the first key alone reads it."""
+    try:
+        _cipher(_keys()[:1]).decrypt(token.encode())
+    except InvalidToken:
+        return False
+    return True
+
+
 def keyed_hash(text: str) -> str:
     """For exact search: equal after trimming and case folding, useless without the key."""
     normal = text.strip().casefold()
