@@ -182,6 +182,25 @@ class InvalidNotice(Exception):
     """The one thing a gateway may raise: the signature or the form of a notice is wrong."""
 
 
+class EntryKind(StrEnum):
+    """How a part of our contract is entered, and who may see it then."""
+
+    PLAIN = "plain"  # Who we are there, such as the public half of a key.
+    SECRET = "secret"  # noqa: S105  A word of ours.
+    SECRETS = "secrets"  # Sign its notices. While a new one takes over, the one before it is good as well.
+    ADDRESS = "address"  # Where a provider of this installation listens. Nobody types one into a page.
+    NOTICES = "notices"  # Where it shall send its notices: our own address.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One part of our contract with a provider, under its name in an account's credentials."""
+
+    name: str
+    label: str
+    kind: EntryKind = EntryKind.SECRET
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayFacts:
     """What a gateway declares about its provider; the services decide by these, never by its name."""
@@ -197,6 +216,7 @@ class GatewayFacts:
     not_found_is_final: bool  # May "not found" free the attempt for another provider?
     is_simulated: bool = False  # No money moves there, so that no live payment may go there.
     is_manual: bool = False  # A named person is the provider: nothing to call or to ask.
+    entries: tuple[Entry, ...] = ()  # What its credentials consist of, as a person enters them.
 
 
 class Gateway(Protocol):

@@ -12,7 +12,16 @@ from typing import Any
 from urllib.parse import parse_qs, quote
 
 from payments.gateways import contract, reading
-from payments.gateways.contract import Answer, CancelAnswer, ErrorCode, InvalidNotice, LookUpResult, Subject
+from payments.gateways.contract import (
+    Answer,
+    CancelAnswer,
+    Entry,
+    EntryKind,
+    ErrorCode,
+    InvalidNotice,
+    LookUpResult,
+    Subject,
+)
 from payments.gateways.transport import Dial, Exchange, HttpTransport, SocketTransport, json_object
 
 MAX_FIELDS = 20  # The return address may have some of its own.
@@ -49,6 +58,12 @@ FACTS = contract.GatewayFacts(
     pending_lifetime=timedelta(minutes=15),
     not_found_is_final=False,
     is_simulated=True,
+    entries=(
+        Entry(name="base_url", label="Address of the sandbox", kind=EntryKind.ADDRESS),
+        Entry(name="api_key", label="API key"),
+        Entry(name="webhook_secrets", label="Signing secret of its notices", kind=EntryKind.SECRETS),
+        Entry(name="notify_url", label="Where its notices come", kind=EntryKind.NOTICES),
+    ),
 )
 
 

@@ -66,7 +66,7 @@ _UNUSABLE = (KeyError, TypeError, ValueError, AttributeError)
 def gateway_for(account: ProviderAccount, *, forced: Forced | None = None) -> GuardedGateway:
     """Reads an operator's word where the caller has not, so it is called while the database is at hand."""
     provider = PROVIDERS[account.provider]
-    gateway = _built(provider, account)
+    gateway = _built(account, account.credentials)
     if provider.facts.is_manual:
         return GuardedGateway(gateway=gateway, assert_outside_transaction=assert_outside_database)
     return GuardedGateway(
@@ -78,12 +78,19 @@ def gateway_for(account: ProviderAccount, *, forced: Forced | None = None) -> Gu
     )
 
 
-def _built(provider: Provider, account: ProviderAccount) -> Gateway:
+def gateway_with(account: ProviderAccount, credentials: Mapping[str, Any]) -> GuardedGateway:
+    """To try them: whatever is answered, no circuit learns of it, and none keeps anybody from asking."""
+    gateway = _built(account, credentials)
+    return GuardedGateway(gateway=gateway, assert_outside_transaction=assert_outside_database)
+
+
+def _built(account: ProviderAccount, credentials: Mapping[str, Any]) -> Gateway:
     """What is entered wrong is found out before anything is sent, or is taken for a doubt."""
+    provider = PROVIDERS[account.provider]
     if provider.facts.is_simulated and account.mode == Mode.LIVE:
         return MisconfiguredGateway(facts=provider.facts, message="A simulated provider takes no live payment.")
     try:
-        return provider.build(provider.facts, account.credentials)
+        return provider.build(provider.facts, credentials)
     except _UNUSABLE as error:
         # Without its words, which may be a secret's.
         words = {"account": str(account.pk), "provider": account.provider, "error": type(error).__name__}
@@ -186,6 +193,12 @@ def _would_allow(of: Circuits, word: Forced) -> bool:
 def own_circuits_of(account: ProviderAccount) -> Circuits:
     """One restaurant's revoked key, or its rate limit, closes no other restaurant's till. Too many to be measured."""
     return circuits(_board(), f"{account.provider}:{account.mode}:{account.pk}", is_measured=False)
+
+
+def close_circuits_of(account: ProviderAccount) -> None:
+    """What refused its old credentials is asked at once, and not when the pause is over."""
+    for breaker in own_circuits_of(account).values():
+        breaker.close()
 
 
 @lru_cache(maxsize=1)
