@@ -25,6 +25,11 @@ from failures.services.working import check_version
 from failures.services.writing_off import write_off_case
 from kernel import clock
 from payments.services.bill import lock_bill_of_payment
+from payments.services.credential_changes import (
+    CHANGE_CREDENTIALS,
+    take_credentials_into_use,
+    turn_down_credentials,
+)
 from payments.services.deeds import PaymentDeed
 from payments.services.forcing import record_sighting
 from payments.services.refund_approvals import approve_refund, turn_down_refund
@@ -53,6 +58,7 @@ _DOES: Mapping[str, Callable[..., None]] = {
     Action.WRITE_OFF: write_off_case,
     Action.REOPEN: reopen_case,
     PaymentDeed.REQUEST_REFUND: approve_refund,
+    CHANGE_CREDENTIALS: take_credentials_into_use,
 }
 
 
@@ -129,11 +135,14 @@ def _answer(approval: Approval, reply: Reply, person: User) -> None:
 def _go_on(approval_id: UUID, case_id: UUID, actor: Actor, reason: str) -> None:
     """What was done may have ended the case; if not, whoever asked goes on with it."""
     approval = Approval.objects.get(pk=approval_id)
-    if approval.action == PaymentDeed.REQUEST_REFUND and approval.status != ApprovalStatus.DONE:
+    if approval.status != ApprovalStatus.DONE and approval.action == PaymentDeed.REQUEST_REFUND:
         turn_down_refund(refund_id=approval.subject_id, actor=actor, reason=reason)
+    if approval.status != ApprovalStatus.DONE and approval.action == CHANGE_CREDENTIALS:
+        turn_down_credentials(change_id=approval.subject_id, actor=actor, reason=reason)
     case = Case.objects.get(pk=case_id)
     journal = Journal(actor)
     if case.status == CaseStatus.WAITING_SECOND_PERSON:
+        case.snoozed_until = None
         journal.move(case, case.go_on, reason=reason)
     journal.happened(CaseEvent.APPROVAL_ENDED, case, approval=str(approval_id), status=approval.status)
     case.save()

@@ -14,7 +14,7 @@ class FailuresConfig(AppConfig):
         from failures.approvals import expire_approvals  # noqa: PLC0415
         from failures.bulk.running import work_on_bulk  # noqa: PLC0415
         from failures.services import ending, opening, waiting  # noqa: PLC0415
-        from payments.services.facts import RefundEvent  # noqa: PLC0415
+        from payments.services.facts import AccountEvent, RefundEvent  # noqa: PLC0415
         from payments.services.sweeps import ALSO  # noqa: PLC0415
 
         for event_type in opening.OPENS:
@@ -22,6 +22,7 @@ class FailuresConfig(AppConfig):
         for event_type in ending.ENDS:
             subscribe(event_type, ending.end_cases)
         subscribe(RefundEvent.APPROVAL_NEEDED, waiting.ask_about_refund)
+        subscribe(AccountEvent.CREDENTIALS_ENTERED, waiting.ask_about_credentials)
         for sweep in (expire_approvals, work_on_bulk):
             if sweep not in ALSO:
                 ALSO.append(sweep)

@@ -57,6 +57,8 @@ class Action(StrEnum):
     REOPEN = REOPEN
 
 
+# What such a case was about has had its answer, and is asked for anew where it began.
+ENDS_BY_AN_ANSWER = (CaseKind.REFUND_APPROVAL, CaseKind.CREDENTIALS_CHANGE)
 ACTIONS = [each.value for each in Action]
 ALWAYS = (Action.RESOLVE, Action.DISMISS)
 # What one person asks for, and is done when a second one agrees.
@@ -94,7 +96,9 @@ class Decision:
 def actions_for(case: Case) -> tuple[Action, ...]:
     if case.status == CaseStatus.WAITING_SECOND_PERSON:
         return ()  # One thing at a time: what is asked for is approved, rejected or withdrawn first.
-    return (*OFFERED.get(CaseKind(case.kind), ()), *ALWAYS) if case.is_waiting else (Action.REOPEN,)
+    if case.is_waiting:
+        return (*OFFERED.get(CaseKind(case.kind), ()), *ALWAYS)
+    return () if case.kind in ENDS_BY_AN_ANSWER else (Action.REOPEN,)
 
 
 def act_on_case(*, case_id: UUID, decision: Decision, person: User, call: Call) -> Case:

@@ -40,6 +40,7 @@ class CaseKind(models.TextChoices):
     QUARANTINED = "quarantined", "processing broke again and again"
     CREDENTIALS = "credentials", "a provider refuses our credentials"
     REFUND_APPROVAL = "refund_approval", "a refund waits for a second person"
+    CREDENTIALS_CHANGE = "credentials_change", "new credentials wait for a second person"
 
 
 class Outcome(models.TextChoices):
@@ -135,7 +136,7 @@ class Case(models.Model):
     @transition(field=status, source=DONE, target=CaseStatus.REOPENED)
     def reopen(self) -> None:
         """New evidence after the end."""
-        self.closed_at = self.snoozed_until = None
+        self.owner = self.closed_at = self.snoozed_until = None
         self.resolution = self.outcome = ""
 
 

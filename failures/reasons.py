@@ -8,8 +8,19 @@ from typing import Any
 from django.db.models import F, Q, QuerySet
 
 from failures.models import Case, CaseKind
-from orders.models import OrderStatus
-from payments.models import Attempt, Capture, InboundNotice, NextAction, NoticeState, Payment, PaymentStatus, Refund
+from orders.models import OrderStatus, PaymentState
+from payments.models import (
+    Attempt,
+    Capture,
+    ChangeStatus,
+    CredentialChange,
+    InboundNotice,
+    NextAction,
+    NoticeState,
+    Payment,
+    PaymentStatus,
+    Refund,
+)
 from payments.models.refund import RESERVING
 from payments.services.settling import PROLONGED_DOUBT
 from payments.services.timing import MAX_CLAIMS
@@ -21,6 +32,18 @@ def what_is_left(case: Case) -> str:
         if asked(case).exists():
             return sentence
     return ""
+
+
+UNPAID = "The bill is not paid. Close it by saying how it was paid, or write it off, which takes two people."
+
+
+def is_unpaid(case: Case) -> bool:
+    """Whether the guest still owes what this case is about, as far as anybody knows."""
+    if case.kind != CaseKind.EXHAUSTED or case.payment is None or case.payment.status != PaymentStatus.FAILED:
+        return False
+    order = case.payment.order
+    is_owed = order.payment_state in {PaymentState.UNPAID, PaymentState.PART_PAID}
+    return is_owed and order.status != OrderStatus.CANCELLED
 
 
 def _in_doubt(case: Case) -> QuerySet[Attempt]:
@@ -37,6 +60,10 @@ def _surplus(case: Case) -> QuerySet[Attempt]:
 
 def _refund_under_way(case: Case) -> QuerySet[Refund]:
     return Refund.objects.filter(pk=case.subject_id, status__in=RESERVING)
+
+
+def _change_waits(case: Case) -> QuerySet[CredentialChange]:
+    return CredentialChange.objects.filter(pk=case.subject_id, status=ChangeStatus.WAITING)
 
 
 def _asked_about(case: Case) -> QuerySet[Refund]:
@@ -81,6 +108,9 @@ _LEFT: dict[CaseKind, tuple[tuple[Callable[[Case], QuerySet[Any]], str], ...]] =
     ),
     CaseKind.CASH_REFUND: ((_refund_under_way, "The cash was not handed over: do that, or record it as not made."),),
     CaseKind.REFUND_APPROVAL: ((_refund_under_way, "The refund waits: a second person approves or rejects it."),),
+    CaseKind.CREDENTIALS_CHANGE: (
+        (_change_waits, "The new credentials wait: a second person approves or rejects them."),
+    ),
     CaseKind.QUARANTINED: tuple(
         (stopped, _TAKE_UP) for stopped in (_stopped_payment, _stopped_watch, _stopped_refund, _stopped_notice)
     ),

@@ -61,7 +61,7 @@ class ApprovalOut(serializers.Serializer[Any]):
     status = serializers.ChoiceField(ApprovalStatus.choices, help_text="Whether somebody still has to answer.")
     mode = serializers.ChoiceField(Mode.choices, help_text="Whether it is about real money.")
     case = serializers.UUIDField(help_text="In which case it is asked.")
-    subject = serializers.UUIDField(help_text="What it is done to: an attempt, a refund or the case.")
+    subject = serializers.UUIDField(help_text="What it is done to: an attempt, a refund, new credentials or the case.")
     reason = serializers.CharField(help_text="Of whoever asks.")
     asked_by = serializers.CharField(allow_null=True, help_text="Who asks. Null: a program, with its key.")
     before = serializers.DictField(help_text="How it looked when it was asked.")

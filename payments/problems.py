@@ -228,6 +228,70 @@ _add(
     remedy="A provider signs the raw bytes with the secret of its account, and its clock is right to a few minutes.",
 )
 
+# Said by the console and the terminal alone: named here, so that each has its page.
+_add(
+    "credentials_refused",
+    HTTPStatus.CONFLICT,
+    "The provider refuses these credentials",
+    remedy="Copy them once more from the provider's own pages: the right mode, and all of it. Nothing was changed.",
+)
+_add(
+    "no_credentials",
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "This account needs no credentials",
+    remedy="A person takes this money. There is nothing to enter, and nobody to ask.",
+)
+_add(
+    "nothing_new",
+    HTTPStatus.CONFLICT,
+    "The account has these credentials",
+    remedy="Nothing would change. Enter what the provider gave you last.",
+    next_action=NextAction.NONE,
+)
+_add(
+    "missing",
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "The credentials are not complete",
+    remedy="`field` says which part is missing. The provider's own pages have it.",
+)
+_add(
+    "too_short",
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "A secret is too short",
+    remedy="A short secret can be guessed. Let the provider make a longer one.",
+)
+_add(
+    "too_many_secrets",
+    HTTPStatus.CONFLICT,
+    "Enough signing secrets are good at once",
+    remedy="End those before the newest one, once a notice has come that was signed with it.",
+)
+_add(
+    "secret_in_reason",
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "The reason says a secret",
+    remedy="Reasons are read by colleagues and kept for ever. Say why, and not what.",
+)
+_add(
+    "no_answer",
+    HTTPStatus.CONFLICT,
+    "The provider does not answer",
+    remedy="Nobody knows whether these credentials work. Nothing was changed: try again when it answers.",
+    next_action=NextAction.TRY_AGAIN,
+)
+_add(
+    "another_contract",
+    HTTPStatus.CONFLICT,
+    "These credentials are of another contract",
+    remedy="With them the provider does not know what this account took. Add another account for that contract.",
+)
+_add(
+    "nothing_to_compare",
+    HTTPStatus.CONFLICT,
+    "Money may still move, and nothing can be compared",
+    remedy="Wait until what is under way at this account has ended, or end it; then enter the credentials again.",
+    next_action=NextAction.WAIT,
+)
 _kinds = CATALOGUE.kinds
 # What a body says wrongly is `invalid_request`, and who may not is `not_allowed`: neither comes as far as these.
 CREATING = (

@@ -13,7 +13,7 @@ from django.utils.html import format_html
 
 from accounts.models import Approval, ApprovalStatus
 from failures.selectors import approvals_for, pending_approvals
-from failures.showing.approvals import amount_of, words_of
+from failures.showing.approvals import amount_of, title_of
 from kernel.console import ReadOnlyAdmin
 from kernel.shown import Data, Moment, State, Tone
 from kernel.totals import Adds
@@ -23,6 +23,10 @@ _TONES = {
     ApprovalStatus.DONE: Tone.GOOD,
     ApprovalStatus.REJECTED: Tone.BAD,
 }
+
+
+# Whoever asks for one of them means all that stand so, and not what still waits.
+_STATUS = "status__exact"
 
 
 class Answer(admin.SimpleListFilter):
@@ -44,7 +48,8 @@ class Answer(admin.SimpleListFilter):
         person: Any = request.user
         if self.value() == "mine":
             return queryset.filter(pk__in=approvals_for(person))
-        return queryset if self.value() == "all" else pending_approvals(queryset)
+        is_all = self.value() == "all" or (self.value() is None and _STATUS in request.GET)
+        return queryset if is_all else pending_approvals(queryset)
 
 
 @admin.register(Approval)
@@ -75,7 +80,7 @@ class ApprovalAdmin(ReadOnlyAdmin):
 
     @admin.display(description="what")
     def what(self, approval: Approval) -> str:
-        return words_of(approval.action).title
+        return title_of(approval)
 
     @admin.display(description="amount")
     def amount(self, approval: Approval) -> str:
@@ -92,4 +97,4 @@ class ApprovalAdmin(ReadOnlyAdmin):
         return format_html('<a class="link" href="{}">Open the case</a>', address)
 
     def title_of(self, row: Any) -> str:
-        return words_of(row.action).title
+        return title_of(row)

@@ -12,7 +12,8 @@ from uuid import UUID
 from accounts.models import Approval, User
 from events.actors import Actor
 from events.audit import Deed, audited
-from failures.models import Case
+from failures.models import Case, CaseKind
+from payments.services.credential_changes import picture_of_change
 from payments.services.deeds import picture_of_payment
 
 
@@ -60,7 +61,13 @@ def _picture_of(case_id: UUID) -> dict[str, Any]:
         "asked": list(_asked(case_id)),
         "files": list(case.files.order_by("id").values_list("sha256", flat=True)),
     }
-    return {"case": seen, **(picture_of_payment(case.payment_id) if case.payment_id else {})}
+    return {"case": seen, **_subject_of(case)}
+
+
+def _subject_of(case: Case) -> dict[str, Any]:
+    if case.kind == CaseKind.CREDENTIALS_CHANGE:
+        return picture_of_change(case.subject_id)
+    return picture_of_payment(case.payment_id) if case.payment_id else {}
 
 
 def _asked(case_id: UUID) -> Iterator[dict[str, str]]:

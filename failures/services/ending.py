@@ -13,7 +13,7 @@ from events.models import Event
 from events.services import Journal
 from failures.models import WAITING, Case, CaseKind, CaseStatus
 from failures.services.facts import CaseEvent, type_of
-from payments.services.facts import PaymentEvent, RefundEvent
+from payments.services.facts import AccountEvent, PaymentEvent, RefundEvent
 
 BY_ITSELF = "Ended by itself"
 # Which event ends a need by itself: the doubt is over, the surplus went back.
@@ -29,6 +29,8 @@ ENDS: dict[StrEnum, tuple[CaseKind, ...]] = {
     RefundEvent.RELEASED: (CaseKind.REFUND_APPROVAL,),
     RefundEvent.TURNED_DOWN: (CaseKind.REFUND_APPROVAL,),
     RefundEvent.FAILED: (CaseKind.REFUND_IN_DOUBT, CaseKind.CASH_REFUND),
+    AccountEvent.CREDENTIALS_CHANGED: (CaseKind.CREDENTIALS_CHANGE, CaseKind.CREDENTIALS),
+    AccountEvent.CREDENTIALS_TURNED_DOWN: (CaseKind.CREDENTIALS_CHANGE,),
 }
 
 
@@ -52,9 +54,13 @@ def end_locked(case: Case, step: Callable[[], None], reason: str, actor: Actor) 
 
 
 def _whose(event: Event) -> Q:
-    """A refund ends its own cases and those of the surplus that it gave back, a payment any that it has."""
+    """A refund ends its own cases and those of the surplus that it gave back, a payment any that it has; new
+    credentials end their own, and that of the account which was refused.
+    """
     if isinstance(type_of(event), RefundEvent):
         return Q(subject_id__in=[event.data["refund"], event.data["attempt"]])
+    if isinstance(type_of(event), AccountEvent):
+        return Q(subject_id__in=[event.stream_id, event.data["account"]])
     return Q(payment_id=event.stream_id) | Q(subject_id=event.stream_id)
 
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from events.models import Event
 from kernel.errors import ServiceError
-from payments.services.facts import PaymentEvent, RefundEvent
+from payments.services.facts import AccountEvent, PaymentEvent, RefundEvent
 
 
 class CaseEvent(StrEnum):
@@ -28,5 +28,8 @@ class CaseRefused(ServiceError):
     code = "case_refused"
 
 
+_OF_OTHERS: tuple[type[StrEnum], ...] = (PaymentEvent, RefundEvent, AccountEvent)
+
+
 def type_of(event: Event) -> StrEnum:
-    return PaymentEvent(event.type) if event.type in set(PaymentEvent) else RefundEvent(event.type)
+    return next(kind(event.type) for kind in _OF_OTHERS if event.type in set(kind))

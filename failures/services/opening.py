@@ -13,7 +13,7 @@ from events.models import Event
 from events.services import Journal
 from failures.models import Case, CaseKind
 from failures.services.facts import CaseEvent, type_of
-from payments.services.facts import PaymentEvent, RefundEvent
+from payments.services.facts import AccountEvent, PaymentEvent, RefundEvent
 
 # Which event needs a human.
 OPENS: dict[StrEnum, CaseKind] = {
@@ -33,6 +33,7 @@ OPENS: dict[StrEnum, CaseKind] = {
     RefundEvent.HAND_OVER_NEEDED: CaseKind.CASH_REFUND,
     RefundEvent.STARTED_BY_PROVIDER: CaseKind.PROVIDER_REFUND,
     RefundEvent.QUARANTINED: CaseKind.QUARANTINED,
+    AccountEvent.CREDENTIALS_ENTERED: CaseKind.CREDENTIALS_CHANGE,
 }
 # Under this name a case's data keep what it was opened and told for before.
 EARLIER = "earlier"

@@ -9,7 +9,9 @@ from events.models import Event
 from events.services import Journal
 from failures.models import WAITING, Case, CaseKind
 from failures.services.facts import CaseEvent
-from payments.models import Refund
+from payments.models import CredentialChange, ProviderAccount, Refund
+from payments.services.credential_changes import CHANGE_CREDENTIALS
+from payments.services.credential_entries import hints_of
 from payments.services.deeds import PaymentDeed
 
 
@@ -43,3 +45,29 @@ def ask_about_refund(event: Event, actor: Actor) -> None:
     )
     maker = User.objects.get(pk=actor.id) if actor.kind is ActorKind.USER else None
     wait_for_approval(case, ask_approval(wanted, maker=maker, actor=actor), actor=actor)
+
+
+def ask_about_credentials(event: Event, actor: Actor) -> None:
+    """In the transaction that wrote them down, behind the opening of their case."""
+    change = CredentialChange.objects.select_related("account__restaurant").get(pk=event.stream_id)
+    case = Case.objects.select_for_update().get(
+        kind=CaseKind.CREDENTIALS_CHANGE, subject_id=change.pk, status__in=WAITING
+    )
+    wanted = Wanted(
+        restaurant_id=change.restaurant_id,
+        mode=change.mode,
+        action=CHANGE_CREDENTIALS,
+        subject_id=change.pk,
+        asked_from=case.pk,
+        reason=change.reason,
+        data={"account": str(change.account_id), "called": _called(change.account)},
+        before={"credentials": hints_of(change.account, change.account.credentials)},
+        after={"credentials": hints_of(change.account, change.credentials)},
+    )
+    maker = User.objects.get(pk=actor.id)
+    wait_for_approval(case, ask_approval(wanted, maker=maker, actor=actor), actor=actor)
+
+
+def _called(account: ProviderAccount) -> str:
+    """As the second person has to know it from its neighbours."""
+    return f"{account.label} ({account.provider}, {account.mode}) of {account.restaurant.name}"

@@ -14,6 +14,7 @@ from failures.decisions import Action
 from failures.models import Case
 from failures.showing.choices import WORDS, Words
 from kernel.money import Money
+from payments.services.credential_changes import CHANGE_CREDENTIALS
 from payments.services.deeds import PaymentDeed, picture_of_payment
 
 _REFUND = Words(
@@ -21,6 +22,14 @@ _REFUND = Words(
     does="It is more than whoever asked may give back alone. The refund is sent within seconds.",
     moves_money=True,
 )
+_CREDENTIALS = Words(
+    title="Use the new credentials",
+    does=(
+        "The provider answered with them, and knew what this account took. A new signing secret shows with the next "
+        "notice whether it is right; the earlier ones are good as well until somebody ends them."
+    ),
+)
+_OF_NO_CASE: Mapping[str, Words] = {PaymentDeed.REQUEST_REFUND: _REFUND, CHANGE_CREDENTIALS: _CREDENTIALS}
 _ROWS = {"payment": "Payment", "attempts": "Charge", "refunds": "Refund", "refund": "Refund", "case": "Case"}
 _FIELDS = {
     "status": "",
@@ -48,6 +57,7 @@ class Change:
 class Asked:
     approval: Approval
     words: Words
+    title: str
     amount: str
     changes: tuple[Change, ...]
     since: tuple[Change, ...]  # What differs from what the maker saw.
@@ -77,6 +87,7 @@ def asked_about(case: Case, approvals: Iterable[Approval], *, person: User, role
     return Asked(
         approval=approval,
         words=words_of(approval.action),
+        title=title_of(approval),
         amount=amount_of(approval, case.restaurant.currency),
         changes=tuple(_changes(approval.before, approval.after)),
         since=tuple(_since(case, approval)),
@@ -88,7 +99,13 @@ def asked_about(case: Case, approvals: Iterable[Approval], *, person: User, role
 
 
 def words_of(action: str) -> Words:
-    return _REFUND if action == PaymentDeed.REQUEST_REFUND else WORDS[Action(action)]
+    return _OF_NO_CASE.get(action) or WORDS[Action(action)]
+
+
+def title_of(approval: Approval) -> str:
+    """With what it is done to, where no amount and no payment says it."""
+    title, called = words_of(approval.action).title, approval.data.get("called", "")
+    return f"{title}: {called}" if called else title
 
 
 def amount_of(approval: Approval, currency: str) -> str:
@@ -123,6 +140,7 @@ def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Ch
 
 def _lines(picture: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """One for each field that somebody may know about, under the name of its row."""
+    yield from picture.get("credentials", {}).items()  # Hints, under the names by which people enter them.
     for kind, rows in picture.items():
         many = rows if isinstance(rows, list) else [rows]
         for number, row in enumerate(many, start=1):

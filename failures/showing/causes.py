@@ -145,4 +145,12 @@ CAUSES: Mapping[CaseKind, Cause] = {
         step="Put the right credentials in",
         within=_TABLE,
     ),
+    CaseKind.CREDENTIALS_CHANGE: Cause(
+        who="Nowhere: it was asked for",
+        what="Somebody entered new credentials of a provider. They come into use once a second person has agreed.",
+        sureness=Sureness.CERTAIN,
+        advice="A finance lead or an admin compares them with the provider's own pages, then approves or rejects them.",
+        step="Approve or reject them",
+        within=_TODAY,
+    ),
 }

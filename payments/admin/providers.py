@@ -10,6 +10,7 @@ from django.utils.html import format_html
 from kernel.console import ReadOnlyAdmin
 from kernel.shown import Data, Moment, Said, State, Tone
 from payments.admin.account_pages import AccountPages
+from payments.admin.credentials import CredentialPages
 from payments.admin.provider_forms import percent_of
 from payments.admin.routes import chain_address
 from payments.models import InboundNotice, NoticeState, ProviderAccount
@@ -28,8 +29,8 @@ def _is_used(row: ProviderAccount) -> tuple[str, Tone]:
 
 
 @admin.register(ProviderAccount)
-class ProviderAccountAdmin(AccountPages, ReadOnlyAdmin):
-    """Credentials are written by whoever installs an account and shown to nobody."""
+class ProviderAccountAdmin(AccountPages, CredentialPages):
+    """Credentials are entered by one person, agreed to by a second one, and shown to nobody."""
 
     called = "Accounts"
     about = "The restaurant's contracts with providers. Their credentials are shown to nobody."

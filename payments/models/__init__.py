@@ -2,6 +2,7 @@
 
 from payments.models.account import BreakerOverride, ProviderAccount, Route
 from payments.models.attempt import Attempt, AttemptStatus, Capture
+from payments.models.change import ChangeStatus, CredentialChange
 from payments.models.leased import NextAction
 from payments.models.limit import Limited, RefundLimit
 from payments.models.notice import InboundNotice, NoticeState
@@ -13,6 +14,8 @@ __all__ = [
     "AttemptStatus",
     "BreakerOverride",
     "Capture",
+    "ChangeStatus",
+    "CredentialChange",
     "InboundNotice",
     "Limited",
     "Method",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pgtrigger
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
@@ -9,6 +10,19 @@ from accounts.models import Restaurant
 from kernel import clock
 from kernel.fields import EncryptedJSONField
 from kernel.modes import Mode
+
+# Whatever program writes them, the transaction is the one in which a second person agreed to them.
+_AGREED_TO = """
+    IF EXISTS (SELECT 1 FROM payments_provideraccount a WHERE a.id = NEW.id AND a.credentials <> '')
+       AND NOT EXISTS (
+        SELECT 1 FROM payments_credentialchange c
+          JOIN events_transition t ON t.subject_id = c.id AND t.to_status = 'in_use'
+         WHERE c.account_id = NEW.id AND t.transaction_id = txid_current()) THEN
+        RAISE EXCEPTION 'Two people have to agree to the credentials of account %', NEW.id
+            USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN NULL;
+"""
 
 
 class ProviderAccount(models.Model):
@@ -29,6 +43,16 @@ class ProviderAccount(models.Model):
             models.UniqueConstraint(fields=["restaurant", "mode", "label"], name="one_account_per_label"),
             models.UniqueConstraint(fields=["id", "restaurant", "mode"], name="account_with_its_tenant"),
             models.CheckConstraint(condition=models.Q(mode__in=Mode.values), name="account_mode_is_legal"),
+        ]
+        triggers = [
+            pgtrigger.Trigger(
+                name="live_credentials_with_two",
+                operation=pgtrigger.Insert | pgtrigger.UpdateOf("credentials", "mode"),
+                when=pgtrigger.After,
+                timing=pgtrigger.Deferred,
+                condition=pgtrigger.Condition("NEW.mode = 'live' AND NEW.credentials <> ''"),
+                func=_AGREED_TO,
+            ),
         ]
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""The names of what can happen to payments and refunds, in the past tense."""
+"""The names of what can happen to payments, refunds and accounts, in the past tense."""
 
 from __future__ import annotations
 
@@ -44,6 +44,12 @@ class RefundEvent(StrEnum):
     CONFIRMED = "refund.confirmed"
     STARTED_BY_PROVIDER = "refund.started_by_provider"
     QUARANTINED = "refund.quarantined"
+
+
+class AccountEvent(StrEnum):
+    CREDENTIALS_ENTERED = "account.credentials_entered"  # A second person is asked.
+    CREDENTIALS_CHANGED = "account.credentials_changed"
+    CREDENTIALS_TURNED_DOWN = "account.credentials_turned_down"
 
 
 class FailureCode(StrEnum):

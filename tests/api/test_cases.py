@@ -225,7 +225,7 @@ def test_cases_are_filtered(finance: Caller, lead: Caller, doubtful: dict[str, A
 
 def test_every_kind_of_case_and_every_action_is_thought_of() -> None:
     ends_by_looking = {CaseKind.LATE_SUCCESS, CaseKind.CONTRADICTION, CaseKind.CREDENTIALS}
-    ends_by_an_answer = {CaseKind.REFUND_APPROVAL}
+    ends_by_an_answer = {CaseKind.REFUND_APPROVAL, CaseKind.CREDENTIALS_CHANGE}
     offered = {action for actions in OFFERED.values() for action in actions}
 
     assert set(OFFERED) | ends_by_looking | ends_by_an_answer == set(CaseKind)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 from django.db import models, transaction
 from django.db.models import F
 
 from accounts.models import IdempotentCall, Role
+from events.actors import SYSTEM
 from events.models import AuditEntry, Transition
+from events.services import Journal
 from failures.bulk.planning import plan_bulk
 from failures.invariants import MAX_OVERDUE_SECONDS
 from failures.models import BulkAction, BulkRun, BulkStep, Case, CaseKind
 from failures.services.working import assign_case
 from kernel import clock
-from payments.models import Attempt, Payment, Refund
+from payments.models import Attempt, CredentialChange, Payment, Refund
 from payments.services.deeds import PaymentDeed
 from payments.services.forcing import ask_to_record_charge
 from payments.services.timing import MAX_CLAIMS
@@ -250,6 +253,33 @@ def _live_money_on_a_test_payment(w: World) -> str:
     return update(w.doubtful, "mode = 'live'")
 
 
+def _change(w: World, status: str = "waiting") -> str:
+    """With its steps, and with nobody who was asked."""
+    account, waits = w.kept.account, status == "waiting"
+    credentials: Any = {"api_key": "new"} if waits else {}
+    change = CredentialChange(
+        restaurant_id=account.restaurant_id,
+        mode=account.mode,
+        account=account,
+        credentials=credentials,
+        reason="Rotated.",
+        status=status,
+        ended_at=None if waits else clock.now(),
+    )
+    run("SET CONSTRAINTS ALL DEFERRED")
+    with transaction.atomic():
+        change.save(force_insert=True)
+        journal = Journal(SYSTEM)
+        journal.created(change, reason=change.reason)
+        journal.write()
+    return str(change.pk)
+
+
+def _change_without_a_step(w: World) -> str:
+    change = CredentialChange.objects.get(pk=_change(w, "in_use"))
+    return update(change, "status = 'turned_down'")
+
+
 NO_NEXT = "next_action = '', next_action_at = NULL"
 
 
@@ -315,6 +345,8 @@ BREAKS: list[tuple[str, str, Callable[[World], str]]] = [
     ("I16", "What a person saw", _recorded_alone),
     ("I16", "Where something waits", lambda w: update(w.refund, "status = 'waiting_approval'")),
     ("I16", "Where something waits", _waits_for_nobody),
+    ("I16", "Where something waits", _change),
+    ("I16", "New credentials came into use", lambda w: _change(w, "in_use")),
     ("I17", "Kept cash was confirmed once", _cash_by_nobody),
     ("I17", "Kept cash was confirmed once", _cash_confirmed_again),
     ("I20", "An attempt is at an account of its own", _at_anothers_account),
@@ -330,6 +362,7 @@ BREAKS: list[tuple[str, str, Callable[[World], str]]] = [
     ("I13", "The last step in the history of each refund", lambda w: update(w.refund, "status = 'processing'")),
     ("I13", "The last step in the history of each case", _case_nobody_resolved),
     ("I13", "The last step in the history of each approval", _agreed_to_by_nobody),
+    ("I13", "The last step in the history of each change of credentials", _change_without_a_step),
     ("I13", "The last step in the history of each bulk run", lambda w: update(_bulk(w), "status = 'given_up'")),
     ("I13", "The last step in the history of each bulk step", lambda w: update(_bulk_step(w), "status = 'done'")),
 ]

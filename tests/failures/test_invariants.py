@@ -12,7 +12,8 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
-from failures.invariants import INVARIANTS, MAX_OVERDUE_SECONDS, Invariant
+from failures.invariants import INVARIANTS, MAX_OVERDUE_SECONDS
+from failures.invariants.questions import Invariant
 from failures.models import Case
 from kernel import clock
 from payments.models import Payment
@@ -24,7 +25,7 @@ from tests.scripted import ScriptedGateway, provider_of
 
 TABLES = (
     *("orders_order", "payments_payment", "payments_attempt", "payments_refund", "failures_case"),
-    *("failures_bulkrun", "failures_bulkstep", "accounts_approval"),
+    *("failures_bulkrun", "failures_bulkstep", "accounts_approval", "payments_credentialchange"),
     *("events_event", "events_transition", "events_auditentry"),
 )
 

@@ -22,7 +22,7 @@ from kernel import clock
 from kernel.modes import Mode
 from payments.models import InboundNotice, Payment, Refund
 from payments.services import providers
-from payments.services.facts import PaymentEvent, RefundEvent
+from payments.services.facts import AccountEvent, PaymentEvent, RefundEvent
 from tests.factories import RestaurantFactory, UserFactory, accepted, order_of, routed, staff
 from tests.failures.world import refund_called
 from tests.lock_waits import wait_until_somebody_waits_for_us
@@ -46,7 +46,7 @@ NEEDS_A_HUMAN: dict[StrEnum, CaseKind] = {
     RefundEvent.STARTED_BY_PROVIDER: CaseKind.PROVIDER_REFUND,
     RefundEvent.QUARANTINED: CaseKind.QUARANTINED,
 }
-# Which case is over when which event happens; every other pair leaves the case to people.
+# Which case is over when which event happens; else people end it.
 OVER: set[tuple[CaseKind, StrEnum]] = {
     (CaseKind.IN_DOUBT, PaymentEvent.DOUBT_ENDED),
     (CaseKind.IN_DOUBT, PaymentEvent.RELEASED),
@@ -62,9 +62,9 @@ OVER: set[tuple[CaseKind, StrEnum]] = {
     (CaseKind.REFUND_FAILED, RefundEvent.COMPLETED),
     (CaseKind.CASH_REFUND, RefundEvent.FAILED),
     (CaseKind.CASH_REFUND, RefundEvent.COMPLETED),
+    (CaseKind.CREDENTIALS, AccountEvent.CREDENTIALS_CHANGED),
 }
 ENDERS: list[StrEnum] = sorted({event for _, event in OVER})
-# Whom an event may be about, beside its payment.
 REFUND, ATTEMPT, ACCOUNT = (str(UUID(int=number)) for number in (1, 2, 3))
 ABOUT: dict[str, Any] = {"refund": REFUND, "attempt": ATTEMPT, "account": ACCOUNT, "origin": "person"}
 REASON = "Called the bank: it is settled."

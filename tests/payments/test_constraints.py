@@ -13,13 +13,23 @@ from django.apps import apps
 from django.db import DatabaseError, IntegrityError, connection, models, transaction
 
 from accounts.models import Restaurant
-from events.actors import GUEST
+from events.actors import GUEST, SYSTEM
+from events.services import Journal
 from kernel import clock
 from kernel.modes import Mode
 from kernel.money import Money
 from orders.models import Order
 from payments.gateways.contract import ErrorCode
-from payments.models import Attempt, InboundNotice, Payment, ProviderAccount, Refund, RefundLimit, Route
+from payments.models import (
+    Attempt,
+    CredentialChange,
+    InboundNotice,
+    Payment,
+    ProviderAccount,
+    Refund,
+    RefundLimit,
+    Route,
+)
 from payments.services import providers
 from payments.services.attempts import begin_attempt
 from payments.services.evidence import Evidence, Finding, Source
@@ -30,7 +40,7 @@ from tests.scripted import ScriptedGateway, provider_of
 
 MODELS = list(apps.get_app_config("payments").get_models())
 TENANTS = [name for name, *_ in import_module("payments.migrations.0002_tenants").REFERENCES]
-DEFERRED = [*TENANTS, "route_in_its_accounts_tenant", "refund_of_its_attempts_payment"]
+DEFERRED = [*TENANTS, "route_in_its_accounts_tenant", "refund_of_its_attempts_payment", "change_in_its_accounts_tenant"]
 # Only there to be pointed at: the primary key refuses a second row of the same id first.
 TARGETS = {
     "account_with_its_tenant",
@@ -123,6 +133,20 @@ def _limit(r: Rows, **changes: Any) -> None:
     RefundLimit.objects.create(**words)
 
 
+def _changes(r: Rows) -> None:
+    _change(r)
+    _change(r)
+
+
+def _change(r: Rows, **said: Any) -> None:
+    mine = {"restaurant_id": r.account.restaurant_id, "mode": r.account.mode, "account": r.account}
+    change = CredentialChange(**{**mine, "credentials": {"api_key": "new"}, "reason": "Rotated.", **said})
+    change.save(force_insert=True)
+    journal = Journal(SYSTEM)
+    journal.created(change, reason=change.reason)
+    journal.write()
+
+
 Harm = Callable[[Rows], None]
 HARMS: list[tuple[str, Harm]] = [
     ("payment_status_is_legal", lambda r: put(r.kept.payment, status="paid")),
@@ -193,6 +217,15 @@ HARMS: list[tuple[str, Harm]] = [
     ("refund_in_its_accounts_tenant", lambda r: twin(r.refund, account_id=r.live.pk)),
     ("refund_in_its_accounts_tenant", lambda r: twin(r.refund, account_id=r.theirs.pk)),
     ("refund_of_its_attempts_payment", lambda r: twin(r.refund, payment_id=r.failed.payment_id)),
+    ("credential_change_status_is_legal", lambda r: _change(r, status="lost", credentials={}, ended_at=clock.now())),
+    ("change_mode_is_legal", lambda r: _change(r, mode="demo")),
+    ("an_ended_change_keeps_no_secret", lambda r: _change(r, status="in_use", ended_at=clock.now())),
+    ("an_ended_change_keeps_no_secret", lambda r: _change(r, status="turned_down", credentials={})),
+    ("an_ended_change_keeps_no_secret", lambda r: _change(r, credentials={})),
+    ("an_ended_change_keeps_no_secret", lambda r: _change(r, ended_at=clock.now())),
+    ("one_waiting_change_per_account", _changes),
+    ("change_in_its_accounts_tenant", lambda r: _change(r, account=r.live)),
+    ("change_in_its_accounts_tenant", lambda r: _change(r, account=r.theirs)),
     ("route_in_its_accounts_tenant", lambda r: put(Route.objects.get(account=r.account), account=r.live)),
     ("route_in_its_accounts_tenant", lambda r: put(Route.objects.get(account=r.account), account=r.theirs)),
 ]
@@ -226,7 +259,9 @@ def test_every_constraint_of_the_tables_is_spoiled_above(db: None) -> None:
 
 def test_no_counter_is_ever_negative(rows: Rows) -> None:
     route = Route.objects.get(account=rows.account)
-    sound = (rows.kept.payment, rows.kept, rows.refund, rows.account, rows.notice, route)
+    _change(rows)
+    change = CredentialChange.objects.get()
+    sound = (rows.kept.payment, rows.kept, rows.refund, rows.account, rows.notice, route, change)
     spoiled: dict[type[models.Model], models.Model] = {type(row): row for row in sound}
 
     for name, model, field in _positive_fields():

@@ -58,7 +58,8 @@ def test_what_people_did_is_sealed(look: str) -> None:
 
 def test_all_kinds_and_states_are_there(look: str) -> None:
     assert set(Payment.objects.values_list("status", flat=True)) == set(PaymentStatus.values)
-    assert set(Case.objects.values_list("kind", flat=True)) == set(CaseKind.values)
+    # New credentials are tried at a provider that answers, before anybody is asked: those of made-up people never are.
+    assert set(Case.objects.values_list("kind", flat=True)) == set(CaseKind.values) - {CaseKind.CREDENTIALS_CHANGE}
     assert {RefundStatus.COMPLETED, RefundStatus.FAILED} <= set(Refund.objects.values_list("status", flat=True))
     assert Case.objects.exclude(owner=None).exists()
     assert Case.objects.filter(snoozed_until__gt=UNTIL).exists()

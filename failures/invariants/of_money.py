@@ -1,96 +1,10 @@
-"""Every invariant of the design that the database can answer, as a question that must return no row."""
+"""Invariants of money: what is kept, what is under way, what came back, and what protects the rows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from failures.invariants.questions import Invariant
 
-from django.db import connection
-
-from accounts.models import Approval
-from events.models import AuditEntry, Event, Transition
-from failures.decisions import Action
-from failures.models import WAITING, BulkRun, BulkStep, Case, CaseFile, CaseKind, CaseNote
-from failures.services.deeds import CaseDeed
-from orders.models import Order
-from payments.models import Attempt, Payment, Refund
-from payments.models.attempt import HOLDING, LIVE, NOT_CHARGED
-from payments.models.refund import RESERVING
-from payments.services.evidence import Source
-from payments.services.providers import PROVIDERS
-from payments.services.timing import MAX_CLAIMS
-
-# A next action may be late by this much before somebody has to look at the clock (I10).
-MAX_OVERDUE_SECONDS = 60
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Invariant:
-    id: str
-    sentence: str
-    question: str  # SQL whose rows (id, what) offend.
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offence:
-    invariant: str
-    sentence: str
-    row: str
-    what: str
-
-
-def offences(*, now: datetime) -> Iterator[Offence]:
-    words = words_at(now)
-    with connection.cursor() as cursor:
-        for invariant in INVARIANTS:
-            cursor.execute(invariant.question, words)
-            for row, what in cursor.fetchall():
-                yield Offence(invariant=invariant.id, sentence=invariant.sentence, row=str(row), what=str(what))
-
-
-def words_at(now: datetime) -> dict[str, Any]:
-    """What the questions below leave open."""
-    facts = [(name, provider.facts) for name, provider in PROVIDERS.items()]
-    manual = [name for name, each in facts if each.is_manual]
-    simulated = [name for name, each in facts if each.is_simulated]
-    return {**_WORDS, "now": now, "manual": manual, "simulated": simulated}
-
-
-_MACHINES = {
-    "order": Order,
-    "payment": Payment,
-    "attempt": Attempt,
-    "refund": Refund,
-    "case": Case,
-    "approval": Approval,
-    "bulk run": BulkRun,
-    "bulk step": BulkStep,
-}
-_WRITTEN_ONCE = (Event, Transition, AuditEntry, CaseNote, CaseFile)
-
-_WORDS: dict[str, list[Any] | str | int] = {
-    "holding": list(HOLDING),
-    "live": list(LIVE),
-    "not_charged": list(NOT_CHARGED),
-    "reserving": list(RESERVING),
-    "waiting": list(WAITING),
-    "machines": [model._meta.db_table for model in _MACHINES.values()],
-    "written_once": [model._meta.db_table for model in _WRITTEN_ONCE],
-    # A case may be resolved by what happened; whoever resolves it by a word has a row for the decision.
-    "decisions": [each.value for each in (*CaseDeed, *Action) if each != CaseDeed.RESOLVE],
-    "operator": Source.OPERATOR.value,
-    "people": [Source.OPERATOR.value, Source.WAITER.value],
-    # What no clock goes on with, until people decide. Whatever other case is open, the clock goes on.
-    "stopped": [CaseKind.AMOUNT_MISMATCH.value, CaseKind.QUARANTINED.value],
-    # Whoever came to set it aside may be killed as well, by a deployment and not by the row; then the next one comes.
-    "claims": 2 * MAX_CLAIMS,
-    "overdue": f"{MAX_OVERDUE_SECONDS} seconds",
-}
-
-
-INVARIANTS: list[Invariant] = [
+OF_MONEY: tuple[Invariant, ...] = (
     Invariant(
         id="I1",
         sentence="An order keeps no more than its total and its tips.",
@@ -297,57 +211,6 @@ INVARIANTS: list[Invariant] = [
                AND NOT EXISTS (SELECT 1 FROM accounts_approval WHERE id = c.subject_id)""",
     ),
     Invariant(
-        id="I16",
-        sentence="What a person decided about a case, or about money, is in the audit.",
-        # Since there is one.
-        question="""
-            SELECT MIN(t.id), string_agg(t.step || ' of ' || t.subject_kind || ' ' || t.subject_id, ', ')
-                              || ' by ' || t.actor_id
-              FROM events_transition t
-             WHERE t.actor_kind = 'user' AND t.at > (SELECT MIN(at) FROM events_auditentry)
-               AND (t.subject_kind = 'case' AND t.step = ANY(%(decisions)s)
-                    OR t.evidence ->> 'source' = ANY(%(people)s))
-               AND NOT EXISTS (SELECT 1 FROM events_auditentry e
-                                WHERE e.transaction_id = t.transaction_id AND e.actor_id = t.actor_id)
-             GROUP BY t.transaction_id, t.actor_id""",
-    ),
-    Invariant(
-        id="I16",
-        sentence="What a person saw and no provider said is recorded with the consent of a second person.",
-        # Where another amount was captured the provider said it, and people only decide what becomes of it.
-        question="""
-            SELECT t.id, t.step || ' of ' || t.subject_kind || ' ' || t.subject_id || ' by ' || t.actor_id
-              FROM events_transition t
-              LEFT JOIN accounts_approval a ON a.id::text = t.evidence ->> 'approval' AND a.status = 'done'
-             WHERE t.evidence ->> 'source' = %(operator)s
-               AND (t.evidence ->> 'finding' = 'not_charged' OR t.evidence -> 'money' IS NOT NULL)
-               AND (a.id IS NULL OR a.checker_id = a.maker_id AND NOT a.is_alone)""",
-    ),
-    Invariant(
-        id="I16",
-        sentence="Where something waits for a second person, one is being asked.",
-        question="""
-            SELECT w.id, w.what FROM (
-                   SELECT id, id AS subject_id, NULL::uuid AS asked_from, 'refund' AS what
-                     FROM payments_refund WHERE status = 'waiting_approval'
-                    UNION ALL
-                   SELECT id, NULL::uuid, id, 'case' FROM failures_case WHERE status = 'waiting_second_person') w
-             WHERE NOT EXISTS (SELECT 1 FROM accounts_approval a
-                                WHERE a.status = 'pending'
-                                  AND (a.subject_id = w.subject_id OR a.asked_from = w.asked_from))""",
-    ),
-    Invariant(
-        id="I17",
-        sentence="Kept cash was confirmed once, by a named person.",
-        question="""
-            SELECT a.id, 'confirmed ' || COUNT(t.id) || ' times'
-              FROM payments_attempt a
-              JOIN payments_provideraccount pa ON pa.id = a.account_id AND pa.provider = ANY(%(manual)s)
-              LEFT JOIN events_transition t
-                ON t.subject_id = a.id AND t.to_status = 'succeeded' AND t.actor_kind = 'user' AND t.actor_id <> ''
-             WHERE a.capture = 'kept' GROUP BY a.id HAVING COUNT(t.id) <> 1""",
-    ),
-    Invariant(
         id="I20",
         sentence="An attempt is at an account of its own restaurant and mode.",
         question="""
@@ -365,19 +228,6 @@ INVARIANTS: list[Invariant] = [
               JOIN payments_provideraccount pa ON pa.id = a.account_id
              WHERE a.mode = 'live' AND pa.provider = ANY(%(simulated)s) AND a.captured_minor > 0""",
     ),
-    *(
-        Invariant(
-            id="I13",
-            sentence=f"The last step in the history of each {name} leads to the status it has.",
-            question=f"""
-                SELECT m.id, m.status || ', but the history ends at ' || COALESCE(last.to_status, 'nothing')
-                  FROM {model._meta.db_table} m
-                  LEFT JOIN LATERAL (SELECT t.to_status FROM events_transition t WHERE t.subject_id = m.id
-                                      ORDER BY t.id DESC LIMIT 1) last ON TRUE
-                 WHERE last.to_status IS DISTINCT FROM m.status""",  # noqa: S608  A table's name, not a value.
-        )
-        for name, model in _MACHINES.items()
-    ),
     Invariant(
         id="I19",
         sentence="The triggers that protect money rows, and what is written once, are there and enabled.",
@@ -390,4 +240,4 @@ INVARIANTS: list[Invariant] = [
              WHERE NOT EXISTS (SELECT 1 FROM pg_trigger g WHERE g.tgrelid = needed.name::regclass
                                  AND g.tgname LIKE 'pgtrigger_' || needed.word || '%%' AND g.tgenabled = 'O')""",
     ),
-]
+)

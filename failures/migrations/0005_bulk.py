@@ -26,7 +26,7 @@ def composite_key(name: str, column: str, target: str) -> migrations.RunSQL:
 class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0006_calls_by_subject"),
-        ("failures", "0003_second_person"),
+        ("failures", "0004_credentials_change"),
         ("payments", "0015_notices_by_subject"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
