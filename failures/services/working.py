@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from accounts.services.people import works_as
 from events.actors import Actor
 from events.services import Journal
 from failures.models import TAKEABLE, Case, CaseStatus, Outcome
-from failures.reasons import what_is_left
+from failures.reasons import UNPAID, is_unpaid, what_is_left
 from failures.selectors import by_risk
 from failures.services.deeds import CaseDeed, deed_on
 from failures.services.ending import end_locked
@@ -22,6 +23,7 @@ from kernel.modes import Mode
 from kernel.texts import MAX_REASON, check_reason, check_text
 
 TAKEN = "Taken."
+GIVES_UP = (Outcome.NEVER_PAID, Outcome.NOTHING_WRONG)
 GIVEN = "Given to a colleague."
 TO = "given_to"  # In the history: an id, so that a person can be forgotten.
 # A provider's answer may take days; what waits longer than a week is not put off but forgotten.
@@ -46,10 +48,10 @@ def assign_case(
     return case
 
 
-def take_next_case(*, restaurant_id: UUID, mode: Mode, person: User) -> Case | None:
+def take_next_case(*, restaurant_ids: Collection[UUID], mode: Mode, person: User) -> Case | None:
     """The one that matters most of those that nobody has. Two who press at once get two."""
     with transaction.atomic():
-        free = Case.objects.filter(restaurant_id=restaurant_id, mode=mode, owner=None, status__in=TAKEABLE)
+        free = Case.objects.filter(restaurant__in=restaurant_ids, mode=mode, owner=None, status__in=TAKEABLE)
         awake = free.exclude(snoozed_until__gt=clock.now())
         case = by_risk(awake).select_for_update(of=("self",), skip_locked=True).first()
         if case is None:
@@ -81,6 +83,7 @@ def snooze_case(*, case_id: UUID, person: User, until: datetime, reason: str, ve
     check_until(until)
     with transaction.atomic():
         case = locked_case(case_id, person, version=version)
+        check_nobody_is_asked(case)
         with deed_on(case, CaseDeed.SNOOZE, person=person, reason=reason):
             case.snoozed_until = until
             journal = Journal(Actor.user(person))
@@ -99,6 +102,7 @@ def resolve_case(
         case = locked_case(case_id, person, version=version)
         check_over(case)
         check_outcome(outcome)
+        check_nothing_is_given_up(case, outcome)
         with deed_on(case, CaseDeed.RESOLVE, person=person, reason=reason):
             case.outcome = outcome
             end_locked(case, case.resolve, reason, Actor.user(person))
@@ -110,6 +114,7 @@ def dismiss_case(*, case_id: UUID, person: User, reason: str, version: int | Non
     with transaction.atomic():
         case = locked_case(case_id, person, version=version)
         check_over(case)
+        check_nothing_is_given_up(case, Outcome.NOTHING_WRONG)
         with deed_on(case, CaseDeed.DISMISS, person=person, reason=reason):
             case.outcome = Outcome.NOTHING_WRONG
             end_locked(case, case.dismiss, reason, Actor.user(person))
@@ -163,6 +168,12 @@ def check_until(until: datetime) -> None:
 def check_outcome(outcome: Outcome | str) -> None:
     if outcome == Outcome.WRITTEN_OFF:
         raise CaseRefused("A loss is written off by two people: ask for that.", field="outcome", code="needs_two")
+
+
+def check_nothing_is_given_up(case: Case, outcome: Outcome | str) -> None:
+    """By whatever name: money that is still owed is given up by two people."""
+    if outcome in GIVES_UP and is_unpaid(case):
+        raise CaseRefused(UNPAID, field="outcome", code="needs_two")
 
 
 def check_version(case: Case, version: int | None) -> None:

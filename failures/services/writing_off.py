@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from accounts.models import Approval, User
+from accounts.models import Approval, ApprovalStatus, User
 from accounts.services.approvals import Wanted, ask_approval, use_approval
 from events.actors import Actor
 from events.services import Journal
@@ -66,7 +66,16 @@ def _lost(case: Case) -> Money:
     payment = bill.payment(case.payment_id)
     if payment.status != PaymentStatus.FAILED:
         raise CaseRefused(f"The payment is {payment.status}: nothing is lost.", code="not_over")
-    owed = min(payment.amount_minor, bill.due_minor) if bill.is_payable else 0
+    owed = min(payment.amount_minor, bill.due_minor - _written_off(case)) if bill.is_payable else 0
     if owed <= 0:
         raise CaseRefused("Nothing is owed any more: close the case instead.", code="nothing_lost")
     return Money(owed, payment.currency)
+
+
+def _written_off(case: Case) -> int:
+    """Of the same bill, in other cases: what is given up once is not lost a second time."""
+    others = Case.objects.filter(payment__order__payments=case.payment, outcome=Outcome.WRITTEN_OFF).exclude(pk=case.pk)
+    approvals = Approval.objects.filter(asked_from__in=others, action=WRITE_OFF, status=ApprovalStatus.DONE)
+    # A case that was opened again and written off again: the last word counts.
+    last = {approval.asked_from: approval.data["amount_minor"] for approval in approvals.order_by("id")}
+    return sum(last.values())

@@ -50,6 +50,7 @@ _WHY: Mapping[str, tuple[str, str]] = {
     "not_failed": ("has a payment that did not fail", "have payments that did not fail"),
     "already_covered": ("is paid already", "are paid already"),
     "stale": ("changed since you looked", "changed since you looked"),
+    "needs_two": ("needs a second person", "need a second person"),
     "broke": ("broke", "broke"),
 }
 _NO_SUCH_STEP = "This cannot be done to a case of this kind. Its page says what can."

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from failures.decisions import NEEDS_TWO, OFFERED, Action
+from failures.decisions import ENDS_BY_AN_ANSWER, NEEDS_TWO, OFFERED, Action
 from failures.models import Case, CaseKind
-from failures.reasons import what_is_left
+from failures.reasons import UNPAID, is_unpaid, what_is_left
 from payments.models import Attempt, AttemptStatus, Payment, PaymentStatus
 
 
@@ -81,18 +81,25 @@ class Choice:
 def choices_for(case: Case, *, payment: Payment | None, live: Attempt | None, is_asked: bool = False) -> list[Choice]:
     """All that there are for this kind, also those that are locked: whoever looks for one finds out why."""
     left = what_is_left(case) if case.is_waiting else ""
-    offered = (*OFFERED.get(CaseKind(case.kind), ()), *_ENDING) if case.is_waiting else (Action.REOPEN,)
+    ended = () if case.kind in ENDS_BY_AN_ANSWER else (Action.REOPEN,)
+    offered = (*OFFERED.get(CaseKind(case.kind), ()), *_ENDING) if case.is_waiting else ended
     return [
         Choice(
             action=action,
             words=WORDS[action],
-            locked=_IS_ASKED if is_asked else left if action in _ENDING else why_not(action, payment, live),
+            locked=_IS_ASKED if is_asked else _why_not_ended(case, action, left) or why_not(action, payment, live),
             has_amount=action == Action.RECORD_CHARGED,
             has_outcome=action == Action.RESOLVE,
             needs_two=action in NEEDS_TWO,
         )
         for action in offered
     ]
+
+
+def _why_not_ended(case: Case, action: Action, left: str) -> str:
+    if action == Action.DISMISS and not left and is_unpaid(case):
+        return UNPAID
+    return left if action in _ENDING else ""
 
 
 def why_not(action: Action, payment: Payment | None, live: Attempt | None) -> str:

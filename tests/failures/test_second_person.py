@@ -17,6 +17,8 @@ from failures.decisions import NEEDS_TWO, OFFERED, Action
 from failures.models import Case, CaseKind, CaseStatus, Outcome
 from failures.services.working import assign_case, dismiss_case, resolve_case, take_next_case
 from kernel.modes import Mode
+from orders.services import cancel_order
+from payments.gateways.contract import ErrorCode
 from payments.models import Attempt, AttemptStatus, Payment, PaymentStatus, Refund, RefundStatus
 from payments.services.attempts import begin_attempt
 from payments.services.evidence import Finding
@@ -67,6 +69,17 @@ class TestForcing:
         kinds = {case.kind: case.status for case in Case.objects.filter(payment=doubt.payment_id)}
         assert kinds[CaseKind.AMOUNT_MISMATCH] == CaseStatus.OPEN
         assert kinds[CaseKind.IN_DOUBT] != CaseStatus.WAITING_SECOND_PERSON
+
+    def test_what_would_come_of_it_has_to_be_what_both_saw(self, doubt: Case, maker: User, lead: User) -> None:
+        """Of an order that is cancelled meanwhile the money would go straight back."""
+        approval = ask(doubt, maker, Action.RECORD_CHARGED, amount_minor=84_000)
+        assert doubt.payment is not None
+        cancel_order(order_id=doubt.payment.order_id, actor=Actor.user(lead))
+
+        assert refused(lambda: agree(approval, lead)) == "stale"
+
+        assert Attempt.objects.get(payment=doubt.payment_id).status == AttemptStatus.UNKNOWN
+        assert not Refund.objects.filter(payment=doubt.payment_id).exists()
 
     @pytest.mark.parametrize(
         ("action", "status"),
@@ -203,7 +216,7 @@ class TestWhileItWaits:
         Case.objects.exclude(pk=doubt.pk).update(owner=lead)
 
         assert refused(lambda: assign_case(case_id=doubt.pk, person=lead)) == "waits_for_approval"
-        assert take_next_case(restaurant_id=doubt.restaurant_id, mode=Mode.TEST, person=lead) is None
+        assert take_next_case(restaurant_ids=[doubt.restaurant_id], mode=Mode.TEST, person=lead) is None
 
     def test_an_old_page_decides_nothing(self, approval: Approval, doubt: Case, lead: User) -> None:
         assert refused(lambda: reply(approval, lead, Verdict.APPROVE, version=doubt.version)) == "stale"
@@ -264,6 +277,21 @@ class TestWritingOff:
         assert approval.data["amount_minor"] == refund.total_minor
         assert Case.objects.get(pk=case.pk).outcome == Outcome.WRITTEN_OFF
 
+    def test_gives_one_bill_up_once(self, house: World, lost: Case, maker: User, lead: User) -> None:
+        """The guest tried twice, both failed, and left: two cases about the same money."""
+        assert lost.payment is not None
+        second = begin_attempt(payment_id=accepted(lost.payment.order).pk)
+        assert second is not None
+        told(second.attempt, Finding.DECLINED, code=ErrorCode.CARD_DECLINED)
+        happened(PaymentEvent.EXHAUSTED, Payment.objects.get(pk=second.attempt.payment_id))
+        other = Case.objects.get(kind=CaseKind.EXHAUSTED, payment=second.attempt.payment_id)
+        asked = ask(other, maker, Action.WRITE_OFF)
+
+        agree(ask(lost, maker, Action.WRITE_OFF), lead)
+
+        assert refused(lambda: agree(asked, lead)) == "nothing_lost"
+        assert Event.objects.filter(type="case.written_off").count() == 1
+
     def test_has_nothing_to_write_off_where_nothing_is_owed(self, lost: Case, maker: User) -> None:
         pay_for(lost, minor=84_000)
 
@@ -292,7 +320,7 @@ class TestReopening:
         agree(approval, lead)
 
         case = Case.objects.get(pk=ended.pk)
-        assert (case.status, case.owner, case.outcome, case.closed_at) == (CaseStatus.REOPENED, maker, "", None)
+        assert (case.status, case.owner, case.outcome, case.closed_at) == (CaseStatus.ASSIGNED, maker, "", None)
 
     def test_is_not_needed_where_news_reopened_it(self, ended: Case, maker: User, lead: User, house: World) -> None:
         approval = ask(ended, maker, Action.REOPEN)

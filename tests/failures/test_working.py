@@ -11,7 +11,8 @@ from uuid import UUID
 import pytest
 from django.db import connection
 
-from accounts.models import Restaurant, Role, User
+from accounts.models import Membership, Restaurant, Role, User
+from events.actors import GUEST
 from events.models import AuditEntry, Event, Transition
 from failures.models import Case, CaseKind, CaseStatus, Outcome
 from failures.services.facts import CaseEvent, CaseRefused
@@ -26,10 +27,14 @@ from failures.services.working import (
 )
 from kernel import clock
 from kernel.modes import Mode
+from orders.services import cancel_order
+from payments.gateways.contract import ErrorCode
 from payments.models import Payment
+from payments.services.evidence import Finding
 from payments.services.facts import PaymentEvent
-from tests.factories import RestaurantFactory, accepted, order_of, staff
+from tests.factories import RestaurantFactory, accepted, order_of, routed, staff
 from tests.failures.test_services import REASON, happened
+from tests.failures.world import attempted
 
 pytestmark = pytest.mark.django_db
 SOON = timedelta(hours=1)
@@ -183,6 +188,38 @@ def test_how_it_ended_is_kept_until_it_is_opened_again(payment: Payment, case: C
     assert (case.status, case.outcome, case.resolution) == (CaseStatus.REOPENED, "", "")
 
 
+class TestABillThatIsNotPaid:
+    @pytest.fixture
+    def unpaid(self, restaurant: Restaurant) -> Case:
+        """The guest tried, no provider took it, and the bill is still open."""
+        failed = attempted(order_of(restaurant), Finding.DECLINED, code=ErrorCode.CARD_DECLINED)
+        happened(PaymentEvent.EXHAUSTED, Payment.objects.get(pk=failed.payment_id))
+        return Case.objects.get(payment=failed.payment_id, kind=CaseKind.EXHAUSTED)
+
+    def test_is_given_up_by_nobody_alone_by_whatever_name(self, unpaid: Case, finance: User) -> None:
+        for end in (
+            lambda: dismiss_case(case_id=unpaid.pk, person=finance, reason=REASON),
+            lambda: resolve_case(case_id=unpaid.pk, person=finance, reason=REASON, outcome=Outcome.NEVER_PAID),
+        ):
+            with pytest.raises(CaseRefused) as refused:
+                end()
+            assert refused.value.code == "needs_two"
+
+        assert Case.objects.get(pk=unpaid.pk).is_waiting
+
+    def test_is_closed_by_saying_how_it_was_paid(self, unpaid: Case, finance: User) -> None:
+        resolve_case(case_id=unpaid.pk, person=finance, reason=REASON, outcome=Outcome.PAID_ELSEWHERE)
+
+        assert Case.objects.get(pk=unpaid.pk).outcome == Outcome.PAID_ELSEWHERE
+
+    def test_of_a_cancelled_order_is_owed_by_nobody(self, unpaid: Case, finance: User) -> None:
+        assert unpaid.payment is not None
+        cancel_order(order_id=unpaid.payment.order_id, actor=GUEST)
+
+        dismiss_case(case_id=unpaid.pk, person=finance, reason=REASON)
+        assert Case.objects.get(pk=unpaid.pk).outcome == Outcome.NOTHING_WRONG
+
+
 class TestTheNextCase:
     @pytest.fixture
     def doubt(self, restaurant: Restaurant) -> Case:
@@ -190,7 +227,7 @@ class TestTheNextCase:
 
     @staticmethod
     def taken(restaurant: Restaurant, person: User) -> Case | None:
-        return take_next_case(restaurant_id=restaurant.pk, mode=Mode.TEST, person=person)
+        return take_next_case(restaurant_ids=[restaurant.pk], mode=Mode.TEST, person=person)
 
     def test_is_the_one_that_matters_most(self, restaurant: Restaurant, case: Case, doubt: Case, finance: User) -> None:
         small = case_about(accepted(order_of(restaurant, total_minor=500)))
@@ -219,8 +256,28 @@ class TestTheNextCase:
         assert taken.snoozed_until is None
 
     def test_is_of_this_restaurant_and_mode(self, restaurant: Restaurant, case: Case, finance: User) -> None:
-        assert take_next_case(restaurant_id=UUID(int=1), mode=Mode.TEST, person=finance) is None
-        assert take_next_case(restaurant_id=restaurant.pk, mode=Mode.LIVE, person=finance) is None
+        assert take_next_case(restaurant_ids=[UUID(int=1)], mode=Mode.TEST, person=finance) is None
+        assert take_next_case(restaurant_ids=[restaurant.pk], mode=Mode.LIVE, person=finance) is None
+
+    def test_of_several_restaurants_is_the_one_that_matters_most(
+        self, restaurant: Restaurant, case: Case, finance: User
+    ) -> None:
+        routed(other := RestaurantFactory.create(), "a")
+        Membership.objects.create(user=finance, restaurant=other, role=Role.FINANCE)
+        doubt = case_about(accepted(order_of(other)), PaymentEvent.DOUBT_PROLONGED)
+
+        houses = [restaurant.pk, other.pk]
+        assert take_next_case(restaurant_ids=houses, mode=Mode.TEST, person=finance) == doubt
+
+    def test_is_also_one_that_came_back_to_nobody(self, restaurant: Restaurant, case: Case, finance: User) -> None:
+        """Whoever ended it yesterday is not here tonight."""
+        assign_case(case_id=case.pk, person=finance)
+        dismiss_case(case_id=case.pk, person=finance, reason=REASON)
+        assert case.payment is not None
+        happened(PaymentEvent.CONTRADICTED, case.payment, reason="Once more.")
+
+        assert Case.objects.get().owner is None
+        assert self.taken(restaurant, staff(restaurant, Role.FINANCE)) == case
 
     def test_is_not_for_everybody(self, restaurant: Restaurant, case: Case) -> None:
         with pytest.raises(CaseRefused) as refused:
@@ -236,7 +293,7 @@ def test_whoever_presses_at_once_gets_a_case_of_his_own(restaurant: Restaurant) 
 
     def take(person: User) -> UUID | None:
         try:
-            case = take_next_case(restaurant_id=restaurant.pk, mode=Mode.TEST, person=person)
+            case = take_next_case(restaurant_ids=[restaurant.pk], mode=Mode.TEST, person=person)
             return case.pk if case else None
         finally:
             connection.close()
