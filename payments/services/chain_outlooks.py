@@ -23,6 +23,7 @@ class Turn(models.TextChoices):
     LATER = "later", "tried if those above cannot"
     SWITCHED_OFF = "switched_off", "skipped: switched off"
     ACCOUNT_OFF = "account_off", "skipped: its account is switched off"
+    OTHER_MONEY = "other_money", "skipped for the restaurant's own currency"
     NOT_KNOWN = "not_known", "skipped: no such provider is installed"
     STOPPED = "stopped", "skipped: a person stopped it"
     RESTS = "rests", "skipped: its circuit is open"
@@ -71,6 +72,8 @@ def _switched_off(route: Route) -> Turn | None:
         return Turn.ACCOUNT_OFF
     if route.account.provider not in PROVIDERS:
         return Turn.NOT_KNOWN
+    if route.currencies and route.restaurant.currency not in route.currencies:
+        return Turn.OTHER_MONEY
     return None if is_usable(route.account) else Turn.UNUSABLE
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from django.db.models import Q
+
 from accounts.models import Restaurant, Role, User
 from accounts.services.people import works_as
 from kernel.modes import Mode
@@ -24,9 +26,10 @@ def lock_configuration(restaurant_id: UUID, *, person: User) -> Restaurant:
 
 
 def can_be_paid(restaurant_id: UUID, mode: Mode) -> bool:
-    """Whether any provider is left that is switched on, and has a route that is."""
+    """Whether any provider is left that is switched on, and has a route that is, for the restaurant's own money."""
     routes = Route.objects.filter(restaurant=restaurant_id, mode=mode, enabled=True, account__enabled=True)
-    return routes.exists()
+    own = Restaurant.objects.values_list("currency", flat=True).get(pk=restaurant_id)
+    return routes.filter(Q(currencies=[]) | Q(currencies__contains=[own])).exists()
 
 
 def check_can_be_paid(restaurant_id: UUID, mode: Mode, *, is_confirmed: bool) -> None:

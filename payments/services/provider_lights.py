@@ -101,11 +101,12 @@ class ProviderLight:
 
 def provider_lights(outlook: Outlook, *, now: datetime) -> list[ProviderLight]:
     """Of providers that are asked by program: no circuit can tell whether a waiter is well."""
-    enabled = ProviderAccount.objects.filter(outlook.asked, enabled=True, provider__in=list(PROVIDERS))
-    known = enabled.select_related("restaurant").defer("credentials").order_by("provider", "label")
-    accounts = [each for each in known if _is_asked(each)]
+    rows = ProviderAccount.objects.filter(outlook.asked, provider__in=list(PROVIDERS)).select_related("restaurant")
+    known = [each for each in rows.defer("credentials").order_by("provider", "label") if _is_asked(each)]
+    accounts = [each for each in known if each.enabled]
+    # What one took that is switched off by now was taken all the same.
+    slots = _slots(known, now)
     words = lasting_words({account.provider for account in accounts}, mode=outlook.mode)
-    slots = _slots(accounts, now)
     mine: dict[str, list[ProviderAccount]] = defaultdict(list)
     for account in accounts:
         mine[account.provider].append(account)
