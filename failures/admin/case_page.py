@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http import HTTPStatus
@@ -14,24 +14,23 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.text import capfirst
 
-from accounts.console_session import has_shown_factor
-from accounts.models import OFFICE, Approval, User
+from accounts.models import OFFICE, User
 from accounts.second_factor_pages import code_first
-from accounts.services.idempotency import Call, KeyTaken, earlier_call
-from api import limits
+from accounts.services.idempotency import Call
 from api.idempotency import body_hash
 from api.problems import Problem
+from failures.admin.case_verbs import VERBS
 from failures.admin.forms import DecisionForm, FileForm, GiveForm, NoteForm, ReasonForm, ReplyForm, SaidForm, SnoozeForm
-from failures.approvals import Reply, Verdict, decide_approval
-from failures.decisions import NEEDS_TWO, Action, Decision, act_on_case
-from failures.models import TAKEABLE, Case, CaseFile, CaseKind, CaseStatus, Outcome
-from failures.services.asking import ask_provider
+from failures.approvals import Verdict
+from failures.decisions import Action
+from failures.models import TAKEABLE, Case, CaseFile, CaseKind, CaseStatus
+from failures.services.asking import ABOUT_REFUNDS
 from failures.services.ending import BY_ITSELF
 from failures.services.facts import CaseRefused
-from failures.services.papers import LARGEST_FILE_BYTES, add_file, add_note, open_file
-from failures.services.working import assign_case, give_back_case, snooze_case
+from failures.services.papers import open_file
 from failures.showing.approvals import Asked, approvals_in, asked_about
 from failures.showing.causes import CAUSES
 from failures.showing.certainty import certainty_of
@@ -41,9 +40,9 @@ from failures.showing.timeline import timeline_of
 from kernel import clock
 from kernel.console import role_at
 from kernel.errors import ServiceError
-from kernel.money import Money
 from kernel.shown import label, moment
 from payments.models import Attempt, Refund
+from payments.services.facts import AccountEvent
 
 # What is decided is written at once; what has to be sent the clock sends.
 _AT_WORK = timedelta(seconds=10)
@@ -92,6 +91,7 @@ class CasePage:
             "title": capfirst(case.get_kind_display()),
             "case": case,
             "cause": CAUSES[CaseKind(case.kind)],
+            "account": _account_of(case),
             "certainty": certainty_of(attempts),
             "waiting": label(waiting.words, waiting.tone),
             "opened": moment(case.opened_at, zone),
@@ -121,7 +121,7 @@ class CasePage:
             "is_mine": case.owner_id == self.person.pk,
             "can_give": case.is_waiting and case.status != CaseStatus.WAITING_SECOND_PERSON,
             "can_take": case.status in TAKEABLE and case.owner_id != self.person.pk,
-            "can_ask": case.is_waiting and case.payment_id is not None and live is not None,
+            "can_ask": case.is_waiting and (live is not None or case.kind in ABOUT_REFUNDS),
             "may_not": "" if case.is_waiting else _ended(case),
         }
 
@@ -198,7 +198,7 @@ class CasePage:
         if not form.is_valid():
             return self._refuse(name, form, HTTPStatus.BAD_REQUEST)
         try:
-            sentence = _VERBS[verb](self, form)
+            sentence = VERBS[verb](self, form)
         except (ServiceError, Problem) as refused:
             self._add_refusal(form, refused)
             self.case = Case.objects.select_related("payment__order", "restaurant", "owner").get(pk=self.case.pk)
@@ -253,141 +253,23 @@ class CasePage:
         )
 
 
-def _take(page: CasePage, form: SaidForm) -> str:
-    if page.case.owner_id != page.person.pk:
-        assign_case(case_id=page.case.pk, person=page.person, version=form.cleaned_data["version"])
-    return "It is yours."
-
-
-def _give(page: CasePage, form: SaidForm) -> str:
-    said = form.cleaned_data
-    to = User.objects.filter(pk=said["to"]).first()
-    if to is None:
-        raise CaseRefused("Choose a colleague.", field="to", code="not_finance_here")
-    assign_case(case_id=page.case.pk, person=page.person, to=to, note=said["reason"], version=said["version"])
-    return f"{to.get_username()} has it now."
-
-
-def _give_back(page: CasePage, form: SaidForm) -> str:
-    said = form.cleaned_data
-    give_back_case(case_id=page.case.pk, person=page.person, reason=said["reason"], version=said["version"])
-    return "Given back: anybody may take it."
-
-
-def _snooze(page: CasePage, form: SaidForm) -> str:
-    said = form.cleaned_data
-    until = clock.now() + timedelta(minutes=said["minutes"])
-    snooze_case(case_id=page.case.pk, person=page.person, until=until, reason=said["reason"], version=said["version"])
-    return "Put off. News of it brings it back at once."
-
-
-def _ask(page: CasePage, form: SaidForm) -> str:
-    """Not bound to a version: to ask is never wrong."""
-    limits.check(limits.REFRESH, str(page.case.payment_id))
-    case = ask_provider(case_id=page.case.pk, person=page.person)
-    if case.is_waiting and case.payment is not None and case.payment.in_doubt:
-        return "The provider was asked. It gave no answer that can be relied on yet."
-    if case.is_waiting:
-        return "The provider was asked. See the timeline for what it said."
-    return f"The provider answered, and the case is closed. The payment is {_standing(case)}."
+def _account_of(case: Case) -> str:
+    """Where its credentials are entered, of a case that is about them."""
+    if case.kind not in {CaseKind.CREDENTIALS, CaseKind.CREDENTIALS_CHANGE}:
+        return ""
+    return reverse("admin:payments_provideraccount_change", args=[case.data.get("account", case.subject_id)])
 
 
 def _ended(case: Case) -> str:
+    if case.kind == CaseKind.CREDENTIALS_CHANGE:
+        agreed = case.resolution.endswith(f"{AccountEvent.CREDENTIALS_CHANGED.value}.")
+        return "A second person agreed: they are in use." if agreed else "Nobody agreed: the earlier ones stay in use."
     if case.resolution.startswith(BY_ITSELF):
         return "This case ended by itself: what it showed is no longer so."
     outcome = f", {case.get_outcome_display()}" if case.outcome else ""
     return f"This case is {case.get_status_display()}{outcome}: {case.resolution}"
 
 
-def _standing(case: Case) -> str:
-    return str(case.payment.get_status_display()) if case.payment else "not known"
-
-
-def _decide(page: CasePage, form: SaidForm) -> str:
-    said = form.cleaned_data
-    decision = Decision(
-        action=Action(said["action"]),
-        reason=said["reason"],
-        amount_minor=_minor(page, said["amount"]),
-        outcome=_outcome(said),
-        version=said["version"],
-    )
-    call = page.call(form)
-    try:
-        case = act_on_case(case_id=page.case.pk, decision=decision, person=page.person, call=call)
-    except KeyTaken:
-        return "It was done already, by your first press." if earlier_call(call) else "It is being done."
-    if decision.action in NEEDS_TWO:
-        return "Asked. A second person has to agree; the case says who may."
-    return "Done. The case is closed." if not case.is_waiting else "Done."
-
-
-def _reply(page: CasePage, form: SaidForm) -> str:
-    said = form.cleaned_data
-    if not Approval.objects.filter(pk=said["approval"], asked_from=page.case.pk).exists():
-        raise Http404
-    reply = Reply(
-        verdict=Verdict(said["verdict"]),
-        reason=said["reason"],
-        version=said["version"],
-        has_factor=has_shown_factor(page.request),
-    )
-    call = page.call(form)
-    try:
-        decide_approval(approval_id=said["approval"], reply=reply, person=page.person, call=call)
-    except KeyTaken:
-        return "It was done already, by your first press." if earlier_call(call) else "It is being done."
-    return _REPLIED[reply.verdict]
-
-
-_REPLIED = {
-    Verdict.APPROVE: "Approved, and done.",
-    Verdict.REJECT: "Rejected. Nothing was done.",
-    Verdict.WITHDRAW: "Taken back. Nothing was done.",
-}
-
-
-def _outcome(said: Mapping[str, Any]) -> Outcome | str:
-    return Outcome(said["outcome"]) if said["action"] == Action.RESOLVE and said["outcome"] else ""
-
-
-def _minor(page: CasePage, text: str) -> int | None:
-    if not text.strip():
-        return None
-    currency = page.case.payment.currency if page.case.payment else page.case.restaurant.currency
-    try:
-        return Money.parse(text, currency).minor
-    except ValueError as error:
-        raise CaseRefused(str(error), field="amount", code="bad_amount") from error
-
-
-def _note(page: CasePage, form: SaidForm) -> str:
-    said = form.cleaned_data
-    add_note(case_id=page.case.pk, person=page.person, text=said["text"], note_id=said["press"])
-    return "The note is there."
-
-
-def _file(page: CasePage, form: SaidForm) -> str:
-    upload = form.cleaned_data["file"]
-    if upload.size > LARGEST_FILE_BYTES:
-        raise CaseRefused("A file has at most 10 MB.", field="file", code="too_large")
-    file = add_file(case_id=page.case.pk, person=page.person, name=upload.name, content=upload.read())
-    return f"{file.name} is there."
-
-
 def _attached(name: str) -> str:
     plain = name.encode("ascii", "replace").decode().replace("?", "_")
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name)}"
-
-
-_VERBS: Mapping[str, Callable[[CasePage, SaidForm], str]] = {
-    "take": _take,
-    "give": _give,
-    "give-back": _give_back,
-    "snooze": _snooze,
-    "ask": _ask,
-    "decide": _decide,
-    "reply": _reply,
-    "note": _note,
-    "file": _file,
-}

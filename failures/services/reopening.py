@@ -10,6 +10,7 @@ from events.actors import Actor
 from events.services import Journal
 from failures.models import Case
 from failures.services.facts import CaseEvent, CaseRefused
+from failures.services.working import TAKEN
 
 REOPEN = "reopen"
 
@@ -36,9 +37,10 @@ def reopen_case(*, approval_id: UUID, person: User) -> None:
     approval = use_approval(approval_id=approval_id, action=REOPEN, subject_id=case.pk, actor=actor)
     _check_ended(case)
     journal = Journal(actor)
-    case.owner = approval.maker
     journal.move(case, case.reopen, reason=approval.reason)
     journal.happened(CaseEvent.OPENED, case, kind=case.kind, subject=str(case.subject_id))
+    case.owner = approval.maker
+    journal.move(case, case.assign, reason=TAKEN)
     case.save()
     journal.write()
 

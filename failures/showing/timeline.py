@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -171,37 +171,40 @@ class _Teller:
         self._case, self._attempts, self._refunds, self._approvals = case, attempts, refunds, approvals
 
     def told(self, papers: Iterable[Moment]) -> list[Moment]:
-        steps = list(self._steps())
+        steps = self._steps()
         self._names = _names_of(steps)
         moments = [
+            *_left_out(steps),
             *map(self._step, steps),
             *map(_notice, self._notices()),
             *map(_call, self._calls()),
             *(
                 Moment(at=note.at, who=note.author.get_username(), what="Wrote:", detail=note.text, tone=Tone.PERSON)
-                for note in self._case.notes.select_related("author")
+                for note in self._case.notes.select_related("author").order_by("-id")[:MOST_STEPS]
             ),
             *papers,
         ]
         return sorted(moments, key=lambda moment: moment.at)
 
-    def _steps(self) -> Iterable[Transition]:
+    def _steps(self) -> list[Transition]:
+        """The last ones: whoever decides decides about what is so now."""
         payment = self._case.payment
         rows = [*self._attempts, *self._refunds, *self._approvals]
         about = [self._case.pk, *rows, *((payment.pk, payment.order_id) if payment else ())]
-        return Transition.objects.filter(subject_id__in=about).order_by("id")[:MOST_STEPS]
+        return list(Transition.objects.filter(subject_id__in=about).order_by("-id")[:MOST_STEPS])[::-1]
 
     def _notices(self) -> Iterable[InboundNotice]:
         """What a message says of our key; its body stays where it is."""
         keys = [str(key) for key in (*self._attempts, *self._refunds)]
         known = InboundNotice.objects.filter(subject_id__in=keys) if keys else InboundNotice.objects.none()
         mine = known | InboundNotice.objects.filter(pk=self._case.subject_id)
-        return mine.select_related("account").defer("headers", "body", "content")
+        return mine.select_related("account").defer("headers", "body", "content").order_by("-id")[:MOST_STEPS]
 
     def _calls(self) -> Iterable[IdempotentCall]:
         payment = self._case.payment
         made = [*self._refunds, *([payment.pk] if payment else ())]
-        return IdempotentCall.objects.filter(subject_id__in=made).defer("answer") if made else ()
+        mine = IdempotentCall.objects.filter(subject_id__in=made).defer("answer")
+        return mine.order_by("-id")[:MOST_STEPS] if made else ()
 
     def _step(self, step: Transition) -> Moment:
         name = "give" if TO in step.evidence else step.step
@@ -284,6 +287,12 @@ def _call(call: IdempotentCall) -> Moment:
 
 def _path_of(call: IdempotentCall) -> str:
     return call.operation.partition(" ")[2].removeprefix("/api/v1")
+
+
+def _left_out(steps: Sequence[Transition]) -> Iterable[Moment]:
+    if len(steps) == MOST_STEPS:
+        sentence = f"Earlier steps are left out here: the last {MOST_STEPS} are shown, and Transitions has them all."
+        yield Moment(at=steps[0].at, who="Steward", what=sentence)
 
 
 def _names_of(steps: Iterable[Transition]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import Restaurant, Role, User
+from events.actors import SYSTEM
 from events.models import AuditEntry
 from failures.models import Case, CaseFile, CaseKind, CaseNote, CaseStatus, Outcome
 from failures.services.papers import add_file
@@ -25,11 +26,14 @@ from payments.gateways.contract import Answer, ErrorCode, LookUpResult
 from payments.gateways.contract import Outcome as Sent
 from payments.models import Attempt, Payment, PaymentStatus
 from payments.services import providers
-from payments.services.facts import PaymentEvent
+from payments.services.evidence import Finding
+from payments.services.facts import PaymentEvent, RefundEvent
+from payments.services.refund_requests import request_refund
 from payments.services.settling import PROLONGED_DOUBT
 from tests.factories import RestaurantFactory, accepted, order_of, paid, staff
 from tests.failures.test_papers import PDF
 from tests.failures.test_services import REASON, happened
+from tests.failures.world import attempted
 from tests.scripted import ScriptedGateway, outcome, provider_of
 
 pytestmark = pytest.mark.django_db
@@ -361,3 +365,16 @@ def test_a_page_asks_the_database_a_few_questions(
     for path in (QUEUE, page_of(case)):
         with django_assert_max_num_queries(MOST_QUERIES):
             assert desk.get(path).status_code == 200
+
+
+def test_of_a_refund_in_doubt_the_provider_can_be_asked(restaurant: Restaurant, desk: Client) -> None:
+    """Its charge is long over: that nothing else of it is open hides no button."""
+    payment = attempted(order_of(restaurant), Finding.SUCCEEDED, minor=84_000, reference="ch_1").payment
+    refund = request_refund(payment_id=payment.pk, reason=REASON, actor=SYSTEM)
+    happened(
+        RefundEvent.PROLONGED, Payment.objects.get(pk=payment.pk), refund=str(refund.pk), attempt=str(refund.attempt_id)
+    )
+
+    page = desk.get(page_of(Case.objects.get(kind=CaseKind.REFUND_IN_DOUBT))).content.decode()
+
+    assert "Ask the provider now" in page

@@ -94,7 +94,7 @@ def test_the_second_person_sees_why_and_what_changes_and_approves(case: Case, as
 
     assert answer(desk, case, "approve").status_code == 302
 
-    assert Case.objects.get().status == CaseStatus.REOPENED
+    assert Case.objects.get().status == CaseStatus.ASSIGNED
     assert "Approved, and done." in desk.get(page_of(case)).content.decode()
     assert "Agreed." in shown(desk, case)
 
@@ -232,3 +232,18 @@ def test_who_was_set_up_by_whoever_asks_is_told_why_not(
     assert "was set up by the person who asks" in refused.content.decode()
     assert not approvals_for(lead).exists()
     assert Approval.objects.get().status == ApprovalStatus.PENDING
+
+
+def test_who_asks_for_those_that_stand_so_finds_them_also_where_nobody_is_asked_any_more(
+    asked: Approval, maker: User, lead: User
+) -> None:
+    page = "/admin/accounts/approval/"
+    press(desk_of(maker), asked_in(asked), "reply", approval=str(asked.pk), verdict="withdraw", reason=WORDS)
+
+    client = desk_of(lead)
+    assert "Open it again" not in client.get(page).content.decode().split("result_list")[-1]
+    assert "Open it again" in client.get(f"{page}?status__exact=withdrawn").content.decode()
+
+
+def asked_in(approval: Approval) -> Case:
+    return Case.objects.get(pk=approval.asked_from)

@@ -194,6 +194,19 @@ def test_a_case_about_no_payment_has_its_own_life(world: World) -> None:
     assert sorted(said) == ["A case was opened.", "A signed message arrived."]
 
 
+def test_of_a_long_story_the_end_is_told_and_that_its_beginning_is_not(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = told(case_of(world.surplus))
+    monkeypatch.setattr("failures.showing.timeline.MOST_STEPS", 3)
+
+    short = told(case_of(world.surplus))
+
+    assert any("Earlier steps are left out" in moment.what for moment in short)
+    assert short[-1].what == whole[-1].what
+    assert "The order was placed." not in [moment.what for moment in short]
+
+
 def test_every_step_of_every_machine_has_its_words() -> None:
     machines = {"order": Order, "payment": Payment, "attempt": Attempt, "refund": Refund, "case": Case}
     for name, model in machines.items():
