@@ -51,16 +51,25 @@ def offered(shown: Any) -> dict[str, Any]:
 
 def planned(page: Any, request: HttpRequest) -> HttpResponse:
     """Answered by leading to the plan's own page: to load that one again, or to go back to it, does nothing."""
-    person: Any = request.user
     try:
         action = BulkAction(request.POST.get("action", ""))
-        runs = plan_bulk(cases=_chosen(page, request), action=action, person=person)
-    except IncorrectLookupParameters:
-        return HttpResponseRedirect("../")
     except ValueError:
         return _back(request, "Say what to do with them.")
+    try:
+        chosen = _chosen(page, request)
+    except IncorrectLookupParameters:
+        return HttpResponseRedirect("../")
+    return _planned(request, chosen, action)
+
+
+def _planned(request: HttpRequest, chosen: QuerySet[Case], action: BulkAction) -> HttpResponse:
+    person: Any = request.user
+    try:
+        runs = plan_bulk(cases=chosen, action=action, person=person)
     except CaseRefused as refused:
-        return _back(request, refused.sentence)
+        # A superuser sees more than there is a role for.
+        is_seen = refused.code == "nothing_chosen" and chosen.exists()
+        return _back(request, "These are of restaurants where you do not work." if is_seen else refused.sentence)
     if len(runs) == 1:
         return redirect("admin:failures_bulkrun_change", runs[0].pk)
     messages.info(request, _SEVERAL)
@@ -104,9 +113,9 @@ class BulkRunAdmin(ReadOnlyAdmin):
     called = "Bulk work"
     about = "What is done to many cases at once: planned, under way, and what became of it."
     nothing = "Nothing yet. Tick cases in the failure queue, and see what would be done with them."
-    list_display = ["what", "stands", "how_far", "who", "made"]
+    list_display = ["what", "stands", "how_far", "restaurant", "mode", "who", "made"]
     list_filter = ["status", "mode"]
-    list_select_related = ["person"]
+    list_select_related = ["person", "restaurant"]
     ordering = ["-id"]
 
     stands = State("status", "status", tones=RUN_TONES)

@@ -25,6 +25,7 @@ from failures.bulk.steering import Wish, give_up_bulk, go_on_with_bulk, start_bu
 from failures.bulk.work import WORKS
 from failures.models import BulkAction, BulkRun, BulkStatus, BulkStep, Case, Outcome, StepStatus
 from failures.services.facts import CaseRefused
+from failures.services.working import GIVES_UP
 from failures.showing.bulk import RUN_TONES, STEP_TONES, WORDS, Tally, said_of, sentences_of, title_of
 from failures.sums import OF_CASES
 from failures.tasks import work_on_bulk
@@ -63,9 +64,10 @@ class StartForm(forms.Form):
         widget=forms.TextInput(attrs={"required": True, "maxlength": MAX_REASON, "autocomplete": "off"}),
     )
     minutes = forms.TypedChoiceField(label="Until then nobody is handed them", choices=SNOOZES, coerce=int)
-    # A loss is written off by two people, and not chosen from a list.
+    # A loss is written off by two people, case by case, and not chosen from a list.
     outcome = forms.ChoiceField(
-        label="How they ended", choices=[each for each in Outcome.choices if each[0] != Outcome.WRITTEN_OFF]
+        label="How they ended",
+        choices=[each for each in Outcome.choices if each[0] not in {Outcome.WRITTEN_OFF, *GIVES_UP}],
     )
 
     def __init__(self, run: BulkRun, said: Mapping[str, Any] | None = None) -> None:
@@ -112,7 +114,8 @@ class BulkPage:
             "stands": label(run.get_status_display(), RUN_TONES[BulkStatus(run.status)]),
             "tally": tally,
             "sentences": sentences_of(run, tally),
-            "total": OF_CASES.total_of(Case.objects.filter(steps__run=run)),
+            "total": OF_CASES.total_of(Case.objects.filter(steps__in=run.steps.exclude(status=StepStatus.SKIPPED))),
+            "of_colleagues": self._of_colleagues(),
             "times": [(name, moment(at, zone)) for name, at in self._times() if at],
             "until": moment(run.until, zone) if run.until else "",
             "page": rows,
@@ -133,6 +136,13 @@ class BulkPage:
             "may_give_up": is_mine and run.status in {BulkStatus.PLANNED, BulkStatus.STOPPED},
             "form": self.form or StartForm(run),
         }
+
+    def _of_colleagues(self) -> int:
+        """Whose cases are taken from them by it: somebody has to know that before."""
+        if self.run.status != BulkStatus.PLANNED or self.run.action not in {BulkAction.TAKE, BulkAction.GIVE_BACK}:
+            return 0
+        waiting = self.run.steps.filter(status=StepStatus.WAITING, case__owner__isnull=False)
+        return waiting.exclude(case__owner=self.person).count()
 
     def _times(self) -> list[tuple[str, Any]]:
         return [("Planned", self.run.created_at), ("Started", self.run.started_at), ("Ended", self.run.ended_at)]
@@ -185,20 +195,25 @@ def _start(page: BulkPage) -> str | None:
     page.form = StartForm(page.run, page.request.POST)
     if not page.form.is_valid():
         return None
-    start_bulk(run_id=page.run.pk, person=page.person, wish=page.form.wish())
+    run = start_bulk(run_id=page.run.pk, person=page.person, wish=page.form.wish())
     _clock.delay_on_commit()
-    return "Started. It goes on also when you leave this page."
+    return _standing(run, BulkStatus.RUNNING, "Started. It goes on also when you leave this page.")
 
 
 def _stop(page: BulkPage) -> str:
-    stop_bulk(run_id=page.run.pk, person=page.person)
-    return "Stopped. What is done stays done, and nothing more is begun."
+    run = stop_bulk(run_id=page.run.pk, person=page.person)
+    return _standing(run, BulkStatus.STOPPED, "Stopped. What is done stays done, and nothing more is begun.")
 
 
 def _go_on(page: BulkPage) -> str:
-    go_on_with_bulk(run_id=page.run.pk, person=page.person)
+    run = go_on_with_bulk(run_id=page.run.pk, person=page.person)
     _clock.delay_on_commit()
-    return "It goes on with what is left."
+    return _standing(run, BulkStatus.RUNNING, "It goes on with what is left.")
+
+
+def _standing(run: BulkRun, wanted: BulkStatus, sentence: str) -> str:
+    """A press on an old page changes nothing, and is told what is so by now."""
+    return sentence if run.status == wanted else f"Nothing was changed: it is {run.get_status_display()}."
 
 
 def _give_up(page: BulkPage) -> str:

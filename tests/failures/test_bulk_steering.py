@@ -14,13 +14,15 @@ from accounts.models import Membership, Restaurant, Role, User
 from events.audit import verdicts
 from events.models import AuditEntry, Transition
 from failures.bulk.running import work_on_bulk
-from failures.bulk.steering import give_up_bulk, go_on_with_bulk, stop_bulk
+from failures.bulk.steering import Wish, give_up_bulk, go_on_with_bulk, start_bulk, stop_bulk
 from failures.models import BulkAction, BulkRun, BulkStatus, BulkStep, Case, Outcome
 from failures.services.facts import CaseRefused
 from failures.services.working import assign_case, dismiss_case
 from kernel import clock
 from tests.factories import RestaurantFactory, routed, staff
 from tests.failures.bulking import begun, contradicted, doubtful, exhausted, plan, start
+from tests.failures.test_bulk_pages import own_page, shown
+from tests.failures.test_desk import desk_of
 from tests.failures.test_services import REASON
 from tests.failures.world import run as run_sql
 
@@ -228,3 +230,28 @@ class TestTheDatabase:
             run.status = BulkStatus.DONE
         with pytest.raises(TransitionNotAllowed):
             run.arrive()
+
+
+def test_a_press_on_an_old_page_is_told_what_is_so_by_now(finance: User, cases: list[Case]) -> None:
+    run = begun(BulkAction.DISMISS, finance, cases)
+    work_on_bulk()
+
+    page = desk_of(finance).post(f"{own_page(run)[: -len('change/')]}do/stop/", follow=True).content.decode()
+
+    assert "Nothing was changed: it is done." in page
+
+
+def test_a_plan_to_take_says_how_many_somebody_else_has(
+    restaurant: Restaurant, finance: User, cases: list[Case]
+) -> None:
+    assign_case(case_id=cases[0].pk, person=staff(restaurant, Role.FINANCE))
+
+    assert "1 of them somebody else has now." in shown(desk_of(finance), plan(BulkAction.TAKE, finance, cases))
+
+
+def test_what_is_given_up_is_looked_at_case_by_case(finance: User, cases: list[Case]) -> None:
+    run = plan(BulkAction.RESOLVE, finance, cases)
+    wish = Wish(reason="Closing time.", outcome=Outcome.NEVER_PAID)
+
+    assert code_of(lambda: start_bulk(run_id=run.pk, person=finance, wish=wish)) == "needs_two"
+    assert "never paid" not in shown(desk_of(finance), run)
