@@ -223,9 +223,16 @@ _EARLY = CATALOGUE.add(
     next_action=NextAction.WAIT,
     retryable=True,
 )
+_NEW_FACTOR = CATALOGUE.add(
+    "factor_too_new",
+    HTTPStatus.FORBIDDEN,
+    "The second factor is younger than the request",
+    remedy="Who is alone shows the factor that was there when it was asked. Withdraw the request, and ask again.",
+    next_action=NextAction.ASK_FOR_ACCESS,
+)
 _kinds = CATALOGUE.kinds
 ANSWERING = (
-    *(_DECIDED, _MAKER, _CHECKER, _DEPENDENT, _NOT_MAKER, _EARLY, _STALE, _NOTHING_LOST, _NOT_OVER),
+    *(_DECIDED, _MAKER, _CHECKER, _DEPENDENT, _NOT_MAKER, _EARLY, _NEW_FACTOR, _STALE, _NOTHING_LOST, _NOT_OVER),
     *(_kinds[code] for code in ("no_reason", "not_open", "being_sent", "captured", "known_already")),
     *(SECOND_FACTOR_REQUIRED, SECOND_FACTOR_WRONG, SECOND_FACTOR_USED, SECOND_FACTOR_LOCKED),
 )

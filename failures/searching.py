@@ -26,8 +26,7 @@ def cases_found(cases: QuerySet[Case], term: str, *, currencies: Mapping[UUID, s
     if key is not None:
         found |= Q(pk=key) | Q(subject_id=key)
     # Cases are few, and lead to their bills by their keys: a table or an amount is compared there and nowhere else.
-    table = _table_of(term)
-    if table:
+    for table in _tables_of(term):
         found |= Q(payment__order__table__iexact=table)
     for money in _amounts(term, set(currencies.values())):
         asked = Q(payment__amount_minor=money.minor) | Q(charged=money.minor)
@@ -37,15 +36,18 @@ def cases_found(cases: QuerySet[Case], term: str, *, currencies: Mapping[UUID, s
 
 def words_for(term: str, *, currencies: Mapping[UUID, str]) -> list[str]:
     """What a term was taken for: the audit keeps this and never the term, which may be a guest's telephone."""
-    amounts, table = _amounts(term, set(currencies.values())), _table_of(term)
-    return sorted([*kinds_of(term), *(["amount"] if amounts else []), *(["table"] if table else [])])
+    amounts, tables = _amounts(term, set(currencies.values())), _tables_of(term)
+    return sorted([*kinds_of(term), *(["amount"] if amounts else []), *(["table"] if tables else [])])
 
 
-def _table_of(term: str) -> str:
-    """Any short text may be one, except what can only be something else."""
-    name = (term[len(_SPOKEN) :] if term.casefold().startswith(_SPOKEN) else term).strip()
-    is_other = "@" in name or _REFERENCE.fullmatch(name) is not None
-    return name if len(name) <= _LONGEST_TABLE and not is_other else ""
+def _tables_of(term: str) -> list[str]:
+    """Any short text may be one, except what can only be something else. Some tills call theirs "Table 4"."""
+    names = [term, *([term[len(_SPOKEN) :].strip()] if term.casefold().startswith(_SPOKEN) else [])]
+    return [name for name in names if name and not _is_other(name)]
+
+
+def _is_other(name: str) -> bool:
+    return len(name) > _LONGEST_TABLE or "@" in name or _REFERENCE.fullmatch(name) is not None
 
 
 def _amounts(term: str, currencies: set[str]) -> list[Money]:

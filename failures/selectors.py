@@ -5,11 +5,22 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
-from django.db.models import BigIntegerField, ExpressionWrapper, F, Prefetch, Q, QuerySet, Value, When
+from django.db.models import (
+    BigIntegerField,
+    Exists,
+    ExpressionWrapper,
+    F,
+    OuterRef,
+    Prefetch,
+    Q,
+    QuerySet,
+    Value,
+    When,
+)
 from django.db.models import Case as If
 from django.db.models.functions import Coalesce, Extract
 
-from accounts.models import CHECKERS, Approval, ApprovalStatus, Membership, User
+from accounts.models import ALONE_AFTER, CHECKERS, OFFICE, Approval, ApprovalStatus, Membership, User
 from accounts.selectors import by_who_asks
 from failures.models import WAITING, Case, CaseKind
 from kernel import clock
@@ -47,10 +58,17 @@ def pending_approvals(approvals: QuerySet[Approval]) -> QuerySet[Approval]:
 
 
 def approvals_for(person: User) -> QuerySet[Approval]:
-    """Which this person may answer: as a second person, not to oneself, and to nobody who set up just this person."""
+    """Which this person may answer: as a second person whom the first one did not set up; one's own where nobody
+    else could, and not at once.
+    """
     houses = Membership.objects.filter(user=person, role__in=CHECKERS).values("restaurant")
-    mine = Approval.objects.filter(restaurant__in=houses)
-    return pending_approvals(mine).exclude(maker=person).exclude(by_who_asks(person))
+    of_others = Q(restaurant__in=houses) & ~Q(maker=person) & ~by_who_asks(person)
+    works_at = Membership.objects.filter(user=person, role__in=OFFICE).values("restaurant")
+    somebody_else = Membership.objects.filter(
+        restaurant=OuterRef("restaurant"), role__in=CHECKERS, user__is_active=True
+    ).exclude(user=person)
+    ones_own = Q(maker=person, restaurant__in=works_at, created_at__lte=clock.now() - ALONE_AFTER)
+    return pending_approvals(Approval.objects.filter(of_others | (ones_own & ~Exists(somebody_else))))
 
 
 def with_attempts(cases: QuerySet[Case]) -> QuerySet[Case]:

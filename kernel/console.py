@@ -49,6 +49,10 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold has no types: it
     def title_of(self, row: Any) -> str:
         return str(row)
 
+    def elsewhere(self, _: Any) -> str:
+        """What an empty list, which is given, does not show and somebody should know of. No other list is asked."""
+        return ""
+
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Boxes to tick: read aloud right, and usable without a script and without holding a key down."""
         kwargs.setdefault("widget", UnfoldAdminCheckboxSelectMultipleWidget())

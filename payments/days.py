@@ -31,12 +31,19 @@ def on_day(restaurants: Iterable[Restaurant], said: str) -> Q:
     of_bounds: dict[tuple[datetime, datetime], list[Any]] = defaultdict(list)
     for restaurant in restaurants:
         day = day_of(restaurant)
-        bounds = beginning_of(day, restaurant), beginning_of(day + timedelta(days=1), restaurant)
+        bounds = _bounds(day, restaurant)
         of_bounds[bounds].append(restaurant.pk)
     asked = Q(pk__in=[])
     for (begins, ends), mine in of_bounds.items():
         asked |= Q(restaurant_id__in=mine, created_at__gte=begins, created_at__lt=ends)
     return asked
+
+
+def _bounds(day: date, restaurant: Restaurant) -> tuple[datetime, datetime]:
+    try:
+        return beginning_of(day, restaurant), beginning_of(day + timedelta(days=1), restaurant)
+    except OverflowError as error:
+        raise ValueError(f"{day} is beyond the calendar.") from error
 
 
 def _days(said: str) -> Callable[[Restaurant], date]:

@@ -70,7 +70,7 @@ class Owner(OneOf):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         here = {"memberships__role__in": OFFICE, "memberships__restaurant__in": restaurants_seen_by(request)}
-        people = User.objects.filter(**here).exclude(pk=str(request.user.pk)).distinct().order_by("username")
+        people = User.objects.filter(**here).distinct().order_by("username")
         names = people.values_list("pk", "username")[:MOST_COLLEAGUES]
         return [(_ME, "me"), (_NOBODY, "nobody"), *((str(key), name) for key, name in names)]
 

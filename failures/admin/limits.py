@@ -12,7 +12,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from accounts.models import Restaurant, Role
 from kernel.console import ReadOnlyAdmin, restaurants_seen_by, role_at
-from kernel.money import Money
+from kernel.money import MAX_MINOR, Money
 from kernel.shown import Amount, Word
 from payments.models import Limited, RefundLimit
 from payments.services.limit_changes import set_refund_limit
@@ -45,6 +45,8 @@ class LimitForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own is g
             said["most_minor"] = Money.parse(said.get("most", ""), currency).minor
         except ValueError as error:
             raise ValidationError({"most": str(error)}) from error
+        if said["most_minor"] > MAX_MINOR:
+            raise ValidationError({"most": f"At most {Money(MAX_MINOR, currency).display()}."})
         return said
 
 

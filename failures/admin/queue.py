@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.urls import path, reverse
+from django.utils.html import format_html
 from django.utils.text import capfirst
 
 from accounts.models import OFFICE
@@ -20,14 +21,18 @@ from failures.admin.cells import Cell
 from failures.admin.export import csv_of
 from failures.admin.filters import OfRestaurant, Owner, TimeLeft, Which
 from failures.admin.giving import giving
-from failures.models import Case
+from failures.models import WAITING, Case
 from failures.searching import SEARCHED, cases_found
 from failures.selectors import by_risk, with_attempts
 from failures.services.exporting import may_export
 from failures.services.working import take_next_case
 from failures.sums import OF_CASES
+from kernel import clock
 from kernel.console import ReadOnlyAdmin, holds_one_of, restaurants_seen_by
 from kernel.modes import Mode
+
+# Beyond that nobody needs the number.
+_MOST_TOLD = 100
 
 
 @admin.register(Case)
@@ -92,6 +97,16 @@ class CaseAdmin(ReadOnlyAdmin):
             answer.context_data |= bulk.offered(answer.context_data["cl"])
         return answer
 
+    def elsewhere(self, shown: Any) -> str:
+        """Nothing needs a person right now, and this will."""
+        later = shown.root_queryset.filter(status__in=WAITING, snoozed_until__gt=clock.now())
+        count = len(later.order_by().values_list("pk", flat=True)[: _MOST_TOLD + 1])
+        if not count:
+            return ""
+        told = f"{count}" if count <= _MOST_TOLD else f"More than {_MOST_TOLD}"
+        many = "1 case is put off." if count == 1 else f"{told} cases are put off."
+        return format_html('{} <a class="link" href="?which=put_off">Look at what was put off</a>', many)
+
     def title_of(self, row: Any) -> str:
         return str(capfirst(row.get_kind_display()))
 
@@ -113,11 +128,11 @@ class CaseAdmin(ReadOnlyAdmin):
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         person: Any = request.user
-        for restaurant_id in person.memberships.filter(role__in=OFFICE).values_list("restaurant_id", flat=True):
-            for mode in (Mode.LIVE, Mode.TEST):
-                case = take_next_case(restaurant_id=restaurant_id, mode=mode, person=person)
-                if case is not None:
-                    return redirect("admin:failures_case_change", case.pk)
+        houses = list(person.memberships.filter(role__in=OFFICE).values_list("restaurant_id", flat=True))
+        for mode in (Mode.LIVE, Mode.TEST):
+            case = take_next_case(restaurant_ids=houses, mode=mode, person=person)
+            if case is not None:
+                return redirect("admin:failures_case_change", case.pk)
         self.message_user(request, "There is no case that nobody has.", messages.SUCCESS)
         return redirect("admin:failures_case_changelist")
 
@@ -134,6 +149,8 @@ class CaseAdmin(ReadOnlyAdmin):
         """What was ticked becomes a plan. Nothing is done by it, but it is written down."""
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
+        if not holds_one_of(request, OFFICE):
+            raise PermissionDenied
         return bulk.planned(self, request)
 
     def one(self, request: HttpRequest, case_id: UUID) -> HttpResponse:

@@ -44,8 +44,14 @@ def export_cases(*, cases: QuerySet[Case], chosen: Mapping[str, Any], person: Us
     with transaction.atomic():
         if not may_export(person):
             raise CaseRefused("Only finance staff and auditors take lists away.", code="not_finance_here")
-        mine = cases.filter(restaurant__in=restaurants_where(person, EXPORTING)).prefetch_related(None)
-        rows = list(mine.values_list("pk", "restaurant")[: MOST_ROWS + 1])
+        houses = set(restaurants_where(person, EXPORTING))
+        rows = list(cases.prefetch_related(None).values_list("pk", "restaurant")[: MOST_ROWS + 1])
+        if any(house not in houses for _, house in rows):
+            raise CaseRefused(
+                "A file holds exactly the list, and this one shows restaurants where you have no role. Choose one "
+                "where you have.",
+                code="not_finance_here",
+            )
         if len(rows) > MOST_ROWS:
             raise CaseRefused(f"A list has at most {MOST_ROWS} rows. Choose fewer.", code="too_many")
         write_down(name="cases", chosen=chosen, rows=Counter(house for _, house in rows), person=person)

@@ -57,3 +57,8 @@ def _chip(cl: ChangeList, spec: Any) -> Chip:
     said = next((choice["display"] for choice in spec.choices(cl) if choice["selected"]), None)
     words = str(said or ", ".join(cl.filter_params[names[0]]))
     return Chip(title=capfirst(str(spec.title)), words=words, without=cl.get_query_string(dict.fromkeys(names)))
+
+
+@register.simple_tag
+def elsewhere(shown: Any) -> str:
+    return str(shown.model_admin.elsewhere(shown))

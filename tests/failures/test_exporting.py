@@ -199,3 +199,20 @@ def test_a_list_that_is_too_long_is_refused_in_words(
 
     assert "A list has at most 1 rows. Choose fewer." in answer.content.decode()
     assert not AuditEntry.objects.exists()
+
+
+def test_a_list_that_shows_more_than_one_may_take_is_not_taken(restaurant: Restaurant, desk: Client) -> None:
+    """A superuser sees every restaurant: a file of one of them would agree with itself, and not with the list."""
+    boss = staff(restaurant, Role.FINANCE)
+    boss.is_superuser = True
+    boss.save()
+    routed(other := RestaurantFactory.create(), "a")
+    case_of(restaurant, 84_000)
+    case_of(other, 50_000)
+
+    answer = desk_of(boss).post(EXPORT)
+
+    assert answer.status_code == 302
+    assert not AuditEntry.objects.filter(action="export").exists()
+    rows, _ = taken(desk_of(boss), f"?restaurant={restaurant.pk}")
+    assert len(rows) == 1

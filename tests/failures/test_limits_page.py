@@ -57,6 +57,7 @@ def test_an_admin_sets_changes_and_takes_away_a_limit(desk: Client, restaurant: 
         ({"most": "much"}, "is not an amount"),
         ({"most": "-1"}, "is not an amount"),
         ({"most": ""}, "This field is required"),
+        ({"most": "99999999999"}, "At most"),
         ({"currency": "XXY"}, "is not an ISO 4217"),
         ({"who": "guest"}, "Select a valid choice"),
     ],

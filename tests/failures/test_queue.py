@@ -206,6 +206,11 @@ class TestNarrowing:
         assert page_of(there) in rows
         assert page_of(cases["free"]) not in rows
 
+    def test_the_address_that_a_colleague_sends_is_about_me(self, desk: Client, finance: User) -> None:
+        page = desk.get(f"{QUEUE}?owner={finance.pk}")
+
+        assert page.status_code == 200
+
     @pytest.mark.parametrize("query", ["?owner=somebody", "?time=soon", "?owner=01a1fc6a-c8db-7c25-b938-f5b6a1f94ae2"])
     def test_a_choice_that_is_none_is_refused(self, desk: Client, cases: dict[str, Case], query: str) -> None:
         assert desk.get(QUEUE + query).headers["Location"].endswith("?e=1")
@@ -250,3 +255,14 @@ class TestSearching:
             text = desk.get(f"/admin/payments/payment/?q={term}").content.decode()
             assert f">{payment.reference}<" in text
             assert other.reference not in text
+
+
+def test_an_empty_queue_says_what_was_put_off(restaurant: Restaurant, desk: Client, finance: User) -> None:
+    """Somebody who put everything off is not done."""
+    case = case_of(restaurant)
+    assert "put off" not in rows_of(desk)
+    snooze_case(case_id=case.pk, person=finance, until=clock.now() + timedelta(hours=1), reason=REASON)
+
+    page = desk.get(QUEUE).content.decode()
+    assert "Nothing needs a person." in page
+    assert "1 case is put off." in page

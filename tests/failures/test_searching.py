@@ -154,3 +154,19 @@ def test_what_a_term_was_taken_for_can_be_written_down_without_it(
     restaurant: Restaurant, term: str, words: list[str]
 ) -> None:
     assert words_for(term, currencies={restaurant.pk: "INR"}) == words
+
+
+def test_a_table_may_be_called_table(restaurant: Restaurant) -> None:
+    """Some tills say "Table 4" where others say "4": each is found by what stands in the queue."""
+    cases = [_case_at(restaurant, table) for table in ("Table 4", "4")]
+    currencies = {restaurant.pk: "INR"}
+
+    found = {case.pk for case in cases_found(Case.objects.all(), "Table 4", currencies=currencies)}
+    assert found == {case.pk for case in cases}
+    assert [case.pk for case in cases_found(Case.objects.all(), "4", currencies=currencies)] == [cases[1].pk]
+
+
+def _case_at(restaurant: Restaurant, table: str) -> Case:
+    payment = accepted(order_of(restaurant, table=table))
+    happened(PaymentEvent.CONTRADICTED, payment)
+    return Case.objects.get(payment=payment)

@@ -54,3 +54,10 @@ def test_a_day_may_be_any_date(boss: Client, restaurants: list[Restaurant]) -> N
     date = f"{clock.now():%Y-%m-%d}"
 
     assert read(TOTAL.findall(page_of(boss, PAYMENTS, day=date, mode__exact="live"))[0]).count == "13"
+
+
+@pytest.mark.parametrize(
+    "query", ["day=9999-12-31", "day=%00", "currency=%00", "failure_code=a%00b", "statuses=failed,%00", "paid_on=%00"]
+)
+def test_what_no_column_can_hold_is_no_error_of_ours(boss: Client, query: str) -> None:
+    assert boss.get(f"/admin/payments/payment/?{query}").status_code == 302
