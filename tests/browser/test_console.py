@@ -38,6 +38,7 @@ def test_every_page_of_the_console_is_whole(stack: Stack) -> None:
         _handle_keys(visitor)
         _order_a_chain(visitor)
         _stop_a_provider(visitor)
+        _enter_credentials(visitor)
 
     assert visitor.complaints == [], "\n" + "\n".join(visitor.complaints)
     assert visitor.looks >= LEAST_LOOKS
@@ -168,3 +169,23 @@ def _stop_a_provider(visitor: Visitor) -> None:
     page.get_by_label("Why").first.fill("It is over.")
     visitor.press(page.get_by_role("button", name="Take the word back").first)
     assert page.get_by_text("it decides by itself again").count()
+
+
+def _enter_credentials(visitor: Visitor) -> None:
+    """Tried at the sandbox that is there, and asked of a second person."""
+    page = visitor.page
+    visitor.go("/admin/payments/provideraccount/")
+    visitor.press(page.get_by_role("link", name="Sandbox A", exact=True).first)
+    visitor.press(page.get_by_role("button", name="Try it"))
+    assert page.get_by_text("No money was moved").count()
+    visitor.press(page.get_by_role("link", name="Enter new credentials"))
+    visitor.look("credentials")
+    page.get_by_label("API key").fill("a-key-that-the-sandbox-never-gave")
+    page.get_by_label("Why").fill("Rotated, as every quarter.")
+    visitor.press(page.get_by_role("button", name="Try them, and ask a second person"))
+    assert page.get_by_text("refuses these credentials").count()
+    visitor.look("credentials-refused")
+    page.get_by_label("Signing secret of its notices").fill("the-next-signing-secret-of-the-sandbox")
+    visitor.press(page.get_by_role("button", name="Try them, and ask a second person"))
+    assert page.get_by_text("New ones wait for a second person").count()
+    visitor.look("credentials-waiting")
