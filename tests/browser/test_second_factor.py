@@ -26,6 +26,9 @@ for row in Session.objects.all():
         session.save()
 """
 
+# After a first wrong code. Somebody who types takes longer.
+_PAUSE_MS = 1_100
+
 
 def _sign_in(visitor: Visitor, login: dict[str, str]) -> None:
     _tab_to(visitor, "username")
@@ -52,6 +55,7 @@ def _set_up(visitor: Visitor) -> Phone:
     phone = Phone(secret, now=lambda: datetime.now(UTC))
     _give(visitor, phone.never_shows())
     visitor.look("factor-set-up-refused")
+    visitor.page.wait_for_timeout(_PAUSE_MS)
     _give(visitor, phone.shows())
     visitor.look("factor-recovery-codes")
     assert visitor.page.locator(".factor-codes li").count() == 10

@@ -32,7 +32,7 @@ def test_who_asks_cannot_agree_and_the_lead_sees_what_changes(stack: Stack) -> N
     with browsing(origin, ALBUM) as finance:
         _sign_in(finance, stack, "finance")
         _open_the_case(finance)
-        finance.page.get_by_text("Write it off").click()
+        finance.page.get_by_text("Write it off", exact=True).click()
         form = finance.page.locator("details[open] form")
         form.locator("[name=reason]").fill(WHY)
         finance.press(form.get_by_role("button", name="Ask a second person"))
