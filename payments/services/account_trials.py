@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from accounts.models import OFFICE, User
 from accounts.services.people import works_as
@@ -84,10 +85,19 @@ def _finding(said: LookUpResult, *, is_known: bool) -> Finding:
     return Finding.STRANGE if said.answer is Answer.NOT_FOUND and is_known else Finding.WORKS
 
 
+def was_known(account: ProviderAccount, *, before: datetime) -> bool:
+    """Whether a trial at that time had a payment to ask about."""
+    return _known(account, since=before - REMEMBERED_FOR).filter(created_at__lt=before).exists()
+
+
 def _last_known(account: ProviderAccount) -> Attempt | None:
-    """The last one of which the provider has told us its own number."""
-    mine = Attempt.objects.filter(account=account, created_at__gte=clock.now() - REMEMBERED_FOR)
-    return mine.exclude(provider_reference="").select_related("payment").order_by("-id").first()
+    known = _known(account, since=clock.now() - REMEMBERED_FOR)
+    return known.select_related("payment").order_by("-id").first()
+
+
+def _known(account: ProviderAccount, *, since: datetime) -> QuerySet[Attempt]:
+    """Those of which the provider has told us its own number."""
+    return Attempt.objects.filter(account=account, created_at__gte=since).exclude(provider_reference="")
 
 
 def _deed(account: ProviderAccount, person: User) -> Deed:

@@ -26,7 +26,7 @@ from payments.models import (
     Refund,
     RefundStatus,
 )
-from payments.services.account_trials import Finding, Trial, try_credentials
+from payments.services.account_trials import Finding, Trial, try_credentials, was_known
 from payments.services.credential_entries import Entered, hints_of, merged, typed_secrets
 from payments.services.facts import AccountEvent
 from payments.services.providers import close_circuits_of
@@ -73,6 +73,8 @@ def take_credentials_into_use(*, approval_id: UUID, person: User) -> None:
         use_approval(approval_id=approval_id, action=CHANGE_CREDENTIALS, subject_id=change.pk, actor=actor)
         if change.status != ChangeStatus.WAITING:
             raise ProviderRefused(f"This is {change.get_status_display()} already.", code="not_open")
+        # What began at the old ones since the trial would be asked about with the new ones.
+        _check_comparable(account, is_compared=was_known(account, before=change.created_at), code="stale")
         account.credentials = change.credentials
         account.save(update_fields=["credentials"])
         _end(change, change.take_into_use, AccountEvent.CREDENTIALS_CHANGED, actor, "A second person agreed.")
@@ -115,12 +117,16 @@ def _check_trial(account: ProviderAccount, trial: Trial) -> None:
             "they are of another contract. Add another account for that one."
         )
         raise ProviderRefused(sentence, code="another_contract")
-    if not trial.asked_about and _is_undecided_at(account):
+    _check_comparable(account, is_compared=bool(trial.asked_about))
+
+
+def _check_comparable(account: ProviderAccount, *, is_compared: bool, code: str = "nothing_to_compare") -> None:
+    if not is_compared and _is_undecided_at(account):
         sentence = (
-            f"Money may still move at {name} through this account, and no payment is known there by which the new "
-            "credentials could be compared with the old ones. Wait until that has ended."
+            f"Money may still move at {account.provider} through this account, and no payment is known there by which "
+            "the new credentials could be compared with the old ones. Wait until that has ended."
         )
-        raise ProviderRefused(sentence, code="nothing_to_compare")
+        raise ProviderRefused(sentence, code=code)
 
 
 def _is_undecided_at(account: ProviderAccount) -> bool:

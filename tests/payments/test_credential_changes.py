@@ -253,6 +253,19 @@ def test_while_nothing_can_be_compared_and_money_may_move_they_wait(
     assert not CredentialChange.objects.exists()
 
 
+def test_what_began_since_the_trial_is_not_asked_about_with_credentials_that_nobody_compared(
+    account: ProviderAccount, restaurant: Restaurant, gateway: ScriptedGateway, admin: User, lead: User
+) -> None:
+    """A doubt at the old ones would be "not found" at another contract's, and be charged there once more."""
+    ask(account, admin)
+    gateway.charges.append(TIMED_OUT)
+    paid(order_of(restaurant))
+
+    assert refused(lambda: answer(lead)) == "stale"
+    assert in_use(account) == PRESENT
+    answer(lead, Verdict.REJECT)
+
+
 @pytest.mark.parametrize(
     ("values", "code", "field"),
     [
