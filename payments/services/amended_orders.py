@@ -38,7 +38,7 @@ def on_order_amended(event: Event, actor: Actor) -> None:
         check_how_often(actor)
     for part in parts:
         if part.made_due_minor:
-            is_above_limit(actor, part.attempt, part.made_due_minor, can_wait=False)
+            is_above_limit(actor, part.attempt, part.owed_minor, can_wait=False)  # What waits is counted as it is.
         _give_back(part, journal)
     order = bill.order
     if set_payment_state(order=order, state=bill.payment_state, journal=journal, money_came=False):

@@ -49,7 +49,7 @@ def _release_waiting(bill: Bill, journal: Journal, event: Event, actor: Actor) -
     )
     for refund in waiting.order_by("id"):
         _check_may(event)
-        is_above_limit(actor, bill.attempt(refund.attempt_id), refund.total_minor, can_wait=False)
+        is_above_limit(actor, bill.attempt(refund.attempt_id), 0, can_wait=False)  # It is counted while it waits.
         refund.payment = bill.payment(refund.payment_id)
         release_refund(bill, refund, journal, reason="The order was cancelled.")
 

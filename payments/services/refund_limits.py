@@ -46,7 +46,7 @@ _LIMITED = (ActorKind.USER, ActorKind.API_KEY)
 
 
 def is_above_limit(actor: Actor, attempt: Attempt, total_minor: int, *, can_wait: bool = True) -> bool:
-    """With what was given back of the same payment before, whoever did: in two halves it is as much.
+    """With what was given back of the same payment before, or waits to be, whoever did: in two halves it is as much.
 
     What cannot wait for a second person is refused: cash across the table, the cancelling of a paid order.
     """

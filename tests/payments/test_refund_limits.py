@@ -191,6 +191,34 @@ class TestWhatIsOwed:
         answered(lead, Verdict.REJECT)
         assert status_of(made) == RefundStatus.REQUESTED  # Of the smaller bill it is the guest's, whoever says no.
 
+    @pytest.mark.parametrize("deed", ["cancel", "amend"])
+    def test_is_counted_once_against_the_limit_of_who_may_give_back_as_much(
+        self, payment: Payment, finance: User, lead: User, deed: str
+    ) -> None:
+        made, who = refund(payment, Actor.user(finance)), Actor.user(lead)
+        RefundLimit.objects.create(
+            restaurant=payment.restaurant, who=Limited.FINANCE_LEAD, currency="INR", most_minor=made.total_minor
+        )
+        if deed == "cancel":
+            cancel_order(order_id=payment.order_id, actor=who)
+            assert status_of(made) == RefundStatus.REQUESTED
+        else:
+            amend_order(order_id=payment.order_id, amendment=less_by(payment, 100), actor=who)
+            assert Attempt.objects.get(payment=payment).reopened_minor == 100
+
+    def test_above_the_limit_of_another_one_is_not_released_by_them_either(
+        self, payment: Payment, finance: User, lead: User
+    ) -> None:
+        made, who = refund(payment, Actor.user(finance)), Actor.user(lead)
+        RefundLimit.objects.create(
+            restaurant=payment.restaurant, who=Limited.FINANCE_LEAD, currency="INR", most_minor=made.total_minor - 1
+        )
+
+        assert refused(partial(cancel_order, order_id=payment.order_id, actor=who)) == "above_limit"
+        amend = partial(amend_order, order_id=payment.order_id, amendment=less_by(payment, 100))
+        assert refused(partial(amend, actor=who)) == "above_limit"
+        assert status_of(made) == RefundStatus.WAITING_APPROVAL
+
     def test_is_no_more_than_what_the_bill_became_smaller_by(self, payment: Payment, finance: User, lead: User) -> None:
         """Everything was asked for, a glass of water came off the bill, and the lead says no."""
         made = refund(payment, Actor.user(finance))
