@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from django.test import TransactionTestCase
 
 from kernel import clock
 from payments.gateways.breaker import BreakerBoard
 from payments.services import providers
+from tests.emptying import delete_everything
 from tests.time_machine import ShiftedClock
 
 
@@ -23,6 +25,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = [item for item in items if (item.get_closest_marker("proof") is not None) != wanted]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if (item.get_closest_marker("proof") is not None) == wanted]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_teardown() -> Iterator[None]:
+    """A third of the tests commit what they do; Django's own way to clear up after each takes twenty times as long."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda _: delete_everything())
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 
 import psycopg
-from django.apps import apps
 from django.db import connection
 from psycopg.abc import Params
 from psycopg.sql import SQL, Composed, Identifier
 
 from accounts.models import Approval, IdempotentCall
 from failures.invariants import INVARIANTS, words_at
+from tests.emptying import delete_rows, tables_of
 
 APPS = ("accounts", "events", "failures", "orders", "payments")
 # Who stands still keeps its connection, as a process of its own would: more than an evening has moves.
@@ -118,40 +117,14 @@ def make_room_for_all() -> None:
 
 def empty_everything() -> None:
     with connection.cursor() as cursor:
-        cursor.execute(_list("TRUNCATE {} RESTART IDENTITY CASCADE", _tables(*APPS)))
+        cursor.execute(_list("TRUNCATE {} RESTART IDENTITY CASCADE", tables_of(*APPS)))
 
 
 def forget_the_evening() -> None:
-    """Deleted, because truncating makes a hundred files anew. Whoever lives in the house stays."""
-    evening = [name for name in _tables("events", "failures", "orders", "payments") if name not in STAYING]
+    """Whoever lives in the house stays."""
+    evening = [name for name in tables_of("events", "failures", "orders", "payments") if name not in STAYING]
     evening += [model._meta.db_table for model in (IdempotentCall, Approval)]
-    with connection.cursor() as cursor:
-        # The triggers protect money from us as well: this transaction alone is told to look away.
-        cursor.execute(
-            "BEGIN; SELECT set_config('pgtrigger.ignore', array_agg(tgname)::text, true)"
-            " FROM pg_trigger WHERE tgname LIKE 'pgtrigger_%'"
-        )
-        cursor.execute(SQL("; ").join(SQL("DELETE FROM {}").format(Identifier(name)) for name in evening))
-        cursor.execute("COMMIT")
-
-
-@cache
-def _tables(*names: str) -> list[str]:
-    """Those first that refer to others."""
-    models = [model for app in names for model in apps.get_app_config(app).get_models(include_auto_created=True)]
-    ordered: list[type[Any]] = []
-
-    def add(model: type[Any]) -> None:
-        if model in ordered:
-            return
-        for field in model._meta.local_fields:
-            if field.remote_field and field.related_model in models and field.related_model is not model:
-                add(field.related_model)
-        ordered.append(model)
-
-    for model in models:
-        add(model)
-    return [model._meta.db_table for model in reversed(ordered)]
+    delete_rows(evening)
 
 
 def _list(statement: str, names: Sequence[str]) -> Composed:
