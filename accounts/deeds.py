@@ -32,12 +32,20 @@ class HouseDeed(StrEnum):
     CREATE_SUPERUSER = "create_superuser"  # In a shell.
 
 
-# After one of these whoever did it may be the other person: with the password, the open door, or the role given.
-SETTING_UP: Final = (
-    PersonDeed.CREATE,
+class KeyDeed(StrEnum):
+    ISSUE = "issue_api_key"
+    ROTATE = "rotate_api_key"
+    REVOKE = "revoke_api_key"
+
+
+# After one of these whoever did it could sign in as the other one, or has a program's key.
+TAKING_OVER: Final = (
     PersonDeed.LET_IN,
     PersonDeed.SET_PASSWORD,
-    PersonDeed.GIVE_ROLE,
-    PersonDeed.CHANGE_ROLE,
     PersonDeed.TAKE_OFF_FACTOR,
+    KeyDeed.ISSUE,
+    KeyDeed.ROTATE,
 )
+# After these the other one is there, or may decide, because of whoever did it. The first day of a restaurant has many:
+# two whom a third one made are two.
+SETTING_UP: Final = (*TAKING_OVER, PersonDeed.CREATE, PersonDeed.GIVE_ROLE, PersonDeed.CHANGE_ROLE)

@@ -1,25 +1,19 @@
-"""What is asked about people: their second factors, who had a hand in setting them up, and what they did."""
+"""What is asked about people: their second factors, and what they did."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import CharField, Exists, OuterRef, Q, QuerySet
+from django.db.models import CharField, Q
 from django.db.models.functions import Cast
 
-from accounts.deeds import PERSON, SETTING_UP
+from accounts.deeds import PERSON
 from accounts.factor_policy import FactorPolicy
 from accounts.models import Membership, RecoveryCode, SecondFactor, User
 from events.audit import INSTALLATION
-from events.models import AuditEntry
-from kernel import clock
-
-# A colleague who was set up for just this decision has no time to wait for it: a request lasts as long.
-INDEPENDENT_AFTER = timedelta(hours=24)
 
 
 def factor_of(person: Any) -> SecondFactor | None:
@@ -41,18 +35,6 @@ def has_to_set_one_up(person: Any) -> bool:
 
 def recovery_codes_left(factor: SecondFactor) -> int:
     return RecoveryCode.objects.filter(factor=factor, used_at=None).count()
-
-
-def set_up_lately(person: User) -> QuerySet[AuditEntry]:
-    """With what others did to let this person in. It is short: a person's entries have an index."""
-    mine = AuditEntry.objects.filter(subject_id=str(person.pk), subject_kind=PERSON, action__in=SETTING_UP)
-    return mine.filter(at__gt=clock.now() - INDEPENDENT_AFTER).exclude(actor_id=str(person.pk))
-
-
-def by_who_asks(person: User) -> Exists:
-    """Of a row with a maker: whether it was the maker who lately set this person up."""
-    maker = Cast(OuterRef("maker"), CharField())
-    return Exists(set_up_lately(person).filter(actor_id=maker))
 
 
 def entries_about(restaurants: Iterable[UUID]) -> Q:

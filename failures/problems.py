@@ -57,6 +57,13 @@ CATALOGUE.add(
     next_action=NextAction.READ_AGAIN,
 )
 CATALOGUE.add(
+    "does_not_fit",
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "A case like this does not end so",
+    remedy="`detail` names the outcomes that fit what the case is about.",
+    next_action=NextAction.FIX_REQUEST,
+)
+CATALOGUE.add(
     "bad_time",
     HTTPStatus.UNPROCESSABLE_ENTITY,
     "A case is not put off to this time",
@@ -194,10 +201,11 @@ _CHECKER = CATALOGUE.add(
 _DEPENDENT = CATALOGUE.add(
     "not_independent",
     HTTPStatus.FORBIDDEN,
-    "Who asks has set you up",
+    "You are not independent of who asked",
     remedy=(
-        "Less than a day ago whoever asks gave you your account, your role or your password. Somebody else has to "
-        "agree, or you, once that day is over."
+        "Within a day of the request one of you set up an account, role, password, second factor or key of the other, "
+        "or a third person took both over; or you took away who else could agree. Somebody else has to agree, or it "
+        "is asked again once that day is over."
     ),
     next_action=NextAction.ASK_FOR_ACCESS,
 )

@@ -12,8 +12,9 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
+from accounts.independence import Ties
 from accounts.models import ALONE_AFTER, CHECKERS, OFFICE, Approval, ApprovalStatus, Membership, User
-from accounts.selectors import factor_of, set_up_lately
+from accounts.selectors import factor_of
 from accounts.services.people import works_as
 from events.actors import SYSTEM, Actor
 from events.audit import Deed, audited
@@ -26,8 +27,12 @@ from kernel.texts import MAX_REASON, check_reason, check_text
 LASTS = timedelta(hours=24)
 _TOO_LATE = "Nobody decided in time."
 NOT_INDEPENDENT = (
-    "Your account, your role here or your password was set up by the person who asks, less than a day ago: "
-    "somebody else has to agree."
+    "You are not independent of who asked: within a day of this request one of you set up the other's account, role, "
+    "password, second factor or key, or a third person both. Somebody else has to agree."
+)
+LEFT_ALONE = (
+    "Within a day of this request you took somebody's role away, or shut somebody out. "
+    "Who is alone by that does not agree alone."
 )
 
 
@@ -174,8 +179,8 @@ def _check_checker(approval: Approval, person: User) -> None:
 
 
 def _check_independent(approval: Approval, person: User) -> None:
-    """Whoever could make the second person, or has the password, would agree with nobody but oneself."""
-    if approval.maker_id and set_up_lately(person).filter(actor_id=str(approval.maker_id)).exists():
+    """Whoever could make the other one, or has the password, would agree with nobody but oneself."""
+    if Approval.objects.filter(Ties(person).to_who_asked(), pk=approval.pk).exists():
         raise ApprovalRefused(NOT_INDEPENDENT, code="not_independent")
 
 
@@ -183,6 +188,8 @@ def _check_alone(approval: Approval, person: User, *, has_factor: bool) -> None:
     works_here = works_as(person, OFFICE, restaurant_id=approval.restaurant_id)
     if not works_here or not is_alone(person.pk, restaurant_id=approval.restaurant_id):
         raise ApprovalRefused("You asked for it yourself: somebody else has to agree.", code="maker_is_checker")
+    if Approval.objects.filter(Ties(person).took_others_away(), pk=approval.pk).exists():
+        raise ApprovalRefused(LEFT_ALONE, code="not_independent")
     wait = approval.created_at + ALONE_AFTER - clock.now()
     if wait > timedelta():
         raise ApprovalRefused(

@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
+from accounts.deeds import KeyDeed
 from accounts.models import ApiKey, Restaurant
 from accounts.scopes import KEY_SCOPES
 from accounts.services.secrets import LAST_USED_STEP, hash_secret, new_secret
@@ -60,7 +61,7 @@ def issue_api_key(
         scopes=list(scopes),
         expires_at=clock.now() + lasts if lasts else None,
     )
-    with audited(_deed_on(row, "issue_api_key", by)):
+    with audited(_deed_on(row, KeyDeed.ISSUE, by)):
         _insert(row, also_for)
     return key
 
@@ -71,7 +72,7 @@ def rotate_api_key(*, key_id: UUID, overlap: timedelta = OVERLAP, by: Actor = SY
         old = ApiKey.objects.select_for_update().get(pk=key_id)
         if old.revoked_at or old.replaced_at:
             raise KeyRefused("This key was revoked or rotated already.", code="key_ended")
-        with audited(_deed_on(old, "rotate_api_key", by)):
+        with audited(_deed_on(old, KeyDeed.ROTATE, by)):
             return _rotate(old, overlap)
 
 
@@ -81,7 +82,7 @@ def revoke_api_key(*, key_id: UUID, by: Actor = SYSTEM) -> bool:
         key = ApiKey.objects.select_for_update().filter(pk=key_id, revoked_at=None).first()
         if key is None:
             return False
-        with audited(_deed_on(key, "revoke_api_key", by)):
+        with audited(_deed_on(key, KeyDeed.REVOKE, by)):
             key.revoked_at = clock.now()
             key.save(update_fields=["revoked_at"])
     return True
@@ -128,7 +129,7 @@ def _insert(row: ApiKey, also_for: Sequence[Restaurant]) -> None:
         raise KeyRefused(taken, field="name") from error
 
 
-def _deed_on(key: ApiKey, action: str, by: Actor) -> Deed:
+def _deed_on(key: ApiKey, action: KeyDeed, by: Actor) -> Deed:
     return Deed(
         actor=by,
         action=action,

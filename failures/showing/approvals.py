@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from accounts.independence import Ties
 from accounts.models import ALONE_AFTER, CHECKERS, Approval, User
-from accounts.selectors import by_who_asks
-from accounts.services.approvals import NOT_INDEPENDENT, is_alone
+from accounts.services.approvals import LEFT_ALONE, NOT_INDEPENDENT, is_alone
 from failures.decisions import Action
 from failures.models import Case
 from failures.showing.choices import WORDS, Words
@@ -68,8 +68,11 @@ class Asked:
 
 
 def approvals_in(case: Case, *, person: User) -> list[Approval]:
-    """Each knows whether this person would agree with whoever set this person up."""
-    asked = Approval.objects.filter(asked_from=case.pk).annotate(is_by_patron=by_who_asks(person))
+    """Each knows whether this person is tied to who asked, or is alone by their own hand."""
+    ties = Ties(person)
+    asked = Approval.objects.filter(asked_from=case.pk).annotate(
+        is_tied=ties.to_who_asked(), is_left_alone=ties.took_others_away()
+    )
     return list(asked.select_related("maker").order_by("id"))
 
 
@@ -83,7 +86,7 @@ def asked_about(case: Case, approvals: Iterable[Approval], *, person: User, role
     opens_at = approval.created_at + ALONE_AFTER
     is_early = alone and now < opens_at
     is_checker = not is_maker and role in CHECKERS
-    may_check = is_checker and not approval.is_by_patron
+    may_check = is_checker and not approval.is_tied
     return Asked(
         approval=approval,
         words=words_of(approval.action),
@@ -91,10 +94,10 @@ def asked_about(case: Case, approvals: Iterable[Approval], *, person: User, role
         amount=amount_of(approval, case.restaurant.currency),
         changes=tuple(_changes(approval.before, approval.after)),
         since=tuple(_since(case, approval)),
-        may_decide=may_check or (alone and not is_early),
+        may_decide=may_check or (alone and not is_early and not approval.is_left_alone),
         may_withdraw=is_maker,
         why_not=_why_not(approval, is_maker=is_maker, alone=alone, is_checker=is_checker),
-        opens_at=opens_at if is_early else None,
+        opens_at=opens_at if is_early and not approval.is_left_alone else None,
     )
 
 
@@ -117,9 +120,9 @@ def amount_of(approval: Approval, currency: str) -> str:
 
 def _why_not(approval: Any, *, is_maker: bool, alone: bool, is_checker: bool) -> str:
     if is_checker:
-        return NOT_INDEPENDENT if approval.is_by_patron else ""
+        return NOT_INDEPENDENT if approval.is_tied else ""
     if alone:
-        return ""
+        return LEFT_ALONE if approval.is_left_alone else ""
     if is_maker:
         return "You asked for it. A finance lead or an admin who is somebody else has to agree."
     return "A finance lead or an admin has to agree."

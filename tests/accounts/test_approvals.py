@@ -12,7 +12,6 @@ import pytest
 from django.db import IntegrityError, ProgrammingError, connection, transaction
 
 from accounts.models import ALONE_AFTER, Approval, ApprovalStatus, Restaurant, Role, User
-from accounts.selectors import INDEPENDENT_AFTER
 from accounts.services.approvals import (
     LASTS,
     ApprovalRefused,
@@ -24,12 +23,10 @@ from accounts.services.approvals import (
     use_approval,
     withdraw,
 )
-from accounts.services.editing_people import save_person, setting_password
-from accounts.services.roles import save_role
 from events.actors import Actor, ActorKind
 from events.models import AuditEntry, Transition
 from kernel import clock
-from tests.factories import RestaurantFactory, UserFactory, staff
+from tests.factories import RestaurantFactory, staff
 from tests.time_machine import ShiftedClock
 
 WHY = "Their pages show it."
@@ -56,7 +53,7 @@ def approval(restaurant: Restaurant, maker: User, lead: User) -> Approval:
     return asked(restaurant, maker)
 
 
-def asked(restaurant: Restaurant, maker: User | None, subject_id: UUID = SUBJECT) -> Approval:
+def asked(restaurant: Restaurant, maker: User | None, subject_id: UUID = SUBJECT, *, program: str = "key") -> Approval:
     wanted = Wanted(
         restaurant_id=restaurant.pk,
         mode="test",
@@ -67,7 +64,7 @@ def asked(restaurant: Restaurant, maker: User | None, subject_id: UUID = SUBJECT
         data={"captured_minor": 84_000},
     )
     with transaction.atomic():
-        actor = Actor.user(maker) if maker else Actor(kind=ActorKind.API_KEY, id="key")
+        actor = Actor.user(maker) if maker else Actor(kind=ActorKind.API_KEY, id=program)
         return ask_approval(wanted, maker=maker, actor=actor)
 
 
@@ -150,66 +147,6 @@ def test_who_lost_the_role_meanwhile_is_not(approval: Approval, lead: User) -> N
 
     with pytest.raises(ApprovalRefused, match="A finance lead or an admin"):
         agree(approval, lead)
-
-
-class TestWhoWasSetUpForIt:
-    """A second account in the maker's own hand is no second person."""
-
-    def password(self, lead: User, maker: User, _: Restaurant) -> None:
-        with setting_password(person_id=lead.pk, by=maker):
-            lead.set_password("known to both")
-            lead.save()
-
-    def role(self, lead: User, maker: User, restaurant: Restaurant) -> None:
-        membership = lead.memberships.get(restaurant=restaurant)
-        membership.role = Role.ADMIN
-        save_role(membership=membership, by=maker)
-
-    def let_in(self, lead: User, maker: User, _: Restaurant) -> None:
-        for is_active in (False, True):
-            lead.is_active = is_active
-            save_person(person=lead, by=maker)
-
-    @pytest.fixture(params=["password", "role", "let_in"])
-    def lead(self, request: pytest.FixtureRequest, restaurant: Restaurant, maker: User, lead: User) -> User:
-        maker.is_superuser = True
-        maker.save()
-        getattr(self, request.param)(lead, maker, restaurant)
-        return lead
-
-    def test_does_not_agree_on_the_same_day(self, approval: Approval, lead: User) -> None:
-        for decide in (agree, lambda a, p: reject(approval_id=a.pk, checker=p, answer=WHY)):
-            with pytest.raises(ApprovalRefused, match="set up by the person who asks") as refused, transaction.atomic():
-                decide(approval, lead)
-            assert refused.value.code == "not_independent"
-        assert status_of(approval) == ApprovalStatus.PENDING
-
-    def test_agrees_to_what_others_ask(self, restaurant: Restaurant, lead: User) -> None:
-        agree(asked(restaurant, staff(restaurant, Role.FINANCE), UUID(int=9)), lead)
-        agree(asked(restaurant, None, UUID(int=10)), lead)
-
-    def test_agrees_when_a_day_is_over(
-        self, restaurant: Restaurant, maker: User, lead: User, time: ShiftedClock
-    ) -> None:
-        time.advance(seconds=INDEPENDENT_AFTER.total_seconds() + 1)
-
-        agree(asked(restaurant, maker, UUID(int=9)), lead)
-
-
-def test_who_was_set_up_by_a_third_person_agrees(approval: Approval, lead: User) -> None:
-    membership = lead.memberships.get()
-    membership.role = Role.ADMIN
-    save_role(membership=membership, by=UserFactory.create(is_superuser=True))
-
-    agree(approval, lead)
-
-
-def test_ones_own_new_password_makes_nobody_dependent(approval: Approval, lead: User) -> None:
-    with setting_password(person_id=lead.pk, by=lead):
-        lead.set_password("known to one")
-        lead.save()
-
-    agree(approval, lead)
 
 
 def test_what_a_program_asked_for_one_person_decides(restaurant: Restaurant, lead: User) -> None:
