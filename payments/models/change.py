@@ -29,6 +29,9 @@ class CredentialChange(models.Model):
     mode = models.CharField(max_length=4, choices=Mode.choices)
     account = models.ForeignKey(ProviderAccount, on_delete=models.PROTECT, related_name="changes")
     credentials = EncryptedJSONField(blank=True, default=dict, help_text="Empty as soon as it has ended.")
+    was_compared = models.BooleanField(
+        default=False, help_text="With these the provider knew a payment that the account took with the old ones."
+    )
     reason = models.CharField(max_length=500)
     status = FSMField(default=ChangeStatus.WAITING, choices=ChangeStatus.choices, protected=True)
     version = models.PositiveIntegerField(default=0)
@@ -57,7 +60,7 @@ class CredentialChange(models.Model):
             *machine_triggers(),
             pgtrigger.ReadOnly(
                 name="what_is_entered_is_fixed",
-                fields=["id", "restaurant", "mode", "account", "reason", "created_at"],
+                fields=["id", "restaurant", "mode", "account", "was_compared", "reason", "created_at"],
             ),
             pgtrigger.Protect(
                 name="what_was_agreed_to_is_used",

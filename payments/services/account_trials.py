@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import QuerySet
 
 from accounts.models import OFFICE, User
 from accounts.services.people import works_as
@@ -63,7 +62,7 @@ def try_account(*, account_id: UUID, person: User) -> Trial:
 
 def try_credentials(account: ProviderAccount, credentials: Mapping[str, Any]) -> Trial:
     """With no transaction open. What the account took last has to be known there: else it is somebody else's."""
-    known = _last_known(account)
+    known = last_known(account)
     request = LookUpRequest(
         key=str(known.pk if known else clock.new_id()),
         subject=Subject.CHARGE,
@@ -85,19 +84,10 @@ def _finding(said: LookUpResult, *, is_known: bool) -> Finding:
     return Finding.STRANGE if said.answer is Answer.NOT_FOUND and is_known else Finding.WORKS
 
 
-def was_known(account: ProviderAccount, *, before: datetime) -> bool:
-    """Whether a trial at that time had a payment to ask about."""
-    return _known(account, since=before - REMEMBERED_FOR).filter(created_at__lt=before).exists()
-
-
-def _last_known(account: ProviderAccount) -> Attempt | None:
-    known = _known(account, since=clock.now() - REMEMBERED_FOR)
-    return known.select_related("payment").order_by("-id").first()
-
-
-def _known(account: ProviderAccount, *, since: datetime) -> QuerySet[Attempt]:
-    """Those of which the provider has told us its own number."""
-    return Attempt.objects.filter(account=account, created_at__gte=since).exclude(provider_reference="")
+def last_known(account: ProviderAccount) -> Attempt | None:
+    """What the account took last and its provider has to know: by it other credentials are compared."""
+    lately = Attempt.objects.filter(account=account, created_at__gte=clock.now() - REMEMBERED_FOR)
+    return lately.exclude(provider_reference="").select_related("payment").order_by("-id").first()
 
 
 def _deed(account: ProviderAccount, person: User) -> Deed:

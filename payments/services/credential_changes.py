@@ -26,7 +26,7 @@ from payments.models import (
     Refund,
     RefundStatus,
 )
-from payments.services.account_trials import Finding, Trial, try_credentials, was_known
+from payments.services.account_trials import Finding, Trial, last_known, try_credentials
 from payments.services.credential_entries import Entered, hints_of, merged, typed_secrets
 from payments.services.facts import AccountEvent
 from payments.services.providers import close_circuits_of
@@ -46,15 +46,22 @@ def ask_to_change_credentials(*, account_id: UUID, entered: Entered, person: Use
     credentials: Any = merged(account, entered)  # The column is text, and its type knows nothing else.
     if credentials == account.credentials:
         raise ProviderRefused("These are its credentials already: nothing would change.", code="nothing_new")
-    _check_trial(account, try_credentials(account, credentials))
+    trial = try_credentials(account, credentials)
+    _check_trial(account, trial)
     with transaction.atomic():
         now = _locked(account_id)
         _check_maker(now, person, reason)
         if now.credentials != account.credentials:
             raise ProviderRefused("Its credentials were changed meanwhile. Look again.", code="stale")
         change = CredentialChange(
-            restaurant_id=now.restaurant_id, mode=now.mode, account=now, credentials=credentials, reason=reason
+            restaurant_id=now.restaurant_id,
+            mode=now.mode,
+            account=now,
+            credentials=credentials,
+            was_compared=bool(trial.asked_about),
+            reason=reason,
         )
+        _check_still_comparable(change)
         with audited(_deed(change, person)):
             journal = Journal(Actor.user(person))
             journal.created(change, reason=reason)
@@ -73,8 +80,7 @@ def take_credentials_into_use(*, approval_id: UUID, person: User) -> None:
         use_approval(approval_id=approval_id, action=CHANGE_CREDENTIALS, subject_id=change.pk, actor=actor)
         if change.status != ChangeStatus.WAITING:
             raise ProviderRefused(f"This is {change.get_status_display()} already.", code="not_open")
-        # What began at the old ones since the trial would be asked about with the new ones.
-        _check_comparable(account, is_compared=was_known(account, before=change.created_at), code="stale")
+        _check_still_comparable(change)
         account.credentials = change.credentials
         account.save(update_fields=["credentials"])
         _end(change, change.take_into_use, AccountEvent.CREDENTIALS_CHANGED, actor, "A second person agreed.")
@@ -117,16 +123,23 @@ def _check_trial(account: ProviderAccount, trial: Trial) -> None:
             "they are of another contract. Add another account for that one."
         )
         raise ProviderRefused(sentence, code="another_contract")
-    _check_comparable(account, is_compared=bool(trial.asked_about))
-
-
-def _check_comparable(account: ProviderAccount, *, is_compared: bool, code: str = "nothing_to_compare") -> None:
-    if not is_compared and _is_undecided_at(account):
+    if not trial.asked_about and _is_undecided_at(account):
         sentence = (
-            f"Money may still move at {account.provider} through this account, and no payment is known there by which "
-            "the new credentials could be compared with the old ones. Wait until that has ended."
+            f"Money may still move at {name} through this account, and no payment is known there by which the new "
+            "credentials could be compared with the old ones. Wait until that has ended."
         )
-        raise ProviderRefused(sentence, code=code)
+        raise ProviderRefused(sentence, code="nothing_to_compare")
+
+
+def _check_still_comparable(change: CredentialChange) -> None:
+    """What began at the old ones since the trial would be asked about with others, and its money sought there."""
+    account = change.account
+    if not change.was_compared and (last_known(account) is not None or _is_undecided_at(account)):
+        sentence = (
+            f"Since these were tried, {account.provider} was sent a payment through this account, with which they were "
+            "not compared. Enter them again once it has ended."
+        )
+        raise ProviderRefused(sentence, code="stale")
 
 
 def _is_undecided_at(account: ProviderAccount) -> bool:

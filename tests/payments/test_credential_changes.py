@@ -33,7 +33,6 @@ from payments.services.credential_changes import ask_to_change_credentials
 from payments.services.credential_entries import Entered, hints_of
 from payments.services.providers import Provider, circuits_of, gateway_for
 from tests.factories import ProviderAccountFactory, RestaurantFactory, order_of, paid, staff
-from tests.payments.words import TIMED_OUT
 from tests.scripted import ScriptedGateway
 from tests.time_machine import ShiftedClock
 
@@ -225,45 +224,6 @@ def test_what_the_provider_does_not_take_is_not_even_asked_about(
 
     assert CredentialChange.objects.exists() is (code is None)
     assert all(breaker.would_allow() for breaker in circuits_of(account).values())
-
-
-def test_credentials_of_another_contract_are_refused(
-    account: ProviderAccount, restaurant: Restaurant, gateway: ScriptedGateway, admin: User
-) -> None:
-    """What was sent with the old ones is asked about with the new ones: not found would be taken for not charged."""
-    gateway.charges.append(Result(outcome=Outcome.SUCCEEDED, money=None, reference="ch_1"))
-    attempt = Attempt.objects.get(payment=paid(order_of(restaurant)), account=account)
-    assert attempt.provider_reference == "ch_1"
-
-    assert refused(lambda: ask(account, admin)) == "another_contract"
-    asked = gateway.asked[-1][1]
-    assert (asked.key, asked.reference) == (str(attempt.pk), "ch_1")
-
-    gateway.look_ups.append(FOUND)
-    ask(account, admin)
-
-
-def test_while_nothing_can_be_compared_and_money_may_move_they_wait(
-    account: ProviderAccount, restaurant: Restaurant, gateway: ScriptedGateway, admin: User
-) -> None:
-    gateway.charges.append(TIMED_OUT)
-    paid(order_of(restaurant))
-
-    assert refused(lambda: ask(account, admin)) == "nothing_to_compare"
-    assert not CredentialChange.objects.exists()
-
-
-def test_what_began_since_the_trial_is_not_asked_about_with_credentials_that_nobody_compared(
-    account: ProviderAccount, restaurant: Restaurant, gateway: ScriptedGateway, admin: User, lead: User
-) -> None:
-    """A doubt at the old ones would be "not found" at another contract's, and be charged there once more."""
-    ask(account, admin)
-    gateway.charges.append(TIMED_OUT)
-    paid(order_of(restaurant))
-
-    assert refused(lambda: answer(lead)) == "stale"
-    assert in_use(account) == PRESENT
-    answer(lead, Verdict.REJECT)
 
 
 @pytest.mark.parametrize(
