@@ -85,6 +85,7 @@ class CasePage:
         waiting = waiting_of(case, now=now)
         files = list(case.files.defer("content").select_related("author"))
         approvals = approvals_in(case, person=self.person)
+        asked = asked_about(case, approvals, attempts=attempts, person=self.person, role=self.role, now=now)
         told = timeline_of(case, attempts=attempts, refunds=refunds, files=files, approvals=approvals)
         context = {
             **self.frame,
@@ -99,7 +100,7 @@ class CasePage:
             "attempts": attempts,
             "files": files,
             "next_look": self._next_look(zone),
-            **self._doing(live, asked_about(case, approvals, person=self.person, role=self.role, now=now)),
+            **self._doing(live, asked),
         }
         return TemplateResponse(self.request, "failures/case.html", context, status=status)
 
@@ -163,7 +164,9 @@ class CasePage:
 
     def _decision(self, action: Action) -> SaidForm:
         name = f"decide-{action.value}"
-        return self.refused.get(name) or DecisionForm.on_page(self.case, name, action=action.value)
+        form = self.refused.get(name) or DecisionForm.on_page(self.case, name, action=action.value)
+        form.offer(self.case)
+        return form
 
     def _attempts(self) -> list[Attempt]:
         if self.case.payment_id is None:

@@ -9,10 +9,11 @@ from events.models import Event
 from events.services import Journal
 from failures.models import WAITING, Case, CaseKind
 from failures.services.facts import CaseEvent
-from payments.models import CredentialChange, ProviderAccount, Refund
+from payments.models import Attempt, CredentialChange, ProviderAccount, Refund
 from payments.services.credential_changes import CHANGE_CREDENTIALS
 from payments.services.credential_entries import hints_of
 from payments.services.deeds import PaymentDeed
+from payments.services.refund_approvals import BESIDES, goes_back_besides
 
 
 def wait_for_approval(case: Case, approval: Approval, *, actor: Actor) -> None:
@@ -31,6 +32,7 @@ def ask_about_refund(event: Event, actor: Actor) -> None:
     """In the transaction that reserved a refund above its maker's limit, behind the opening of its case."""
     refund = Refund.objects.get(pk=event.data["refund"])
     case = Case.objects.select_for_update().get(kind=CaseKind.REFUND_APPROVAL, subject_id=refund.pk, status__in=WAITING)
+    attempts = Attempt.objects.filter(payment=refund.payment_id)
     seen = {"amount_minor": refund.amount_minor, "tip_minor": refund.tip_minor, "currency": refund.currency}
     wanted = Wanted(
         restaurant_id=refund.restaurant_id,
@@ -39,7 +41,7 @@ def ask_about_refund(event: Event, actor: Actor) -> None:
         subject_id=refund.pk,
         asked_from=case.pk,
         reason=refund.reason,
-        data={"payment": str(refund.payment_id), **seen},
+        data={"payment": str(refund.payment_id), **seen, BESIDES: goes_back_besides(refund.total_minor, attempts)},
         before={"refund": {"status": refund.status}},
         after={"refund": {"status": "sent", **seen}},
     )

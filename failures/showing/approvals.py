@@ -14,8 +14,10 @@ from failures.decisions import Action
 from failures.models import Case
 from failures.showing.choices import WORDS, Words
 from kernel.money import Money
+from payments.models import Attempt
 from payments.services.credential_changes import CHANGE_CREDENTIALS
 from payments.services.deeds import PaymentDeed, picture_of_payment
+from payments.services.refund_approvals import BESIDES, goes_back_besides
 
 _REFUND = Words(
     title="Send the refund",
@@ -76,8 +78,16 @@ def approvals_in(case: Case, *, person: User) -> list[Approval]:
     return list(asked.select_related("maker").order_by("id"))
 
 
-def asked_about(case: Case, approvals: Iterable[Approval], *, person: User, role: str, now: datetime) -> Asked | None:
-    """Of those that `approvals_in` gave."""
+def asked_about(
+    case: Case,
+    approvals: Iterable[Approval],
+    *,
+    attempts: Iterable[Attempt],
+    person: User,
+    role: str,
+    now: datetime,
+) -> Asked | None:
+    """Of those that `approvals_in` gave, and of the payment's attempts."""
     approval: Any = next((each for each in approvals if each.is_pending), None)
     if approval is None:
         return None
@@ -93,7 +103,7 @@ def asked_about(case: Case, approvals: Iterable[Approval], *, person: User, role
         title=title_of(approval),
         amount=amount_of(approval, case.restaurant.currency),
         changes=tuple(_changes(approval.before, approval.after)),
-        since=tuple(_since(case, approval)),
+        since=(*_since(case, approval), *_went_back_since(approval, attempts)),
         may_decide=may_check or (alone and not is_early and not approval.is_left_alone),
         may_withdraw=is_maker,
         why_not=_why_not(approval, is_maker=is_maker, alone=alone, is_checker=is_checker),
@@ -132,6 +142,16 @@ def _since(case: Case, approval: Approval) -> Iterator[Change]:
     """The payment may have changed while nobody answered: then the maker decided about something else."""
     if "payment" in approval.before and case.payment_id is not None:
         yield from _changes(approval.before, picture_of_payment(case.payment_id))
+
+
+def _went_back_since(approval: Approval, attempts: Iterable[Attempt]) -> Iterator[Change]:
+    """While a refund waited: then it is refused."""
+    data = approval.data
+    if BESIDES in data:
+        besides = goes_back_besides(data["amount_minor"] + data["tip_minor"], attempts)
+        was, now = (Money(minor, data["currency"]).display() for minor in (data[BESIDES], besides))
+        if was != now:
+            yield Change(what="goes back besides it", before=was, after=now)
 
 
 def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from django.db import transaction
@@ -11,6 +12,7 @@ from accounts.services.approvals import use_approval
 from events.actors import Actor
 from events.services import Journal
 from kernel import clock
+from kernel.money import Money
 from orders.models import OrderStatus
 from payments.models import Attempt, NextAction, Refund, RefundOrigin, RefundStatus
 from payments.services.bill import Bill, lock_bill_of_payment
@@ -20,6 +22,9 @@ from payments.services.providers import facts_of
 from payments.services.refund_requests import reserve_refund, share_given_back
 from payments.services.refusals import RefundRefused
 
+# In what is asked for: how much else of the payment goes back, as the maker saw it.
+BESIDES = "besides_minor"
+
 
 def approve_refund(*, approval_id: UUID, person: User) -> None:
     """In the transaction in which the second person agrees."""
@@ -27,11 +32,12 @@ def approve_refund(*, approval_id: UUID, person: User) -> None:
     with transaction.atomic():
         refund_id = Approval.objects.values_list("subject_id", flat=True).get(pk=approval_id)
         bill, refund = locked_refund(refund_id)
-        use_approval(
+        asked = use_approval(
             approval_id=approval_id, action=PaymentDeed.REQUEST_REFUND.value, subject_id=refund_id, actor=actor
         )
         if refund.status != RefundStatus.WAITING_APPROVAL:
             raise RefundRefused(f"This refund is {refund.status} already.", code="not_open")
+        _check_that_no_more_went_back(bill, refund, asked)
         journal = Journal(actor)
         release_refund(bill, refund, journal, reason="A second person agreed.")
         refund.payment.save(update_fields=["version"])
@@ -74,6 +80,23 @@ def locked_refund(refund_id: UUID) -> tuple[Bill, Refund]:
     refund.payment = bill.payment(payment_id)
     refund.attempt = bill.attempt(refund.attempt_id)
     return bill, refund
+
+
+def goes_back_besides(total_minor: int, attempts: Iterable[Attempt]) -> int:
+    """Of one payment's attempts, by whomever and for whatever reason: made or under way."""
+    return sum(each.refunded_minor + each.refunding_minor for each in attempts) - total_minor
+
+
+def _check_that_no_more_went_back(bill: Bill, refund: Refund, asked: Approval) -> None:
+    """A chargeback, say: two people agreed to what they both saw, and the guest has some of it by now."""
+    seen = asked.data.get(BESIDES)
+    besides = goes_back_besides(refund.total_minor, bill.attempts_of(refund.payment))
+    if seen is not None and besides > seen:
+        more = Money(besides - seen, refund.currency).display()
+        raise RefundRefused(
+            f"{more} more of this payment went back since this was asked for. Reject it; it can be asked for again.",
+            code="stale",
+        )
 
 
 def _owed_of(bill: Bill, refund: Refund) -> int:

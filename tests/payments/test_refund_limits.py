@@ -13,12 +13,18 @@ from accounts.models import Approval, Restaurant, Role, User
 from events.actors import GUEST, SYSTEM, Actor, ActorKind
 from failures.approvals import Reply, Verdict, decide_approval, expire_approvals
 from failures.models import Case, CaseKind, CaseStatus
+from failures.showing.approvals import Asked, approvals_in, asked_about
+from kernel import clock
 from kernel.errors import ServiceError
+from kernel.money import Money
 from orders.models import Order
 from orders.services import Amendment, LineDraft, amend_order, cancel_order
+from payments.gateways.contract import RefundFact
 from payments.models import Attempt, Limited, Payment, Refund, RefundLimit, RefundStatus
 from payments.services.cash import CashTaken, confirm_cash, record_cash_refund
+from payments.services.evidence import Evidence, Finding, Source
 from payments.services.refund_requests import request_refund
+from payments.services.settlement import settle_attempt
 from payments.services.sweeps import sweep_refunds
 from tests.factories import order_of, paid, staff
 from tests.payments.words import DUE
@@ -255,6 +261,46 @@ class TestWhatIsOwed:
 
         cancel_order(order_id=payment.order_id, actor=Actor.user(lead))
         assert Refund.objects.get().status == RefundStatus.REQUESTED
+
+
+def test_what_went_back_meanwhile_is_seen_and_not_given_back_once_more(
+    payment: Payment, finance: User, lead: User
+) -> None:
+    """A chargeback, while nobody had answered."""
+    made = refund(payment, Actor.user(finance), 40_000)
+    attempt = Attempt.objects.get(payment=payment)
+    theirs = RefundFact(reference="cb_1", key="", money=Money(39_000, "INR"), succeeded=True)
+    seen = Evidence(
+        source=Source.LOOK_UP,
+        finding=Finding.SUCCEEDED,
+        money=Money(attempt.captured_minor, "INR"),
+        reference=attempt.provider_reference,
+        refunds=(theirs,),
+    )
+    settle_attempt(attempt_id=attempt.pk, evidence=seen)
+
+    assert refused(partial(answered, lead, Verdict.APPROVE)) == "stale"
+    assert status_of(made) == RefundStatus.WAITING_APPROVAL
+    asked = shown_to(lead)
+    assert [(each.what, each.before, each.after) for each in asked.since] == [
+        ("goes back besides it", "₹0.00", "₹390.00")
+    ]
+    answered(lead, Verdict.REJECT)
+    assert status_of(made) == RefundStatus.FAILED
+
+
+def shown_to(person: User) -> Asked:
+    case = Case.objects.get(kind=CaseKind.REFUND_APPROVAL)
+    asked = asked_about(
+        case,
+        approvals_in(case, person=person),
+        attempts=Attempt.objects.filter(payment=case.payment),
+        person=person,
+        role=Role.FINANCE_LEAD,
+        now=clock.now(),
+    )
+    assert asked is not None
+    return asked
 
 
 def test_of_one_payment_two_people_give_back_alone_no_more_than_one(payment: Payment, finance: User) -> None:
