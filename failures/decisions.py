@@ -132,6 +132,8 @@ def _check(case: Case, decision: Decision) -> None:
     if (decision.amount_minor is not None) != (decision.action == Action.RECORD_CHARGED):
         sentence = "`record_charged` says how much the provider shows as captured; nothing else has an amount."
         raise CaseRefused(sentence, field="amount", code="bad_amount")
+    if decision.outcome and decision.action != Action.RESOLVE:
+        raise CaseRefused("Only `resolve` says how a case ended.", field="outcome", code="does_not_fit")
 
 
 def check_offered(case: Case, action: Action) -> None:

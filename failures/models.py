@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pgtrigger
 from django.db import models
 from django.db.models import Q
@@ -55,6 +57,21 @@ class Outcome(models.TextChoices):
     NOTHING_WRONG = "nothing_wrong", "nothing was wrong"
 
 
+# How a case of each kind can have ended. What is not named here may have ended in any way.
+FITTING: Mapping[CaseKind, tuple[Outcome, ...]] = {
+    CaseKind.EXHAUSTED: (Outcome.PAID, Outcome.PAID_ELSEWHERE, Outcome.NEVER_PAID, Outcome.NOTHING_WRONG),
+    CaseKind.IN_DOUBT: (
+        *(Outcome.PAID, Outcome.PAID_ELSEWHERE, Outcome.NEVER_PAID),
+        *(Outcome.GIVEN_BACK, Outcome.NOTHING_WRONG),
+    ),
+    CaseKind.AMOUNT_MISMATCH: (Outcome.PAID, Outcome.GIVEN_BACK, Outcome.NOTHING_WRONG),
+    CaseKind.LATE_SUCCESS: (Outcome.PAID, Outcome.GIVEN_BACK, Outcome.NOTHING_WRONG),
+    CaseKind.SURPLUS: (Outcome.GIVEN_BACK, Outcome.NOTHING_WRONG),
+    CaseKind.REFUND_FAILED: (Outcome.GIVEN_BACK, Outcome.NOTHING_WRONG),
+    CaseKind.REFUND_IN_DOUBT: (Outcome.GIVEN_BACK, Outcome.NOTHING_WRONG),
+    CaseKind.CASH_REFUND: (Outcome.GIVEN_BACK, Outcome.NOTHING_WRONG),
+    CaseKind.CREDENTIALS: (Outcome.REPAIRED, Outcome.NOTHING_WRONG),
+}
 WAITING = (CaseStatus.OPEN, CaseStatus.ASSIGNED, CaseStatus.WAITING_SECOND_PERSON, CaseStatus.REOPENED)
 TAKEABLE = (CaseStatus.OPEN, CaseStatus.REOPENED, CaseStatus.ASSIGNED)
 DONE = (CaseStatus.RESOLVED, CaseStatus.DISMISSED)

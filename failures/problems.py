@@ -56,7 +56,7 @@ CATALOGUE.add(
     remedy="No provider can be asked about it. `detail` and the case say what it is about.",
     next_action=NextAction.READ_AGAIN,
 )
-CATALOGUE.add(
+_NO_FIT = CATALOGUE.add(
     "does_not_fit",
     HTTPStatus.UNPROCESSABLE_ENTITY,
     "A case like this does not end so",
@@ -122,7 +122,7 @@ CATALOGUE.add(
     "This list is too long to be taken away",
     remedy="Choose fewer rows by its filters, and take them away in parts.",
 )
-CATALOGUE.add(
+_NEEDS_TWO = CATALOGUE.add(
     "needs_two",
     HTTPStatus.UNPROCESSABLE_ENTITY,
     "This is done by two people",
@@ -245,4 +245,7 @@ ANSWERING = (
     *(SECOND_FACTOR_REQUIRED, SECOND_FACTOR_WRONG, SECOND_FACTOR_USED, SECOND_FACTOR_LOCKED),
 )
 ASSIGNING = (_ENDED, _WAITS)
-ACTING = (*ASSIGNING, _ASKED, _NOTHING_LOST, _NOT_OVER, _NO_ACTION, WRONG_CURRENCY, TOO_MANY_REFUNDS, *DECIDING)
+ACTING = (
+    *(*ASSIGNING, _ASKED, _NOTHING_LOST, _NOT_OVER, _NO_ACTION, _NO_FIT, _NEEDS_TWO),
+    *(WRONG_CURRENCY, TOO_MANY_REFUNDS, *DECIDING),
+)

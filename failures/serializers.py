@@ -11,7 +11,7 @@ from api.serializers import MoneyField, OneOf, PlainText, StrictSerializer
 from api.vocabulary import name_words
 from failures.approvals import Verdict
 from failures.decisions import ACTIONS, actions_for
-from failures.models import Case, CaseKind, CaseStatus
+from failures.models import Case, CaseKind, CaseStatus, Outcome
 from kernel.modes import Mode
 from kernel.texts import MAX_REASON
 
@@ -25,6 +25,7 @@ class ActionIn(StrictSerializer):
     action = OneOf(ACTIONS, help_text="One of the case's `actions`.")
     reason = PlainText(longest=MAX_REASON, help_text="A colleague will read it.")
     amount = MoneyField(low=1, required=False, help_text="For `record_charged`: what the provider shows.")
+    outcome = OneOf(Outcome.values, required=False, help_text="For `resolve`: how it ended, of what fits the case.")
 
 
 class ReplyIn(StrictSerializer):

@@ -8,7 +8,7 @@ from django import forms
 
 from failures.approvals import Verdict
 from failures.decisions import Action
-from failures.models import Case, Outcome
+from failures.models import FITTING, Case, CaseKind, Outcome
 from failures.services.papers import LONGEST_NOTE
 from kernel import clock
 from kernel.texts import MAX_REASON
@@ -24,6 +24,9 @@ class SaidForm(forms.Form):
 
     version = forms.IntegerField(widget=forms.HiddenInput)
     press = forms.UUIDField(widget=forms.HiddenInput)
+
+    def offer(self, case: Case) -> None:
+        """Only what fits such a case is offered. Whatever else is said is for the service to refuse."""
 
     @classmethod
     def on_page(cls, case: Case, name: str, **initial: Any) -> SaidForm:
@@ -44,6 +47,10 @@ class DecisionForm(ReasonForm):
     action = forms.ChoiceField(choices=[(each.value, each.value) for each in Action], widget=forms.HiddenInput)
     amount = forms.CharField(label="Amount that the provider shows", required=False, max_length=20)
     outcome = forms.ChoiceField(label="How it ended", choices=_OUTCOMES, required=False)
+
+    def offer(self, case: Case) -> None:
+        fitting = FITTING.get(CaseKind(case.kind), Outcome)
+        self.fields["outcome"].widget.choices = [one for one in _OUTCOMES if one[0] in fitting]
 
 
 class ReplyForm(SaidForm):

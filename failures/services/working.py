@@ -12,7 +12,7 @@ from accounts.models import OFFICE, User
 from accounts.services.people import works_as
 from events.actors import Actor
 from events.services import Journal
-from failures.models import TAKEABLE, Case, CaseStatus, Outcome
+from failures.models import FITTING, TAKEABLE, Case, CaseKind, CaseStatus, Outcome
 from failures.reasons import UNPAID, is_unpaid, what_is_left
 from failures.selectors import by_risk
 from failures.services.deeds import CaseDeed, deed_on
@@ -24,6 +24,7 @@ from kernel.texts import MAX_REASON, check_reason, check_text
 
 TAKEN = "Taken."
 GIVES_UP = (Outcome.NEVER_PAID, Outcome.NOTHING_WRONG)
+PAYS = (Outcome.PAID, Outcome.PAID_ELSEWHERE)
 GIVEN = "Given to a colleague."
 TO = "given_to"  # In the history: an id, so that a person can be forgotten.
 # A provider's answer may take days; what waits longer than a week is not put off but forgotten.
@@ -102,6 +103,7 @@ def resolve_case(
         case = locked_case(case_id, person, version=version)
         check_over(case)
         check_outcome(outcome)
+        check_fits(case, outcome)
         check_nothing_is_given_up(case, outcome)
         with deed_on(case, CaseDeed.RESOLVE, person=person, reason=reason):
             case.outcome = outcome
@@ -170,9 +172,17 @@ def check_outcome(outcome: Outcome | str) -> None:
         raise CaseRefused("A loss is written off by two people: ask for that.", field="outcome", code="needs_two")
 
 
+def check_fits(case: Case, outcome: Outcome | str) -> None:
+    """Whoever counts how cases ended must be able to believe it: a failed refund was not "paid after all"."""
+    fitting = FITTING.get(CaseKind(case.kind))
+    if outcome and fitting and outcome not in fitting:
+        words = ", ".join(str(each.label) for each in fitting)
+        raise CaseRefused(f"This case cannot have ended so. What fits: {words}.", field="outcome", code="does_not_fit")
+
+
 def check_nothing_is_given_up(case: Case, outcome: Outcome | str) -> None:
-    """By whatever name: money that is still owed is given up by two people."""
-    if outcome in GIVES_UP and is_unpaid(case):
+    """By whatever name, and by none: money that is still owed is given up by two people."""
+    if outcome not in PAYS and is_unpaid(case):
         raise CaseRefused(UNPAID, field="outcome", code="needs_two")
 
 

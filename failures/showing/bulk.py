@@ -51,6 +51,7 @@ _WHY: Mapping[str, tuple[str, str]] = {
     "already_covered": ("is paid already", "are paid already"),
     "stale": ("changed since you looked", "changed since you looked"),
     "needs_two": ("needs a second person", "need a second person"),
+    "does_not_fit": ("does not end so", "do not end so"),
     "broke": ("broke", "broke"),
 }
 _NO_SUCH_STEP = "This cannot be done to a case of this kind. Its page says what can."

@@ -121,7 +121,10 @@ class ActOnCase(_CaseRoute):
         asked.is_valid(raise_exception=True)
         case, person, said = self.case(case_id), self.person(), asked.validated_data
         decision = Decision(
-            action=Action(said["action"]), reason=said["reason"], amount_minor=_minor(case, said.get("amount"))
+            action=Action(said["action"]),
+            reason=said["reason"],
+            amount_minor=_minor(case, said.get("amount")),
+            outcome=said.get("outcome", ""),
         )
 
         def make(call: Call) -> UUID:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -188,6 +189,19 @@ def test_how_it_ended_is_kept_until_it_is_opened_again(payment: Payment, case: C
     assert (case.status, case.outcome, case.resolution) == (CaseStatus.REOPENED, "", "")
 
 
+def test_a_case_ends_only_as_one_of_its_kind_can(payment: Payment, finance: User) -> None:
+    happened(PaymentEvent.EXHAUSTED, payment)
+    unpaid = Case.objects.get(kind=CaseKind.EXHAUSTED)
+    end = partial(resolve_case, case_id=unpaid.pk, person=finance, reason=REASON)
+
+    with pytest.raises(CaseRefused) as refused:
+        end(outcome=Outcome.GIVEN_BACK)
+
+    assert (refused.value.code, refused.value.field) == ("does_not_fit", "outcome")
+    assert "paid in another way" in refused.value.sentence
+    assert end(outcome=Outcome.PAID).status == CaseStatus.RESOLVED
+
+
 class TestABillThatIsNotPaid:
     @pytest.fixture
     def unpaid(self, restaurant: Restaurant) -> Case:
@@ -199,7 +213,9 @@ class TestABillThatIsNotPaid:
     def test_is_given_up_by_nobody_alone_by_whatever_name(self, unpaid: Case, finance: User) -> None:
         for end in (
             lambda: dismiss_case(case_id=unpaid.pk, person=finance, reason=REASON),
+            lambda: resolve_case(case_id=unpaid.pk, person=finance, reason=REASON),
             lambda: resolve_case(case_id=unpaid.pk, person=finance, reason=REASON, outcome=Outcome.NEVER_PAID),
+            lambda: resolve_case(case_id=unpaid.pk, person=finance, reason=REASON, outcome=Outcome.NOTHING_WRONG),
         ):
             with pytest.raises(CaseRefused) as refused:
                 end()

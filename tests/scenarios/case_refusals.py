@@ -86,6 +86,9 @@ def _exhausted(r: Recorder) -> None:
     payment, case = given_up()
     r.ask(f"POST /payments/{payment['id']}/retry", {"method": "upi"})
     refuse(r, case, "not_failed", "retry")
+    _, case = given_up()
+    refuse(r, case, "needs_two", "dismiss", expected=422)
+    refuse(r, case, "does_not_fit", "resolve", outcome="given_back", expected=422)
 
 
 def _wrong_amount(r: Recorder) -> None:
