@@ -8,7 +8,8 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from accounts.models import Membership, Restaurant, Role
+from accounts.models import Membership, Restaurant
+from accounts.selectors import administered_by, people_of_nobody_else
 from accounts.services.restaurants import may_edit_restaurant, save_restaurant
 from accounts.services.roles import may_give_roles, save_role, take_role
 from events.served import ServedAdmin
@@ -41,7 +42,7 @@ class RestaurantAdmin(ServedAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Restaurant]:
         restaurants: QuerySet[Restaurant] = super().get_queryset(request)
-        return restaurants if request.user.is_superuser else restaurants.filter(pk__in=administered_by(request))
+        return restaurants if request.user.is_superuser else restaurants.filter(pk__in=administered_by(request.user))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.is_superuser)
@@ -79,7 +80,7 @@ class MembershipAdmin(ServedAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Membership]:
         """Nobody sees another restaurant's people (I20)."""
         roles: QuerySet[Membership] = super().get_queryset(request)
-        return roles if request.user.is_superuser else roles.filter(restaurant__in=administered_by(request))
+        return roles if request.user.is_superuser else roles.filter(restaurant__in=administered_by(request.user))
 
     def has_change_permission(self, request: Any, obj: Any = None) -> bool:
         return super().has_change_permission(request, obj) and _may(request, obj)
@@ -92,8 +93,11 @@ class MembershipAdmin(ServedAdmin):
         return ["user", "restaurant"] if obj is not None else []
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        if db_field.name == "restaurant" and not request.user.is_superuser:
-            kwargs["queryset"] = administered_by(request)
+        person: Any = request.user  # Nobody unknown comes this far.
+        if db_field.name == "restaurant" and not person.is_superuser:
+            kwargs["queryset"] = administered_by(person)
+        if db_field.name == "user":
+            kwargs["queryset"] = people_of_nobody_else(person)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def known_as(self, row: Any) -> str:
@@ -108,11 +112,6 @@ class MembershipAdmin(ServedAdmin):
     def delete_queryset(self, request: Any, queryset: QuerySet[Membership]) -> None:
         for membership in queryset:
             take_role(membership=membership, by=request.user)
-
-
-def administered_by(request: HttpRequest) -> QuerySet[Restaurant]:
-    person: Any = request.user  # Nobody unknown comes this far.
-    return Restaurant.objects.filter(memberships__user=person, memberships__role=Role.ADMIN)
 
 
 def _may(request: Any, membership: Membership | None) -> bool:

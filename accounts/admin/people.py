@@ -9,20 +9,21 @@ from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from accounts.models import SecondFactor, User
+from accounts.models import Membership, Role, SecondFactor, User
 from accounts.second_factor_pages import code_first
+from accounts.selectors import administered_by, people_shown_to
 from accounts.services.editing_people import may_edit, save_person, setting_password, sign_out_everywhere
 from accounts.services.permission_groups import delete_group, save_group
 from accounts.services.second_factor import SecondFactorRefused, remove
-from events.actors import Actor
 from events.served import ServedAdmin
+from kernel.filters import OneOf
 from kernel.shown import Moment, Said, Tone
 from kernel.texts import MAX_REASON
 
@@ -47,9 +48,31 @@ def _opens_console(person: User) -> tuple[str, Tone]:
     return ("opens it", Tone.GOOD) if person.is_staff else ("does not", Tone.QUIET)
 
 
+def _roles_seen_by(request: HttpRequest) -> QuerySet[Membership]:
+    person: Any = request.user  # Nobody unknown comes this far.
+    roles = Membership.objects.all()
+    return roles if person.is_superuser else roles.filter(restaurant__in=administered_by(person))
+
+
 def _has_factor(person: Any) -> tuple[str, Tone]:
     """As the list has asked for all of them."""
     return ("set up", Tone.GOOD) if person.has_factor else ("none", Tone.QUIET)
+
+
+class RoleHere(OneOf):
+    """In the restaurants that somebody administers: what a colleague is elsewhere is not found out by filtering."""
+
+    title = "role"
+    parameter_name = "role"
+
+    def lookups(self, *_: Any) -> list[tuple[str, str]]:
+        return list(Role.choices)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> QuerySet[User]:
+        if self.value() is None:
+            return queryset
+        held = _roles_seen_by(request).filter(role=self.value())
+        return queryset.filter(pk__in=held.values("user"))
 
 
 @admin.register(Group)
@@ -99,7 +122,7 @@ class PersonAdmin(UserAdmin, ServedAdmin):  # type: ignore[misc,type-arg]  # Dja
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
     list_display = ["username", "first_name", "last_name", "roles", "state", "factor", "console"]
-    list_filter = ["is_active", "is_staff", "memberships__role"]
+    list_filter = ["is_active", "is_staff", RoleHere]
     search_help_text = "A user name, a name or an e-mail address"
     filter_horizontal = ()
     actions = ["sign_out", "take_off_factor"]
@@ -111,9 +134,12 @@ class PersonAdmin(UserAdmin, ServedAdmin):  # type: ignore[misc,type-arg]  # Dja
     factor = Said(_has_factor, "second factor", ordering="has_factor")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        """Nobody sees another restaurant's people, nor what somebody is there (I20)."""
+        person: Any = request.user  # Nobody unknown comes this far.
         has_factor = Exists(SecondFactor.objects.filter(user=OuterRef("pk"), confirmed=True))
         people: QuerySet[User] = super().get_queryset(request).annotate(has_factor=has_factor)
-        return people.prefetch_related("memberships__restaurant")
+        shown = people if person.is_superuser else people.filter(pk__in=people_shown_to(person).values("pk"))
+        return shown.prefetch_related(Prefetch("memberships", _roles_seen_by(request).select_related("restaurant")))
 
     def has_change_permission(self, request: Any, obj: Any = None) -> bool:
         return super().has_change_permission(request, obj) and may_edit(obj, by=request.user)
@@ -124,6 +150,22 @@ class PersonAdmin(UserAdmin, ServedAdmin):  # type: ignore[misc,type-arg]  # Dja
     def get_readonly_fields(self, request: Any, obj: Any = None) -> list[str]:
         """What the sign-in writes by itself; and what only a superuser decides."""
         return ["sign_in", "factor", "roles", "seen", "since", *([] if request.user.is_superuser else _RIGHTS)]
+
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> Any:
+        """Nobody learns by trying whether somebody else's person exists."""
+        if self.get_object(request, unquote(object_id)) is None:
+            raise Http404
+        return super().change_view(request, object_id, *args, **kwargs)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Without the way to another password for whoever may only look."""
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None or self.has_change_permission(request, obj):
+            return fieldsets
+        return [
+            (name, {**said, "fields": [each for each in said["fields"] if each != "sign_in"]})
+            for name, said in fieldsets
+        ]
 
     def save_model(self, *_: Any) -> None:
         """With groups and permissions, in `save_related`: it is one deed."""
@@ -138,6 +180,8 @@ class PersonAdmin(UserAdmin, ServedAdmin):  # type: ignore[misc,type-arg]  # Dja
         person = self.get_object(request, unquote(id))
         if person is None:
             raise Http404
+        if not self.has_change_permission(request, person):
+            raise PermissionDenied
         with setting_password(person_id=person.pk, by=request.user):
             return super().user_change_password(request, id, form_url)
 
@@ -184,8 +228,9 @@ class PersonAdmin(UserAdmin, ServedAdmin):  # type: ignore[misc,type-arg]  # Dja
     def _taken_off(self, request: HttpRequest, person: User) -> HttpResponse | None:
         reason, refusal = request.POST.get("reason"), ""
         if reason is not None:
+            by: Any = request.user
             try:
-                remove(person=person, by=Actor.user(request.user), reason=reason)
+                remove(person=person, by=by, reason=reason)
             except SecondFactorRefused as refused:
                 refusal = refused.sentence
             else:

@@ -14,6 +14,7 @@ from django.db.models import Q
 
 from accounts.deeds import PERSON, HouseDeed, PersonDeed
 from accounts.models import User, UserToken
+from accounts.selectors import people_edited_by
 from accounts.services.people import revoke_all_tokens_of
 from events.actors import SHELL, Actor
 from events.audit import INSTALLATION, Deed, Picture, audited, audited_afterwards
@@ -35,8 +36,13 @@ class PersonRefused(ServiceError):
 
 
 def may_edit(person: User | None, *, by: User) -> bool:
-    """Whoever could give a superuser another password would be one."""
-    return by.is_superuser or person is None or not person.is_superuser
+    """Whoever could give a superuser another password would be one; and one of another restaurant, likewise."""
+    return by.is_superuser or person is None or people_edited_by(by).filter(pk=person.pk).exists()
+
+
+def check_may_edit(person_id: UUID, *, by: User) -> None:
+    if not (by.is_superuser or people_edited_by(by).filter(pk=person_id).exists()):
+        raise PersonRefused("A superuser does this, or an admin of all the restaurants where this person has a role.")
 
 
 def save_person(
@@ -63,6 +69,7 @@ def save_person(
 @contextmanager
 def setting_password(*, person_id: UUID, by: User) -> Iterator[None]:
     """Around Django's own pages for it. Where none was set in the end, nothing was done."""
+    check_may_edit(person_id, by=by)
     with audited(_deed_on(person_id, PersonDeed.SET_PASSWORD, Actor.user(by))):
         yield
 
@@ -89,7 +96,9 @@ def making_superusers_at_the_shell() -> Iterator[None]:
 
 
 def sign_out_everywhere(*, person: User, by: User | None) -> int:
-    """How many tokens worked until now."""
+    """How many tokens worked until now. None: somebody at the shell, where all are in reach."""
+    if by is not None:
+        check_may_edit(person.pk, by=by)
     deed = Deed(
         actor=Actor.user(by) if by else SHELL,
         action=PersonDeed.SIGN_OUT,
@@ -113,8 +122,10 @@ def _locked(person_id: UUID) -> dict[UUID, User]:
 def _check_rights(person: User, was: User | None, by: User, *, touches_rights: bool) -> None:
     if by.is_superuser:
         return
-    if not may_edit(was, by=by) or person.is_superuser or touches_rights:
+    if person.is_superuser or touches_rights or (was is not None and was.is_superuser):
         raise PersonRefused("Only a superuser decides about superusers, and about permissions.")
+    if was is not None:
+        check_may_edit(was.pk, by=by)
 
 
 def _check_that_somebody_is_left(person: User, was: User | None, others: Mapping[UUID, User]) -> None:

@@ -10,6 +10,7 @@ from django.db import transaction
 
 from accounts.deeds import PERSON, PersonDeed
 from accounts.models import Membership, Role, User
+from accounts.selectors import people_of_nobody_else
 from accounts.services.people import works_as
 from events.actors import Actor
 from events.audit import Deed, audited
@@ -33,7 +34,9 @@ def save_role(*, membership: Membership, by: User) -> None:
     with transaction.atomic():
         was = Membership.objects.select_for_update().filter(pk=membership.pk).first()
         _check(membership, by)
-        if was is not None and (was.user_id, was.restaurant_id) != (membership.user_id, membership.restaurant_id):
+        if was is None:
+            _check_that_nobody_else_loses(membership, by)
+        elif (was.user_id, was.restaurant_id) != (membership.user_id, membership.restaurant_id):
             raise RoleRefused("A role stays where it is and with whom. Take it, and give another one.", field="user")
         with audited(_deed_on(membership, PersonDeed.CHANGE_ROLE if was else PersonDeed.GIVE_ROLE, by)):
             membership.save()
@@ -50,6 +53,13 @@ def take_role(*, membership: Membership, by: User) -> None:
 def _check(membership: Membership, by: User) -> None:
     if not may_give_roles(by, restaurant_id=membership.restaurant_id, person_id=membership.user_id):
         raise RoleRefused("Roles here are given by a superuser, or by an admin of the restaurant to somebody else.")
+
+
+def _check_that_nobody_else_loses(membership: Membership, by: User) -> None:
+    """With a role in a second restaurant the first one's admins could not edit their own colleague any more."""
+    if not people_of_nobody_else(by).filter(pk=membership.user_id).exists():
+        sentence = "Somebody who has a role in another restaurant gets one here from a superuser."
+        raise RoleRefused(sentence, field="user")
 
 
 def _deed_on(membership: Membership, action: PersonDeed, by: User) -> Deed:

@@ -20,6 +20,7 @@ from django_otp.oath import TOTP
 from accounts.deeds import PERSON, PersonDeed
 from accounts.models import RecoveryCode, SecondFactor, User
 from accounts.selectors import factor_of, recovery_codes_left
+from accounts.services.editing_people import check_may_edit
 from accounts.services.people import revoke_all_tokens_of
 from events.actors import Actor
 from events.audit import Deed, audited
@@ -120,17 +121,18 @@ def renew_recovery_codes(*, person: User) -> list[str]:
             return _new_recovery_codes(factor)
 
 
-def remove(*, person: User, by: Actor, reason: str) -> None:
+def remove(*, person: User, by: User, reason: str) -> None:
     """For a lost phone: its sessions and tokens end, and the password alone opens the next session."""
     check_reason(reason, refusal=SecondFactorRefused)
     with transaction.atomic():
+        check_may_edit(person.pk, by=by)
         factor = _locked(person.pk)
         if factor is None or not factor.confirmed:
             raise _refusal(Refusal.MISSING, f"{person.get_username()} has no second factor.")
-        with audited(_deed_on(person, PersonDeed.TAKE_OFF_FACTOR, by, reason=reason)):
+        with audited(_deed_on(person, PersonDeed.TAKE_OFF_FACTOR, Actor.user(by), reason=reason)):
             factor.delete()
             revoke_all_tokens_of(person=person)
-    log.warning("second_factor_taken_off", person=str(person.pk), by=by.id)
+    log.warning("second_factor_taken_off", person=str(person.pk), by=str(by.pk))
 
 
 def secret_in_groups(factor: SecondFactor) -> str:

@@ -17,7 +17,8 @@ from tests.factors import with_factor
 def person(db: None) -> User:
     person = UserFactory.create(username="asha")
     with_factor(person)
-    UserFactory.create(username="ravi")
+    UserFactory.create(username="ravi", is_superuser=True)
+    UserFactory.create(username="meera")
     return person
 
 
@@ -42,10 +43,11 @@ def test_a_lost_one_is_taken_off_in_somebody_s_name(person: User) -> None:
     [
         (("nobody", "--by", "ravi", "--reason", "Lost."), "There is nobody named nobody."),
         (("asha", "--by", "nobody", "--reason", "Lost."), "There is nobody named nobody."),
+        (("asha", "--by", "meera", "--reason", "Lost."), "A superuser does this, or an admin of all the restaurants"),
         (("asha", "--reason", "Lost."), "--by"),
         (("asha", "--by", "ravi"), "--reason"),
         (("asha", "--by", "ravi", "--reason", "x"), "Say in a few words why"),
-        (("ravi", "--by", "asha", "--reason", "Lost."), "ravi has no second factor."),
+        (("ravi", "--by", "ravi", "--reason", "Lost."), "ravi has no second factor."),
     ],
 )
 def test_what_is_wrong_is_said_and_nothing_is_taken_off(person: User, words: tuple[str, ...], sentence: str) -> None:

@@ -9,11 +9,11 @@ import pytest
 from django.contrib.auth.models import Group, Permission
 from django.db import connection
 
-from accounts.models import User
+from accounts.models import Membership, Role, User
 from accounts.services.editing_people import PersonRefused, save_person, setting_password
 from events.audit import INSTALLATION, verdicts
 from events.models import AuditEntry
-from tests.factories import UserFactory
+from tests.factories import RestaurantFactory, UserFactory, staff
 
 
 @pytest.fixture
@@ -117,8 +117,13 @@ def test_where_no_password_was_set_nothing_was_done(boss: User, asha: User) -> N
 
 class TestWhoIsNoSuperuser:
     @pytest.fixture
-    def clerk(self, db: None) -> User:
-        clerk = UserFactory.create(is_staff=True)
+    def clerk(self, asha: User) -> User:
+        """An admin of the restaurant where Asha works."""
+        restaurant = RestaurantFactory.create()
+        Membership.objects.create(user=asha, restaurant=restaurant, role=Role.WAITER)
+        clerk = staff(restaurant, Role.ADMIN)
+        clerk.is_staff = True
+        clerk.save()
         clerk.user_permissions.set(Permission.objects.filter(codename__in=["add_user", "change_user"]))
         return clerk
 

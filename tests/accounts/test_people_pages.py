@@ -45,8 +45,8 @@ def signed_in(person: User) -> Client:
     return client
 
 
-def clerk_of(restaurant: Restaurant, role: Role | None, *permissions: str) -> User:
-    person = staff(restaurant, role) if role else UserFactory.create()
+def clerk_of(restaurant: Restaurant, role: Role, *permissions: str) -> User:
+    person = staff(restaurant, role)
     person.is_staff = True
     person.save()
     person.user_permissions.set(Permission.objects.filter(codename__in=permissions))
@@ -172,8 +172,8 @@ class TestPeople:
         assert entries() == [("set_password", str(asha.pk), INSTALLATION)]
 
     def test_who_may_edit_people_makes_no_superuser_and_touches_none(self, restaurant: Restaurant, boss: User) -> None:
-        clerk = clerk_of(restaurant, None, "add_user", "change_user", "view_user")
-        desk, asha = signed_in(clerk), UserFactory.create()
+        clerk = clerk_of(restaurant, Role.ADMIN, "add_user", "change_user", "view_user")
+        desk, asha, boss = signed_in(clerk), staff(restaurant, Role.WAITER), boss_here(boss, restaurant)
         forged = {"is_superuser": "on", "user_permissions": list(Permission.objects.values_list("pk", flat=True)[:5])}
 
         for person in (asha, clerk):
@@ -196,7 +196,7 @@ class TestPeople:
     ) -> None:
         with_factor(boss)
         issue_user_token(person=boss_here(boss, restaurant), restaurant=restaurant, mode=Mode.TEST)
-        desk = signed_in(clerk_of(restaurant, None, "change_user", "view_user"))
+        desk = signed_in(clerk_of(restaurant, Role.ADMIN, "change_user", "view_user"))
         before = AuditEntry.objects.count()
         said = {"action": action, "_selected_action": [str(boss.pk)], "reason": "It is lost."}
 

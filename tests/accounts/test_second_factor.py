@@ -25,7 +25,6 @@ from accounts.services.second_factor import (
     secret_in_groups,
     verify_code,
 )
-from events.actors import Actor
 from events.audit import verdicts
 from events.models import AuditEntry
 from kernel import clock
@@ -152,7 +151,7 @@ def test_tokens_of_before_end_when_a_factor_is_set_up_and_when_it_is_taken_off(t
     with_factor(person)
     assert UserToken.objects.filter(revoked_at=None).count() == 0
     issue_user_token(person=person, restaurant=restaurant, mode=Mode.TEST)
-    remove(person=person, by=Actor.user(person), reason="The phone is lost.")
+    remove(person=person, by=person, reason="The phone is lost.")
 
     assert UserToken.objects.filter(revoked_at=None).count() == 0
 
@@ -347,9 +346,9 @@ def test_two_at_once_are_judged_one_after_the_other(person: User, phone: Phone, 
 
 
 def test_a_lost_one_is_taken_off_by_name_and_with_a_reason(person: User, phone: Phone) -> None:
-    admin = UserFactory.create(username="ravi")
+    admin = UserFactory.create(username="ravi", is_superuser=True)
 
-    remove(person=person, by=Actor.user(admin), reason="Her phone fell into the river.")
+    remove(person=person, by=admin, reason="Her phone fell into the river.")
 
     assert (SecondFactor.objects.count(), RecoveryCode.objects.count()) == (0, 0)
     entry = AuditEntry.objects.order_by("-id")[0]
@@ -363,7 +362,7 @@ def test_a_lost_one_is_taken_off_by_name_and_with_a_reason(person: User, phone: 
 @pytest.mark.parametrize("reason", ["", " ", "x" * 501, "Card 4111 1111 1111 1111"])
 def test_without_a_reason_nothing_is_taken_off(person: User, phone: Phone, reason: str) -> None:
     with pytest.raises(SecondFactorRefused):
-        remove(person=person, by=Actor.user(person), reason=reason)
+        remove(person=person, by=person, reason=reason)
 
     assert SecondFactor.objects.count() == 1
 
@@ -372,7 +371,7 @@ def test_what_is_not_there_is_not_taken_off(person: User) -> None:
     begin_enrolment(person=person)
 
     with pytest.raises(SecondFactorRefused, match="asha has no second factor"):
-        remove(person=person, by=Actor.user(person), reason="The phone is lost.")
+        remove(person=person, by=person, reason="The phone is lost.")
 
 
 def test_setting_up_and_renewing_are_in_the_audit(person: User, phone: Phone) -> None:

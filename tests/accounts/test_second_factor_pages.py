@@ -14,7 +14,6 @@ from accounts.factor_policy import FactorPolicy
 from accounts.models import Membership, Role, SecondFactor, User
 from accounts.selectors import recovery_codes_left
 from accounts.services.second_factor import remove
-from events.actors import Actor
 from tests.accounts.signing_in import (
     CODE,
     CONFIRM,
@@ -169,7 +168,7 @@ def test_a_new_password_asks_for_the_code_again(person: User, phone: Phone) -> N
 def test_a_factor_that_is_taken_off_ends_the_sessions_that_it_opened(person: User, phone: Phone) -> None:
     browser = signed_in(person, phone)
 
-    remove(person=person, by=Actor.user(person), reason="The phone is lost.")
+    remove(person=person, by=person, reason="The phone is lost.")
 
     page = browser.get(KEYS, follow=True)
     assert page.redirect_chain[0][0].startswith(LOGIN)

@@ -56,9 +56,19 @@ def sign_out(*people: User, by: User) -> str:
 def test_a_person_is_signed_out_by_a_command(waiter: User) -> None:
     assert said(waiter.username) == f"Signed out {waiter.username}: 2 tokens revoked."
     assert revoked() == 2
-    assert said(waiter.username, "--by", UserFactory.create(username="asha").username).endswith("0 tokens revoked.")
+    UserFactory.create(username="asha", is_superuser=True)
+    assert said(waiter.username, "--by", "asha").endswith("0 tokens revoked.")
     by = list(AuditEntry.objects.order_by("id").values_list("actor_id", flat=True))
     assert by == [SHELL.id, str(User.objects.get(username="asha").pk)]
+
+
+def test_whoever_could_not_do_it_in_the_console_is_not_named_as_the_one_who_did(waiter: User) -> None:
+    stranger = staff(RestaurantFactory.create(), Role.ADMIN)
+
+    with pytest.raises(CommandError, match="A superuser does this, or an admin of all the restaurants"):
+        said(waiter.username, "--by", stranger.username)
+    assert revoked() == 0
+    assert not AuditEntry.objects.exists()
 
 
 def test_whoever_is_not_there_is_not_signed_out(db: None) -> None:

@@ -218,6 +218,7 @@ def test_there_is_no_other_way_in(case: Case, asked: Approval, lead: User) -> No
 def test_who_was_set_up_by_whoever_asks_is_told_why_not(
     case: Case, asked: Approval, maker: User, lead: User, time: ShiftedClock
 ) -> None:
+    maker.memberships.update(role=Role.ADMIN)
     with setting_password(person_id=lead.pk, by=maker):
         lead.set_password("known to both")
         lead.save()

@@ -8,7 +8,6 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.management.naming import person_named
 from accounts.services.second_factor import remove
-from events.actors import Actor
 from kernel.errors import ServiceError
 
 
@@ -23,7 +22,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         person, by = person_named(options["username"]), person_named(options["by"])
         try:
-            remove(person=person, by=Actor.user(by), reason=options["reason"])
+            remove(person=person, by=by, reason=options["reason"])
         except ServiceError as refused:
             raise CommandError(refused.sentence) from refused
         self.stdout.write(f"{person.get_username()} signs in with the password alone now.")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.management.naming import add_by, named_by, person_named
 from accounts.services.editing_people import sign_out_everywhere
+from kernel.errors import ServiceError
 
 
 class Command(BaseCommand):
@@ -19,6 +20,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         person = person_named(options["username"])
-        count = sign_out_everywhere(person=person, by=named_by(options))
+        try:
+            count = sign_out_everywhere(person=person, by=named_by(options))
+        except ServiceError as refused:
+            raise CommandError(refused.sentence) from refused
         tokens = "1 token" if count == 1 else f"{count} tokens"
         self.stdout.write(f"Signed out {person.get_username()}: {tokens} revoked.")
