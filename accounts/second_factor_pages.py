@@ -94,6 +94,16 @@ def code_first(request: HttpRequest) -> HttpResponse | None:
     return _page(request, "accounts/factor_confirm.html", title=title, form=form, minutes=_MINUTES, **more)
 
 
+def code_before_secrets(request: HttpRequest) -> HttpResponse | None:
+    """The same for a page where a secret is typed: already before it is shown, and nothing is carried anywhere."""
+    if has_fresh_factor(request):
+        return None
+    if request.method != "POST":
+        return code_first(request)
+    messages.warning(request, "Confirm that it is you, then type it again: no secret is kept meanwhile.")
+    return redirect(request.path)
+
+
 @sensitive_post_parameters(CODE_FIELD)
 def factor_page(request: HttpRequest) -> HttpResponse:
     """One's own: set up, moved to another phone, and new recovery codes."""

@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from accounts.confirmed_pages import ConfirmedAdmin
 from accounts.models import Membership, Restaurant
 from accounts.selectors import administered_by, people_of_nobody_else
 from accounts.services.restaurants import may_edit_restaurant, save_restaurant
@@ -65,7 +66,7 @@ class RestaurantAdmin(ServedAdmin):
 
 
 @admin.register(Membership)
-class MembershipAdmin(ServedAdmin):
+class MembershipAdmin(ConfirmedAdmin, ServedAdmin):
     called = "Roles"
     about = "Who may do what, and in which restaurant. It holds from the next press on."
     nothing = "No roles yet. A person without one sees nothing of any restaurant."

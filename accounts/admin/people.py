@@ -16,8 +16,9 @@ from django.urls import reverse
 from django.utils.html import format_html
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from accounts.confirmed_pages import ConfirmedAdmin
 from accounts.models import Membership, Role, SecondFactor, User
-from accounts.second_factor_pages import code_first
+from accounts.second_factor_pages import code_before_secrets, code_first
 from accounts.selectors import administered_by, people_shown_to
 from accounts.services.editing_people import may_edit, save_person, setting_password, sign_out_everywhere
 from accounts.services.permission_groups import delete_group, save_group
@@ -76,7 +77,7 @@ class RoleHere(OneOf):
 
 
 @admin.register(Group)
-class PermissionGroupAdmin(GroupAdmin, ServedAdmin):  # type: ignore[misc]  # Django's class and Unfold's, as its guide says.
+class PermissionGroupAdmin(ConfirmedAdmin, GroupAdmin, ServedAdmin):  # type: ignore[misc]  # Django's class and Unfold's, as its guide says.
     """For superusers: whoever may write a group could write the own one."""
 
     called = "Permission groups"
@@ -108,7 +109,7 @@ class PermissionGroupAdmin(GroupAdmin, ServedAdmin):  # type: ignore[misc]  # Dj
 
 
 @admin.register(User)
-class PersonAdmin(UserAdmin, ServedAdmin):  # type: ignore[misc,type-arg]  # Django's class and Unfold's, as its guide says.
+class PersonAdmin(ConfirmedAdmin, UserAdmin, ServedAdmin):  # type: ignore[misc,type-arg]  # Django's class and Unfold's, as its guide says.
     """A person who took cash or decided about money stays named: deactivated, never deleted (I17)."""
 
     called = "People"
@@ -151,6 +152,12 @@ class PersonAdmin(UserAdmin, ServedAdmin):  # type: ignore[misc,type-arg]  # Dja
         """What the sign-in writes by itself; and what only a superuser decides."""
         return ["sign_in", "factor", "roles", "seen", "since", *([] if request.user.is_superuser else _RIGHTS)]
 
+    def add_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """With a first password."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        return code_before_secrets(request) or super().add_view(request, *args, **kwargs)
+
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> Any:
         """Nobody learns by trying whether somebody else's person exists."""
         if self.get_object(request, unquote(object_id)) is None:
@@ -182,6 +189,9 @@ class PersonAdmin(UserAdmin, ServedAdmin):  # type: ignore[misc,type-arg]  # Dja
             raise Http404
         if not self.has_change_permission(request, person):
             raise PermissionDenied
+        asked = code_before_secrets(request)
+        if asked is not None:
+            return asked
         with setting_password(person_id=person.pk, by=request.user):
             return super().user_change_password(request, id, form_url)
 

@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from accounts.confirmed_pages import ConfirmedAdmin
 from accounts.models import Restaurant, Role
 from kernel.console import ReadOnlyAdmin, holds_one_of, restaurants_seen_by, role_at
 from kernel.money import MAX_MINOR, Money
@@ -51,7 +52,7 @@ class LimitForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own is g
 
 
 @admin.register(RefundLimit)
-class RefundLimitAdmin(ReadOnlyAdmin):
+class RefundLimitAdmin(ConfirmedAdmin, ReadOnlyAdmin):
     """Who is admin of a restaurant sets its limits; each change is in the audit."""
 
     called = "Refund limits"

@@ -15,9 +15,8 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_post_parameters
 from unfold.forms import AdminForm
 
-from accounts.console_session import has_fresh_factor
 from accounts.models import OFFICE, Role
-from accounts.second_factor_pages import code_first
+from accounts.second_factor_pages import code_before_secrets
 from kernel.console import ReadOnlyAdmin, role_at
 from kernel.errors import ServiceError
 from payments.admin.credential_forms import CredentialsForm
@@ -77,11 +76,9 @@ class CredentialPages(ReadOnlyAdmin):
         account = self._account(request, account_id)
         if role_at(request, account.restaurant_id) != Role.ADMIN or not self.has_credentials(account):
             raise PermissionDenied
-        if not has_fresh_factor(request):
-            if request.method == "POST":
-                messages.warning(request, "Confirm that it is you, then type it again: no secret is kept meanwhile.")
-                return redirect(request.path)
-            return code_first(request) or redirect(request.path)
+        asked = code_before_secrets(request)
+        if asked is not None:
+            return asked
         form = CredentialsForm(request.POST if request.method == "POST" else None, account=account)
         if form.is_bound and form.is_valid() and self._is_asked(request, account, form):
             return redirect("admin:payments_provideraccount_change", account.pk)

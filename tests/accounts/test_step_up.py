@@ -1,11 +1,13 @@
-"""A code once more where it matters: keys, and taking somebody's second factor off."""
+"""A code once more where it matters: keys, roles and people, and taking somebody's second factor off."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
+from django.contrib.auth.models import Group
 from django.test import Client
 
 from accounts.models import ApiKey, Membership, Role, SecondFactor, User
@@ -14,10 +16,23 @@ from accounts.services.keys import issue_api_key
 from accounts.services.second_factor import begin_enrolment
 from events.models import AuditEntry
 from kernel.modes import Mode
-from tests.accounts.signing_in import CONFIRM, ISSUE, KEYS, OWN, PEOPLE, signed_in, somebody, text_of, with_password
-from tests.factories import RestaurantFactory
+from tests.accounts.signing_in import (
+    CONFIRM,
+    ISSUE,
+    KEYS,
+    OWN,
+    PASSWORD,
+    PEOPLE,
+    signed_in,
+    somebody,
+    text_of,
+    with_password,
+)
+from tests.factories import RestaurantFactory, staff
 from tests.factors import Phone, with_factor
 from tests.time_machine import ShiftedClock
+
+ROLES, GROUPS = "/admin/accounts/membership/", "/admin/auth/group/"
 
 
 @pytest.fixture
@@ -177,3 +192,120 @@ def test_whoever_may_not_change_people_takes_nothing_off(person: User, phone: Ph
     take_off(with_password(helper), person, reason="For fun.")
 
     assert SecondFactor.objects.count() == 1
+
+
+# What prepares that money moves: roles, people, their permissions and passwords.
+
+
+@pytest.fixture
+def browser(person: User, phone: Phone, time: ShiftedClock) -> Client:
+    """Of a superuser whose last code is too old by a minute."""
+    browser = signed_in(person, phone)
+    time.advance(minutes=11)
+    return browser
+
+
+def asked_first(browser: Client, phone: Phone, path: str, body: dict[str, str]) -> dict[str, str]:
+    """What was typed stands in the page that asks, and is sent again with the code, as that page does."""
+    asked = browser.post(path, body)
+    wrong = browser.post(path, {**body, "second_factor_code": phone.never_shows()})
+    assert "not the code that your app shows" in text_of(wrong)
+    for text in map(text_of, (asked, wrong)):
+        assert "Confirm that it is you" in text
+        for name, value in body.items():
+            assert f'<input type="hidden" name="{name}" value="{value}">' in text
+    return {**body, "second_factor_code": phone.shows()}
+
+
+def test_a_role_is_given_changed_and_taken_with_a_fresh_code(phone: Phone, browser: Client, time: ShiftedClock) -> None:
+    restaurant, ravi = RestaurantFactory.create(), somebody("ravi", is_superuser=False)
+    said = {"user": str(ravi.pk), "restaurant": str(restaurant.pk), "role": "finance"}
+
+    with_code = asked_first(browser, phone, f"{ROLES}add/", said)
+    assert not Membership.objects.exists()
+    time.advance(seconds=2)
+    browser.post(f"{ROLES}add/", with_code)
+    held = Membership.objects.get()
+
+    for path, body, still in (
+        (f"{ROLES}{held.pk}/change/", {"role": "admin"}, "finance"),
+        (f"{ROLES}{held.pk}/delete/", {"post": "yes"}, "admin"),
+    ):
+        time.advance(minutes=11)
+        with_code = asked_first(browser, phone, path, body)
+        assert Membership.objects.get().role == still
+        time.advance(seconds=2)
+        assert browser.post(path, with_code).status_code == 302
+    assert not Membership.objects.exists()
+
+
+def test_several_roles_are_taken_with_a_fresh_code(phone: Phone, browser: Client, time: ShiftedClock) -> None:
+    held = Membership.objects.get(user=staff(RestaurantFactory.create(), Role.FINANCE))
+    body = {"action": "delete_selected", "_selected_action": str(held.pk), "post": "yes"}
+
+    with_code = asked_first(browser, phone, ROLES, body)
+
+    assert Membership.objects.exists()
+    time.advance(seconds=2)
+    browser.post(ROLES, with_code)
+    assert not Membership.objects.exists()
+
+
+def test_a_person_is_edited_with_a_fresh_code(phone: Phone, browser: Client, time: ShiftedClock) -> None:
+    ravi = somebody("ravi", is_superuser=False)
+    page = f"{PEOPLE}{ravi.pk}/change/"
+    body = {"username": "ravi", "last_name": "Rao", "is_active": "on", "is_staff": "on", "is_superuser": "on"}
+    assert "Confirm that it is you" not in text_of(browser.get(page))  # To look at somebody needs none.
+
+    with_code = asked_first(browser, phone, page, body)
+
+    ravi.refresh_from_db()
+    assert (ravi.last_name, ravi.is_superuser) == ("", False)
+    time.advance(seconds=2)
+    browser.post(page, with_code)
+    ravi.refresh_from_db()
+    assert (ravi.last_name, ravi.is_superuser) == ("Rao", True)
+
+
+def test_a_permission_group_is_written_with_a_fresh_code(phone: Phone, browser: Client, time: ShiftedClock) -> None:
+    with_code = asked_first(browser, phone, f"{GROUPS}add/", {"name": "Keys"})
+    assert not Group.objects.exists()
+    time.advance(seconds=2)
+    browser.post(f"{GROUPS}add/", with_code)
+    assert Group.objects.get().name == "Keys"
+
+
+@pytest.mark.parametrize("page", ["add/", "{ravi}/password/"])
+def test_no_password_is_carried_through_the_page_that_asks(
+    phone: Phone, browser: Client, time: ShiftedClock, page: str
+) -> None:
+    """The code is asked for before anything is typed; and where it grew old meanwhile, all is typed again."""
+    ravi = somebody("ravi", is_superuser=False)
+    path, new = f"{PEOPLE}{page.format(ravi=ravi.pk)}", "another horse battery"
+    body = {"username": "meera", "usable_password": "true", "password1": new, "password2": new, "set-password": "1"}
+
+    for sent in (body, {**body, "second_factor_code": phone.shows()}):
+        answer = browser.post(path, sent)
+        assert (answer.status_code, answer.headers["Location"]) == (302, path)
+    confirm = browser.get(path)
+    assert confirm.headers["Location"] == f"{CONFIRM}?{urlencode({'next': path})}"
+    asked = text_of(browser.get(confirm.headers["Location"]))
+    assert "type it again: no secret is kept meanwhile" in asked
+    assert new not in asked
+    assert not User.objects.filter(username="meera").exists()
+    assert not User.objects.get(pk=ravi.pk).check_password(new)
+
+    assert browser.post(CONFIRM, {"second_factor_code": phone.shows(), "next": path}).headers["Location"] == path
+    assert browser.get(path).status_code == 200
+    assert browser.post(path, body).status_code == 302
+    assert [each for each in User.objects.exclude(username="asha") if each.check_password(new)]
+
+
+def test_whoever_may_not_is_refused_and_not_asked(time: ShiftedClock, transactional_db: None) -> None:
+    helper, ravi = somebody("helper", is_superuser=False), somebody("ravi", is_superuser=False)
+    browser = signed_in(helper, with_factor(helper))
+    time.advance(minutes=11)
+
+    for path in (f"{PEOPLE}add/", f"{PEOPLE}{ravi.pk}/password/"):
+        assert browser.get(path).status_code in {403, 404}
+        assert browser.post(path, {"password1": PASSWORD, "password2": PASSWORD}).status_code in {403, 404}

@@ -7,13 +7,16 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts.models import Restaurant, Role, User
+from accounts.models import Membership, Restaurant, Role, User
 from events.models import AuditEntry
 from payments.models import Limited, RefundLimit
 from payments.services.limit_changes import set_refund_limit
 from payments.services.refusals import RefundRefused
+from tests.accounts.signing_in import signed_in, somebody, text_of
 from tests.factories import RestaurantFactory, staff
+from tests.factors import with_factor
 from tests.failures.test_desk import desk_of
+from tests.time_machine import ShiftedClock
 
 pytestmark = pytest.mark.django_db
 PAGE = "/admin/payments/refundlimit/"
@@ -91,4 +94,31 @@ def test_an_admin_elsewhere_is_nobody_here(restaurant: Restaurant) -> None:
     assert desk_of(stranger).post(f"{PAGE}add/", said(restaurant)).status_code == 200
     with pytest.raises(RefundRefused, match="Only an admin of this restaurant"):
         set_refund_limit(restaurant=restaurant, who=Limited.FINANCE, currency="INR", most_minor=1, person=stranger)
+    assert not RefundLimit.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_limit_is_set_changed_and_taken_away_with_a_fresh_code(restaurant: Restaurant, time: ShiftedClock) -> None:
+    """Whoever finds a desk that somebody left raises none."""
+    boss = somebody("asha", is_superuser=False)
+    Membership.objects.create(user=boss, restaurant=restaurant, role=Role.ADMIN)
+    phone = with_factor(boss)
+    browser = signed_in(boss, phone)
+
+    def press(path: str, body: dict[str, str]) -> None:
+        """The first press only asks, and keeps what was typed."""
+        before = list(RefundLimit.objects.values_list("most_minor", flat=True))
+        time.advance(minutes=11)
+        asked = text_of(browser.post(path, body))
+        assert "Confirm that it is you" in asked
+        for name, value in body.items():
+            assert f'name="{name}" value="{value}"' in asked
+        assert list(RefundLimit.objects.values_list("most_minor", flat=True)) == before
+        assert browser.post(path, {**body, "second_factor_code": phone.shows()}).status_code == 302
+
+    press(f"{PAGE}add/", said(restaurant))
+    limit = RefundLimit.objects.get()
+    press(f"{PAGE}{limit.pk}/change/", {"most": "900"})
+    assert RefundLimit.objects.get().most_minor == 90_000
+    press(f"{PAGE}{limit.pk}/delete/", {"post": "yes"})
     assert not RefundLimit.objects.exists()
