@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
@@ -110,23 +111,8 @@ def amend_order(*, order_id: UUID, amendment: Amendment, actor: Actor) -> Order:
         order = lock_order(order_id)
         _check_amendable(order, amendment)
         _check_lines(amendment.lines, order.currency)
-        before, order.total_minor = order.total_minor, _total(amendment.lines)
-        journal = Journal(actor)
-        old = order.lines.order_by("position").values("name", "quantity", "unit_minor")
-        reason = f"The total was {before} and is {order.total_minor}."
-        journal.note(order, step="amend", reason=reason, evidence={"lines_before": list(old)})
-        journal.happened(
-            OrderEvent.AMENDED,
-            order,
-            total_minor=order.total_minor,
-            before_minor=before,
-            currency=order.currency,
-            refund_surplus=amendment.refund_surplus,
-        )
-        order.save(update_fields=["total_minor", "version"])
-        OrderLine.objects.filter(order=order).delete()
-        _LINES.write(_lines_of(order, amendment.lines))
-        journal.write()
+        with audited(_deed(order, "amend_order", _bill_of, actor)):
+            _amend(order, amendment, actor)
         # Whoever knows its money may have changed it meanwhile.
         return Order.objects.get(pk=order_id)
 
@@ -149,7 +135,7 @@ def cancel_order(*, order_id: UUID, actor: Actor, may_refund: bool = True) -> Or
         order = lock_order(order_id)
         if order.status == OrderStatus.CANCELLED:
             return order
-        with audited(_cancelling(order, actor)):
+        with audited(_deed(order, "cancel_order", _picture_of, actor)):
             return _step(
                 order_id=order_id, name="cancel", target=OrderStatus.CANCELLED, actor=actor, may_refund=may_refund
             )
@@ -171,13 +157,33 @@ def set_payment_state(*, order: Order, state: PaymentState, journal: Journal, mo
     return True
 
 
-def _cancelling(order: Order, actor: Actor) -> Deed:
+def _amend(order: Order, amendment: Amendment, actor: Actor) -> None:
+    before, order.total_minor = order.total_minor, _total(amendment.lines)
+    journal = Journal(actor)
+    old = order.lines.order_by("position").values("name", "quantity", "unit_minor")
+    reason = f"The total was {before} and is {order.total_minor}."
+    journal.note(order, step="amend", reason=reason, evidence={"lines_before": list(old)})
+    journal.happened(
+        OrderEvent.AMENDED,
+        order,
+        total_minor=order.total_minor,
+        before_minor=before,
+        currency=order.currency,
+        refund_surplus=amendment.refund_surplus,
+    )
+    order.save(update_fields=["total_minor", "version"])
+    OrderLine.objects.filter(order=order).delete()
+    _LINES.write(_lines_of(order, amendment.lines))
+    journal.write()
+
+
+def _deed(order: Order, action: str, picture: Callable[[UUID], dict[str, Any]], actor: Actor) -> Deed:
     return Deed(
         actor=actor,
-        action="cancel_order",
+        action=action,
         subject_kind="order",
         subject_id=str(order.pk),
-        picture=partial(_picture_of, order.pk),
+        picture=partial(picture, order.pk),
         restaurant_id=order.restaurant_id,
         mode=order.mode,
     )
@@ -186,6 +192,12 @@ def _cancelling(order: Order, actor: Actor) -> Deed:
 def _picture_of(order_id: UUID) -> dict[str, Any]:
     shown = ("status", "payment_state", "total_minor", "currency")
     return {"order": Order.objects.values(*shown).get(pk=order_id)}
+
+
+def _bill_of(order_id: UUID) -> dict[str, Any]:
+    """Its lines by what they cost: their names are free text, which may name a person."""
+    lines = OrderLine.objects.filter(order=order_id).order_by("position")
+    return {**_picture_of(order_id), "lines": list(lines.values("quantity", "unit_minor"))}
 
 
 _TAKEN = {

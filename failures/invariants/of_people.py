@@ -7,7 +7,7 @@ from failures.invariants.questions import Invariant
 OF_PEOPLE: tuple[Invariant, ...] = (
     Invariant(
         id="I16",
-        sentence="What a person decided about a case, or about money, is in the audit.",
+        sentence="What a person decided about a case, a bill or money is in the audit.",
         # Since there is one.
         question="""
             SELECT MIN(t.id), string_agg(t.step || ' of ' || t.subject_kind || ' ' || t.subject_id, ', ')
@@ -15,6 +15,7 @@ OF_PEOPLE: tuple[Invariant, ...] = (
               FROM events_transition t
              WHERE t.actor_kind = 'user' AND t.at > (SELECT MIN(at) FROM events_auditentry)
                AND (t.subject_kind = 'case' AND t.step = ANY(%(decisions)s)
+                    OR t.subject_kind = 'order' AND t.step IN ('amend', 'cancel')
                     OR t.evidence ->> 'source' = ANY(%(people)s))
                AND NOT EXISTS (SELECT 1 FROM events_auditentry e
                                 WHERE e.transaction_id = t.transaction_id AND e.actor_id = t.actor_id)

@@ -10,7 +10,7 @@ from django.db import models, transaction
 from django.db.models import F
 
 from accounts.models import IdempotentCall, Role
-from events.actors import SYSTEM
+from events.actors import SYSTEM, Actor
 from events.models import AuditEntry, Transition
 from events.services import Journal
 from failures.bulk.planning import plan_bulk
@@ -18,6 +18,8 @@ from failures.invariants import MAX_OVERDUE_SECONDS
 from failures.models import BulkAction, BulkRun, BulkStep, Case, CaseKind
 from failures.services.working import assign_case
 from kernel import clock
+from orders.models import Order
+from orders.services import Amendment, LineDraft, amend_order, cancel_order
 from payments.models import Attempt, CredentialChange, Payment, Refund
 from payments.services.deeds import PaymentDeed
 from payments.services.forcing import ask_to_record_charge
@@ -234,6 +236,20 @@ def _cash_taken_unseen(w: World) -> str:
     return _unseen(Transition.objects.filter(evidence__source="waiter").earliest("id"))
 
 
+def _amended_unseen(w: World) -> str:
+    order = w.kept.payment.order
+    less = LineDraft(name="Thali", quantity=1, unit_minor=80_000)
+    amendment = Amendment(lines=(less,), version=Order.objects.get(pk=order.pk).version, refund_surplus=True)
+    amend_order(order_id=order.pk, amendment=amendment, actor=Actor.user(staff(w.restaurant, Role.ADMIN)))
+    return _unseen(Transition.objects.get(subject_id=order.pk, step="amend"))
+
+
+def _cancelled_unseen(w: World) -> str:
+    order = w.failed.payment.order
+    cancel_order(order_id=order.pk, actor=Actor.user(staff(w.restaurant, Role.ADMIN)))
+    return _unseen(Transition.objects.get(subject_id=order.pk, step="cancel"))
+
+
 def _unseen(step: Transition) -> str:
     """There are entries since long ago, and none of whoever did this."""
     entries = AuditEntry.objects.filter(actor_id=step.actor_id)
@@ -342,6 +358,8 @@ BREAKS: list[tuple[str, str, Callable[[World], str]]] = [
     ("I14", "A notice is settled", lambda w: _notice(w, "state = 'quarantined'")),
     ("I16", "What a person decided", _taken_unseen),
     ("I16", "What a person decided", _cash_taken_unseen),
+    ("I16", "What a person decided", _amended_unseen),
+    ("I16", "What a person decided", _cancelled_unseen),
     ("I16", "What a person saw", _recorded_alone),
     ("I16", "Where something waits", lambda w: update(w.refund, "status = 'waiting_approval'")),
     ("I16", "Where something waits", _waits_for_nobody),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from uuid import uuid4
 
 import pytest
@@ -11,13 +12,14 @@ import pytest
 from accounts.models import ApiKey, Role, User
 from accounts.services.idempotency import Call
 from accounts.services.keys import issue_api_key, revoke_api_key, rotate_api_key
-from events.actors import GUEST, Actor
+from events.actors import GUEST, Actor, ActorKind
 from events.audit import INSTALLATION, verdicts
 from events.models import AuditEntry
 from failures.decisions import Action, Decision, act_on_case
 from failures.models import Case, CaseKind
 from kernel.modes import Mode
-from orders.services import cancel_order
+from orders.models import Order
+from orders.services import Amendment, LineDraft, amend_order, cancel_order
 from payments.gateways.breaker import BreakerState
 from payments.gateways.guard import Operation
 from payments.models import Attempt
@@ -25,6 +27,7 @@ from payments.services import operators, providers
 from payments.services.cash import CashTaken, confirm_cash, record_cash_refund, take_cash_against_doubt
 from payments.services.circuit_overrides import force_circuit
 from payments.services.refund_requests import request_refund
+from payments.services.refusals import PaymentRefused
 from tests import two_people
 from tests.factories import order_of, paid, staff
 from tests.failures.world import World, make_world
@@ -190,3 +193,44 @@ def test_a_step_that_is_done_already_is_not_done_again(world: World, admin: User
         cancel_order(order_id=world.failed.payment.order_id, actor=Actor.user(admin))
 
     assert AuditEntry.objects.filter(action="cancel_order").count() == 1
+
+
+@pytest.mark.parametrize("minor", [64_000, 90_000], ids=["gives back", "asks for more"])
+def test_a_bill_that_a_person_changed_is_kept_with_what_it_was(world: World, admin: User, minor: int) -> None:
+    """Whether money goes back or not, as with cancelling; by what things cost, and not by what somebody called them."""
+    order = Order.objects.get(pk=world.surplus.payment.order_id)
+    lines = (LineDraft(name="Cake for Asha", quantity=1, unit_minor=minor),)
+    amendment = Amendment(lines=lines, version=order.version, refund_surplus=True)
+
+    amend_order(order_id=order.pk, amendment=amendment, actor=Actor.user(admin))
+
+    entry = AuditEntry.objects.latest("id")
+    assert (entry.action, entry.subject_id, entry.actor_id) == ("amend_order", str(order.pk), str(admin.pk))
+    now = "paid" if minor < order.total_minor else "part_paid"
+    assert (entry.before["order"]["payment_state"], entry.after["order"]["payment_state"]) == ("paid", now)
+    assert (entry.before["order"]["total_minor"], entry.after["order"]["total_minor"]) == (84_000, minor)
+    assert entry.before["lines"] == [{"quantity": 1, "unit_minor": 84_000}]
+    assert entry.after["lines"] == [{"quantity": 1, "unit_minor": minor}]
+    assert order.restaurant_id == entry.chain_id
+
+
+def test_a_bill_that_was_not_changed_is_no_deed(world: World, admin: User) -> None:
+    """Less than what is paid, and nothing is to go back."""
+    order = Order.objects.get(pk=world.surplus.payment.order_id)
+    less = Amendment(lines=(LineDraft(name="Thali", quantity=1, unit_minor=1),), version=order.version)
+
+    with pytest.raises(PaymentRefused, match="is paid already"):
+        amend_order(order_id=order.pk, amendment=less, actor=Actor.user(admin))
+
+    assert not AuditEntry.objects.filter(action="amend_order").exists()
+
+
+def test_a_bill_that_a_program_changed_is_in_the_history_alone(world: World) -> None:
+    order = Order.objects.get(pk=world.failed.payment.order_id)
+    more = Amendment(lines=(LineDraft(name="Thali", quantity=2, unit_minor=84_000),), version=order.version)
+    till = Actor(kind=ActorKind.API_KEY, id="till")
+
+    for change in (partial(amend_order, amendment=more), cancel_order):
+        change(order_id=order.pk, actor=till)
+
+    assert {entry.action for entry in AuditEntry.objects.all()} == {"confirm_cash"}
