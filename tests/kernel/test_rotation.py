@@ -31,6 +31,7 @@ from tests.scripted import ScriptedGateway, provider_of
 OLD, NEW = (Fernet.generate_key().decode() for _ in range(2))
 CREDENTIALS: Any = {"api_key": "a-key-that-waits-for-two"}
 PHONE = "+91 98765 43210"
+FILES = "failures.CaseFile.content"
 
 
 @pytest.fixture
@@ -101,7 +102,7 @@ def test_what_nobody_may_change_is_written_anew_all_the_same(
     assert CaseNote.objects.get().text == "Called the bank."
     assert CaseFile.objects.get().content == b"amount,1\n"
     assert CredentialChange.objects.get().credentials == CREDENTIALS
-    assert columns["failures.CaseFile.content"].written == 1
+    assert columns[FILES].written == 1
     with pytest.raises(DatabaseError, match="Cannot update"):
         CaseNote.objects.update(text="Never called.")
     with pytest.raises(DatabaseError, match="Cannot update"):
@@ -159,3 +160,59 @@ def test_more_rows_than_a_batch_are_all_written(
     settings.STEWARD_FIELD_KEYS = (NEW, OLD)
 
     assert rotated()["orders.Order.customer_phone"].written == 5
+
+
+@pytest.mark.parametrize(("most", "batches"), [(60_000, [2, 4, 5]), (1, [1, 2, 3, 4, 5])])
+def test_large_values_are_read_a_few_at_a_time(
+    restaurant: Restaurant, settings: Settings, monkeypatch: pytest.MonkeyPatch, most: int, batches: list[int]
+) -> None:
+    """One that is larger than a batch may be is a batch of its own."""
+    case = _case_with_files(restaurant, monkeypatch, 5)
+    monkeypatch.setattr("kernel.rotation.BATCH_BYTES", most)
+    settings.STEWARD_FIELD_KEYS = (NEW, OLD)
+    seen = []
+
+    for _ in rotate_keys(told=lambda column: seen.append(column.written) if column.name == FILES else None):
+        pass
+    settings.STEWARD_FIELD_KEYS = (NEW,)
+
+    assert seen == batches
+    assert sorted(file.content for file in case.files.all()) == [_large(number) for number in range(5)]
+
+
+def test_whoever_dies_between_two_batches_has_written_the_first(
+    restaurant: Restaurant, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = _case_with_files(restaurant, monkeypatch, 5)
+    monkeypatch.setattr("kernel.rotation.BATCH_BYTES", 60_000)
+    settings.STEWARD_FIELD_KEYS = (NEW, OLD)
+
+    def die(column: Column) -> None:
+        if column.name == FILES:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(rotate_keys(told=die))
+    settings.STEWARD_FIELD_KEYS = (NEW,)
+    assert sum(file.content != b"" for file in case.files.all()) == 2
+    settings.STEWARD_FIELD_KEYS = (NEW, OLD)
+
+    assert rotated()[FILES].written == 3
+    settings.STEWARD_FIELD_KEYS = (NEW,)
+    assert sorted(file.content for file in case.files.all()) == [_large(number) for number in range(5)]
+
+
+def _case_with_files(restaurant: Restaurant, monkeypatch: pytest.MonkeyPatch, count: int) -> Case:
+    monkeypatch.setitem(providers.PROVIDERS, "a", provider_of(ScriptedGateway()))
+    routed(restaurant, "a")
+    happened(PaymentEvent.CONTRADICTED, accepted(order_of(restaurant)))
+    case = Case.objects.get()
+    finance = staff(restaurant, Role.FINANCE)
+    for number in range(count):
+        add_file(case_id=case.pk, person=finance, name="book.csv", content=_large(number))
+    return case
+
+
+def _large(number: int) -> bytes:
+    """20,000 bytes: encrypted 26,764."""
+    return b"%d,thali\n" % number * 2_500
