@@ -154,7 +154,7 @@ for _code, _title, _remedy in (
     (
         "not_an_operator",
         "Only operators",
-        "Finance leads and administrators of a restaurant that uses the provider force its circuits.",
+        "Finance leads and administrators of a restaurant with an account in use at the provider force its circuits.",
     ),
 ):
     _add(_code, HTTPStatus.FORBIDDEN, _title, remedy=_remedy, next_action=NextAction.ASK_FOR_ACCESS)

@@ -14,10 +14,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.urls import path, reverse
 
-from accounts.models import CHECKERS, Restaurant, User
+from accounts.models import Restaurant, User
 from accounts.second_factor_pages import code_first
 from kernel import clock
-from kernel.console import ReadOnlyAdmin, restaurants_seen_by, role_at
+from kernel.console import ReadOnlyAdmin, restaurants_seen_by
 from kernel.errors import ServiceError
 from kernel.modes import Mode
 from kernel.shown import Moment, Said, Tone, in_words
@@ -28,7 +28,7 @@ from payments.circuit_words import OPERATIONS, WORDS
 from payments.models import BreakerOverride, ProviderAccount
 from payments.outlooks import Outlook
 from payments.services import circuit_overrides
-from payments.services.circuit_overrides import SaidMeanwhile, force_circuit
+from payments.services.circuit_overrides import SaidMeanwhile, force_circuit, providers_moved_by
 from payments.services.provider_lights import ProviderLight, accounts_at_rest, provider_lights
 
 
@@ -185,17 +185,18 @@ def _circuits(request: HttpRequest, refused: WordForm | None = None) -> dict[str
         mode=mode,
         zone=_zone_of(request),
         names=names_of(said) if said else {},
-        forceable=frozenset(light.provider for light in lights if _may_force(request, light)),
+        forceable=_forceable(request, lights, mode),
         refused=refused,
     )
     cards = [drawing.card(light, accounts_at_rest(light.accounts)) for light in lights]
     return {"cards": cards, "mode": mode, "modes": (Mode.LIVE, Mode.TEST)}
 
 
-def _may_force(request: HttpRequest, light: ProviderLight) -> bool:
+def _forceable(request: HttpRequest, lights: list[ProviderLight], mode: Mode) -> frozenset[str]:
     """For what the page shows: the service asks anew."""
-    roles = {role_at(request, account.restaurant_id) for account in light.accounts}
-    return request.user.is_superuser or bool(roles & {role.value for role in CHECKERS})
+    if request.user.is_superuser:
+        return frozenset(light.provider for light in lights)
+    return providers_moved_by(_person_of(request), mode)
 
 
 def _person_of(request: HttpRequest) -> User:

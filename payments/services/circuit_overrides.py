@@ -19,7 +19,7 @@ from kernel.texts import check_reason
 from payments.gateways.breaker import BreakerState
 from payments.gateways.guard import Operation
 from payments.models import BreakerOverride, ProviderAccount
-from payments.services.providers import PROVIDERS
+from payments.services.providers import PROVIDERS, is_usable
 from payments.services.refusals import CircuitRefused
 
 # What an operator may say, for a command line.
@@ -117,17 +117,22 @@ def _check(provider: str, state: BreakerState | None, person: User, reason: str,
 
 
 def _check_person(person: User, provider: str, mode: Mode) -> None:
-    """A circuit is everybody's, so that whoever moves it is trusted with money by somebody who uses this provider."""
     if not (person.is_active and person.is_staff):
         raise CircuitRefused("Only operators force a circuit.", code="not_an_operator")
-    if not (person.is_superuser or _is_second_person(person, provider, mode)):
+    if not (person.is_superuser or provider in providers_moved_by(person, mode)):
         raise CircuitRefused(
-            "Only a finance lead or an admin of a restaurant that uses this provider forces its circuit.",
+            "Only a finance lead or an admin of a restaurant whose account at this provider is switched on, and can be"
+            " used, forces its circuit.",
             code="not_an_operator",
         )
 
 
-def _is_second_person(person: User, provider: str, mode: Mode) -> bool:
-    accounts = ProviderAccount.objects.filter(provider=provider, mode=mode)
-    leads = Membership.objects.filter(user=person, user__is_active=True, role__in=CHECKERS)
-    return leads.filter(restaurant__in=accounts.values("restaurant")).exists()
+def providers_moved_by(person: User, mode: Mode) -> frozenset[str]:
+    """A circuit is everybody's, so that whoever moves it is trusted with money by somebody who uses this provider.
+
+    An account that is off, or that nothing can be sent for, uses nobody: any admin may add one alone.
+    """
+    trusted = Membership.objects.filter(user=person, user__is_active=True, role__in=CHECKERS)
+    accounts = ProviderAccount.objects.filter(mode=mode, enabled=True, restaurant__in=trusted.values("restaurant"))
+    some = accounts.only("provider", "mode", "credentials")
+    return frozenset(account.provider for account in some if is_usable(account))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -17,6 +18,8 @@ from payments.gateways.breaker import BreakerState
 from payments.gateways.contract import Answer, ErrorCode, LookUpRequest, Outcome, Subject
 from payments.gateways.guard import Operation
 from payments.models import Attempt, BreakerOverride, Payment, PaymentStatus, ProviderAccount
+from payments.services import providers
+from payments.services.accounts import add_account
 from payments.services.circuit_overrides import LONGEST, NOTHING_SAID, SaidMeanwhile, force_circuit
 from payments.services.outside import leave_database
 from payments.services.providers import circuits_of, forced_circuits, gateway_for
@@ -267,6 +270,28 @@ def test_an_admin_who_does_not_use_the_provider_in_this_mode_may_not(restaurant:
             force(person, OPEN, **word)
         assert refused.value.code == "not_an_operator"
     assert not BreakerOverride.objects.exists()
+
+
+@pytest.mark.parametrize("lacks", [{"enabled": False}, {"credentials": {}}], ids=["off", "nothing can be sent"])
+def test_an_account_that_nobody_uses_gives_no_power_over_the_circuit_of_all(
+    restaurant: Restaurant, monkeypatch: pytest.MonkeyPatch, lacks: dict[str, Any]
+) -> None:
+    """Any admin adds one alone. Once it is in use there, so is the circuit."""
+    strict = replace(providers.PROVIDERS["a"], build=lambda _, credentials: credentials["api_key"])
+    monkeypatch.setitem(providers.PROVIDERS, "a", strict)
+    elsewhere = RestaurantFactory.create()
+    admin = of_staff(elsewhere, Role.ADMIN)
+    add_account(restaurant=elsewhere, mode=Mode.TEST, provider="a", label="Idle", person=admin)
+    idle = ProviderAccount.objects.filter(restaurant=elsewhere)
+    used = {"enabled": True, "credentials": {"api_key": "k"}}
+    idle.update(**{**used, **lacks})
+
+    with pytest.raises(CircuitRefused, match="is switched on, and can be used") as refused:
+        force(admin, OPEN)
+
+    assert (refused.value.code, BreakerOverride.objects.count()) == ("not_an_operator", 0)
+    idle.update(**used)
+    assert force(admin, OPEN).state == OPEN
 
 
 def test_the_second_press_of_a_word_is_the_first_one(operator: User) -> None:

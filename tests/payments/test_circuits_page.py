@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from kernel.modes import Mode
 from payments.gateways.breaker import BreakerState
 from payments.gateways.guard import Operation
 from payments.models import BreakerOverride, ProviderAccount
+from payments.services import providers
 from payments.services.circuit_overrides import NOTHING_SAID, force_circuit
 from payments.services.providers import circuits_of, own_circuits_of
 from tests.factories import RestaurantFactory, order_of, paid, routed, staff
@@ -158,6 +160,21 @@ def test_a_waiter_and_an_admin_elsewhere_change_nothing(restaurant: Restaurant) 
     assert stranger.post(SAY, word()).status_code == 403
     assert not BreakerOverride.objects.exists()
     assert 'id="prov-a"' not in page_of(stranger)
+
+
+def test_where_the_account_cannot_be_used_nobody_is_offered_to_decide(
+    desk: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its key is missing. The other provider's circuits can still be moved."""
+    unusable = replace(providers.PROVIDERS["a"], build=lambda _, credentials: credentials["api_key"])
+    monkeypatch.setitem(providers.PROVIDERS, "a", unusable)
+
+    page = page_of(desk)
+
+    assert page.count("Decide by hand") == len(Operation)
+    assert page.count("is switched on, and can be used, may decide by hand") == 1
+    assert desk.post(SAY, word()).status_code == 403
+    assert desk.post(SAY, word(provider="b")).status_code == 302
 
 
 def test_a_word_is_never_given_by_following_a_link(desk: Client) -> None:

@@ -19,7 +19,7 @@ from payments.services.circuit_overrides import LONGEST, OPERATIONS, WORDS, forc
 from payments.services.providers import PROVIDERS, circuits_of
 
 DEFAULT_MINUTES = 60
-_WHO = "Who says so: a finance lead or an admin of a restaurant that uses the provider, or a superuser."
+_WHO = "Who says so: a finance lead or an admin of a restaurant with an account in use there, or a superuser."
 MOST_MINUTES = LONGEST // timedelta(minutes=1)
 
 
