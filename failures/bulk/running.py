@@ -90,8 +90,8 @@ def _do(claim: _Claim) -> None:
 def _write(claim: _Claim, work: Work) -> None:
     """In one transaction with its own mark: it is done once, wherever a process dies."""
     with transaction.atomic():
-        step = _held(claim)
-        if step is None or step.run.status != BulkStatus.RUNNING:
+        step = _held_or_given_back(claim)
+        if step is None:
             return
         try:
             with transaction.atomic():
@@ -105,8 +105,8 @@ def _write(claim: _Claim, work: Work) -> None:
 def _ask(claim: _Claim, work: Work) -> None:
     """With no transaction open. If the process dies behind it, it is asked again, which moves no money."""
     with transaction.atomic():
-        step = _held(claim)
-    if step is None or step.run.status != BulkStatus.RUNNING:
+        step = _held_or_given_back(claim)
+    if step is None:
         return
     try:
         said = work.do(step)
@@ -129,6 +129,16 @@ def _held(claim: _Claim) -> BulkStep | None:
     step = BulkStep.objects.select_for_update().get(pk=claim.step_id)
     step.run = run
     return step if step.status == StepStatus.WAITING and step.lease_token == claim.token else None
+
+
+def _held_or_given_back(claim: _Claim) -> BulkStep | None:
+    """Somebody may have stopped the run since the claim: then nothing is begun, and nobody died of it."""
+    step = _held(claim)
+    if step is None or step.run.status == BulkStatus.RUNNING:
+        return step
+    step.lease_token, step.claims = None, step.claims - 1
+    step.save(update_fields=["lease_token", "claims"])
+    return None
 
 
 def _mark(step: BulkStep, status: StepStatus, said: str, code: str = "") -> None:

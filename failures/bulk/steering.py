@@ -22,6 +22,7 @@ from failures.bulk.work import check_wish
 from failures.models import BulkRun, BulkStatus, Outcome, StepStatus
 from failures.services.facts import CaseRefused
 from kernel import clock
+from payments.services.timing import lease
 
 _BEGUN = (BulkStatus.RUNNING, BulkStatus.STOPPED, BulkStatus.DONE)
 
@@ -108,7 +109,10 @@ def _check_staff(run: BulkRun, person: User) -> None:
 
 
 def _make_due(run: BulkRun) -> None:
-    run.steps.filter(status=StepStatus.WAITING).update(next_action_at=clock.now())
+    """At once, but what somebody may still be asking, of before it was stopped, has its whole lease to be answered."""
+    now, waiting = clock.now(), run.steps.filter(status=StepStatus.WAITING)
+    waiting.filter(lease_token=None).update(next_action_at=now)
+    waiting.exclude(lease_token=None).update(next_action_at=now + lease())
 
 
 @contextmanager

@@ -27,11 +27,13 @@ from payments.gateways.contract import Answer, LookUpResult
 from payments.models import NextAction, Payment, PaymentStatus
 from payments.services import providers
 from payments.services.sweeps import ALSO
+from payments.services.timing import lease
 from tests.factories import staff
 from tests.failures.bulking import begun, contradicted, deeds, doubtful, exhausted, finished, now, results, start
 from tests.failures.bulking import plan as planned
 from tests.failures.test_services import REASON
 from tests.scripted import ScriptedGateway, provider_of
+from tests.time_machine import ShiftedClock
 
 pytestmark = pytest.mark.django_db(transaction=True)
 DONE = (StepStatus.DONE, "")
@@ -191,6 +193,52 @@ class TestStopping:
         go_on_with_bulk(run_id=run.pk, person=finance)
         work_on_bulk()
         assert BulkRun.objects.get().status == BulkStatus.DONE
+
+    @pytest.mark.parametrize("action", [BulkAction.TAKE, BulkAction.ASK])
+    def test_however_often_is_no_death(
+        self, restaurant: Restaurant, finance: User, gateway: ScriptedGateway, action: BulkAction
+    ) -> None:
+        run = begun(action, finance, [doubtful(restaurant)])
+        for _ in range(running.MOST_CLAIMS):
+            claim = _claimed()
+            stop_bulk(run_id=run.pk, person=finance)
+            running._do_or_log(claim)
+            assert (run.steps.get().claims, run.steps.get().lease_token) == (0, None)
+            go_on_with_bulk(run_id=run.pk, person=finance)
+
+        assert work_on_bulk() == 1
+        assert results(run) == [DONE]
+
+    @pytest.mark.parametrize("action", [BulkAction.TAKE, BulkAction.ASK])
+    def test_lets_whoever_lost_the_lease_give_nothing_back(
+        self, restaurant: Restaurant, finance: User, gateway: ScriptedGateway, time: ShiftedClock, action: BulkAction
+    ) -> None:
+        run = begun(action, finance, [doubtful(restaurant)])
+        late = _claimed()
+        time.advance(seconds=lease().total_seconds())
+        newer = _claimed()
+        stop_bulk(run_id=run.pk, person=finance)
+
+        running._do_or_log(late)
+
+        assert (run.steps.get().claims, run.steps.get().lease_token) == (2, newer.token)
+
+    def test_and_going_on_waits_for_the_answer_to_a_question_that_is_being_asked(
+        self, restaurant: Restaurant, finance: User, gateway: ScriptedGateway, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run = begun(BulkAction.ASK, finance, [doubtful(restaurant)])
+        ask = WORKS[BulkAction.ASK].do
+
+        def go_on_meanwhile(step: BulkStep) -> str:
+            stop_bulk(run_id=run.pk, person=finance)
+            go_on_with_bulk(run_id=run.pk, person=finance)
+            assert work_on_bulk() == 0
+            return ask(step)
+
+        monkeypatch.setitem(WORKS, BulkAction.ASK, replace(WORKS[BulkAction.ASK], do=go_on_meanwhile))
+
+        assert work_on_bulk() == 1
+        assert (results(run), gateway.count("look_up")) == ([DONE], 1)
 
 
 def _claimed() -> running._Claim:
