@@ -335,23 +335,34 @@ REFUNDING = (
     TOO_MANY_REFUNDS,
     ABOVE_LIMIT,
 )
-DECIDING = tuple(
-    _kinds[code]
-    for code in (
-        *(
-            "no_reason",
-            "bad_amount",
-            "being_sent",
-            "not_open",
-            "not_failed",
-            "tried_too_often",
-            "already_covered",
-            "being_paid",
-            "share_taken",
-            "no_mismatch",
-            "captured",
-        ),
-        *("not_due", "currency", "too_little", "known_already", "not_set_aside", "not_waiting", "nothing_to_refund"),
-        *("more_than_left", "being_asked", "order_cancelled", "attempt_live", "no_provider"),
-    )
+DECIDING = (
+    *(
+        _kinds[code]
+        for code in (
+            *(
+                "no_reason",
+                "bad_amount",
+                "being_sent",
+                "not_open",
+                "not_failed",
+                "tried_too_often",
+                "already_covered",
+                "being_paid",
+                "share_taken",
+                "no_mismatch",
+                "captured",
+            ),
+            *(
+                "not_due",
+                "currency",
+                "too_little",
+                "known_already",
+                "not_set_aside",
+                "not_waiting",
+                "nothing_to_refund",
+            ),
+            *("more_than_left", "being_asked", "order_cancelled", "attempt_live", "no_provider"),
+        )
+    ),
+    ABOVE_LIMIT,
 )

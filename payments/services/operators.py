@@ -31,6 +31,7 @@ from payments.services.deeds import PaymentDeed, deed_of
 from payments.services.evidence import Evidence, Finding, Source
 from payments.services.facts import PaymentEvent
 from payments.services.providers import PROVIDERS
+from payments.services.refund_limits import is_above_limit
 from payments.services.refund_requests import reserve_refund
 from payments.services.refund_settlement import OPEN
 from payments.services.refusals import PaymentRefused
@@ -54,6 +55,7 @@ def resolve_mismatch(*, payment_id: UUID, choice: MismatchChoice, person: User, 
         if not attempt.mismatch:
             raise PaymentRefused("No amount is waiting for a decision here.", code="no_mismatch")
         _check_choice(settling, choice)
+        _check_limit(settling, choice)
         with deed_of(person, settling.payment, PaymentDeed.RESOLVE_MISMATCH, reason=reason):
             _apply_choice(settling, choice, reason)
             settling.journal.happened(PaymentEvent.MISMATCH_RESOLVED, settling.payment, choice=choice.value)
@@ -150,6 +152,31 @@ def _check_choice(s: Settling, choice: MismatchChoice) -> None:
     share = (s.expected.minor if choice == MismatchChoice.REFUND_DIFFERENCE else captured.minor) - s.attempt.tip_minor
     if not s.bill.is_payable or s.bill.has_kept(s.payment) or not 0 < share <= s.bill.due_minor:
         raise PaymentRefused("That much is not due any more: give it all back.", code="not_due")
+
+
+def _check_limit(s: Settling, choice: MismatchChoice) -> None:
+    """What was not due goes back at any height: it is the guest's. What was due is a refund like any other."""
+    if choice != MismatchChoice.REFUND_ALL:
+        return
+    due = _due_part(s)
+    if due and is_above_limit(s.journal.actor, s.attempt, due):
+        shown = Money(due, s.expected.currency).display()
+        raise PaymentRefused(
+            f"{shown} of it was due, and that is more than you may give back alone. Keep that much, "
+            "and ask for a refund of the payment: a second person agrees to it.",
+            code="above_limit",
+        )
+
+
+def _due_part(s: Settling) -> int:
+    """Of what was captured; nothing where none of it could be kept."""
+    for choice in (MismatchChoice.REFUND_DIFFERENCE, MismatchChoice.KEEP):
+        try:
+            _check_choice(s, choice)
+        except PaymentRefused:
+            continue
+        return min(s.attempt.captured_minor, s.expected.minor)
+    return 0
 
 
 def _apply_choice(s: Settling, choice: MismatchChoice, reason: str) -> None:

@@ -23,12 +23,13 @@ from payments.gateways.contract import RefundFact
 from payments.models import Attempt, Limited, Payment, Refund, RefundLimit, RefundStatus
 from payments.services.cash import CashTaken, confirm_cash, record_cash_refund
 from payments.services.evidence import Evidence, Finding, Source
+from payments.services.operators import MismatchChoice, resolve_mismatch
 from payments.services.refund_requests import request_refund
 from payments.services.settlement import settle_attempt
 from payments.services.sweeps import sweep_refunds
 from tests.factories import order_of, paid, staff
 from tests.payments.words import DUE
-from tests.scripted import ScriptedGateway
+from tests.scripted import ScriptedGateway, succeeded
 from tests.time_machine import ShiftedClock
 
 WHY = "The food was cold."
@@ -314,6 +315,36 @@ def less_by(payment: Payment, minor: int) -> Amendment:
     order = Order.objects.get(pk=payment.order_id)
     line = LineDraft(name="Thali", quantity=1, unit_minor=order.total_minor - minor)
     return Amendment(lines=(line,), version=order.version, refund_surplus=True)
+
+
+class TestAWrongAmount:
+    """What nobody owed us is the guest's at any height. What was due of it is a refund like any other."""
+
+    @pytest.fixture
+    def wrong(self, restaurant: Restaurant, provider_a: ScriptedGateway, finance: User) -> Payment:
+        provider_a.charges.append(succeeded(Money(DUE.minor + 5_000, "INR")))
+        return paid(order_of(restaurant))
+
+    def give_back(self, payment: Payment, person: User) -> None:
+        resolve_mismatch(payment_id=payment.pk, choice=MismatchChoice.REFUND_ALL, person=person, reason=WHY)
+
+    def test_that_was_due_does_not_go_back_by_who_may_not_alone(self, wrong: Payment, finance: User) -> None:
+        assert refused(partial(self.give_back, wrong, finance)) == "above_limit"
+        assert Attempt.objects.get().mismatch
+
+    def test_goes_back_by_who_may_give_back_what_was_due(self, wrong: Payment, finance: User) -> None:
+        RefundLimit.objects.update(most_minor=DUE.minor)
+
+        self.give_back(wrong, finance)
+
+        assert Refund.objects.get().amount_minor == DUE.minor + 5_000
+
+    def test_that_was_not_due_goes_back_by_anybody_of_the_office(self, wrong: Payment, finance: User) -> None:
+        cancel_order(order_id=wrong.order_id, actor=GUEST)
+
+        self.give_back(wrong, finance)
+
+        assert Refund.objects.get().amount_minor == DUE.minor + 5_000
 
 
 def test_cash_across_the_table_cannot_wait(restaurant: Restaurant, provider_a: ScriptedGateway) -> None:
