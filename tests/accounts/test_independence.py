@@ -70,7 +70,7 @@ def let_in(person: User, by: User) -> None:
 
 def factor(person: User, by: User) -> None:
     with_factor(person)
-    remove(person=person, by=Actor.user(by), reason=WHY)
+    remove(person=person, by=by, reason=WHY)
 
 
 def made(place: Restaurant, as_: Role, by: User) -> User:
