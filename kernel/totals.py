@@ -9,9 +9,12 @@ from functools import cached_property
 from typing import Any
 
 from babel.numbers import format_decimal
+from django.contrib.admin.exceptions import DisallowedModelAdminLookup
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import QuerySet
+from django.http import HttpRequest
 from unfold.views import ChangeList
 
 from kernel.money import Money
@@ -71,9 +74,18 @@ def _added(rows: QuerySet[Any]) -> list[tuple[Any, ...]]:
 
 
 class TotalledList(ChangeList):  # type: ignore[misc]  # Unfold has no types: it is `Any` to the checker.
-    """A list that knows, where somebody narrowed it down, what it adds up to."""
+    """A list that takes its own filters only, and knows, where somebody narrowed it down, what it adds up to."""
 
     most_added = format_decimal(MOST_ADDED, locale="en_IN")
+
+    def get_filters(self, request: HttpRequest) -> Any:
+        """Whoever asks by an address for what no list offers, or no column can hold, finds the list as it is."""
+        if any("\x00" in value for values in self.get_filters_params().values() for value in values):
+            raise IncorrectLookupParameters
+        try:
+            return super().get_filters(request)
+        except DisallowedModelAdminLookup as error:
+            raise IncorrectLookupParameters from error
 
     @property
     def has_total(self) -> bool:
