@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from accounts.models import OFFICE, User
+from accounts.models import OFFICE, Role, User
 from accounts.services.people import works_as
 from events.actors import Actor
 from events.services import Journal
@@ -23,6 +23,7 @@ LONGEST_NOTE = 4_000  # A page. What is longer is a file.
 LARGEST_FILE_BYTES = 10 * 1024 * 1024
 MOST_FILES = 20  # Of one case: evidence, not an archive.
 _LONGEST_NAME = 120  # The column's size.
+_READING = (*OFFICE, Role.AUDITOR)  # Who sees everything and changes nothing reads what a case was decided by.
 _BEGINNINGS = {b"%PDF-": EvidenceKind.PDF, b"\x89PNG\r\n\x1a\n": EvidenceKind.PNG, b"\xff\xd8\xff": EvidenceKind.JPEG}
 _LEAST_COLUMNS = 2  # A text without columns is a note.
 
@@ -70,7 +71,9 @@ def open_file(*, file_id: UUID, person: User) -> CaseFile:
     """Who read a guest's papers is in the audit."""
     with transaction.atomic():
         file = CaseFile.objects.select_related("case").get(pk=file_id)
-        case = _locked(file.case_id, person)
+        case = Case.objects.select_for_update().get(pk=file.case_id)
+        if not works_as(person, _READING, restaurant_id=case.restaurant_id):
+            raise CaseRefused("Only its finance staff and its auditors read these papers.", code="not_finance_here")
         with deed_on(case, CaseDeed.OPEN_FILE, person=person, reason=file.name):
             return file
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import pytest
 from django.db import DatabaseError, connection, transaction
+from django.test import Client
+from django.urls import reverse
 
 from accounts.models import Restaurant, Role, User
 from events.models import AuditEntry, Event
@@ -185,6 +187,23 @@ def test_whoever_reads_a_file_is_in_the_audit(case: Case, finance: User) -> None
     assert (entry.action, entry.actor_id, entry.reason) == ("open_file", str(finance.pk), "letter.pdf")
 
 
+def test_an_auditor_reads_a_file_and_adds_none(restaurant: Restaurant, case: Case, finance: User) -> None:
+    file = add_file(case_id=case.pk, person=finance, name="letter.pdf", content=PDF)
+    auditor = staff(restaurant, Role.AUDITOR)
+
+    User.objects.filter(pk=auditor.pk).update(is_staff=True)
+    client = Client()
+    client.force_login(auditor, backend="accounts.backends.PersonBackend")
+
+    answer = client.get(reverse("admin:failures_case_file", args=[case.pk, file.pk]))
+
+    assert (answer.status_code, answer.content) == (200, PDF)
+    entry = AuditEntry.objects.latest("id")
+    assert (entry.action, entry.actor_id, entry.reason) == ("open_file", str(auditor.pk), "letter.pdf")
+    with pytest.raises(CaseRefused):
+        add_file(case_id=case.pk, person=auditor, name="mine.pdf", content=PNG)
+
+
 def test_what_is_learned_later_belongs_to_the_case_too(case: Case, finance: User) -> None:
     resolve_case(case_id=case.pk, person=finance, reason=REASON)
 
@@ -208,7 +227,8 @@ def test_papers_are_the_offices_of_this_restaurant(
     file = add_file(case_id=case.pk, person=finance, name="letter.pdf", content=PDF)
     entries = AuditEntry.objects.count()
 
-    for person in (staff(restaurant, Role.WAITER), staff(RestaurantFactory.create(), Role.ADMIN)):
+    elsewhere = RestaurantFactory.create()
+    for person in (staff(restaurant, Role.WAITER), staff(elsewhere, Role.ADMIN), staff(elsewhere, Role.AUDITOR)):
         with pytest.raises(CaseRefused) as refused:
             PAPERS[paper](case, file, person)
         assert refused.value.code == "not_finance_here"
