@@ -24,7 +24,7 @@ from payments.admin.chain_forms import ChainForm, RouteForm, RouteForms, said_of
 from payments.changes import last_change_of
 from payments.models import Method, ProviderAccount, Route
 from payments.services.chain_outlooks import RouteOutlook, Turn, chain_outlook
-from payments.services.configuring import may_configure
+from payments.services.configuring import can_be_paid, may_configure
 from payments.services.routes import chain_subject, mark_of, set_chain
 
 _TONES = {Turn.FIRST: Tone.GOOD, Turn.LATER: Tone.GOOD, Turn.SWITCHED_OFF: Tone.QUIET, Turn.ACCOUNT_OFF: Tone.QUIET}
@@ -68,7 +68,7 @@ class ChainPage:
             "mode": self.mode,
             "chain": chain,
             "is_stale": self.is_stale,
-            "can_be_paid": any(outlook.route.enabled and outlook.route.account.enabled for outlook in outlooks),
+            "can_be_paid": can_be_paid(self.restaurant.pk, self.mode),
             **self._doing([outlook.route for outlook in outlooks], chain),
             **self._changed(),
         }

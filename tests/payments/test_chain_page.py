@@ -189,6 +189,14 @@ def test_a_till_is_closed_only_on_purpose(desk: Client, page: str) -> None:
     assert "Nobody can pay here now" in text_of(answer)
 
 
+def test_routes_for_foreign_money_alone_let_nobody_pay(desk: Client, page: str) -> None:
+    Route.objects.update(currencies=["USD"])
+
+    assert "Nobody can pay here now" in text_of(desk.get(page))
+    Route.objects.filter(position=1).update(currencies=["USD", "INR"])
+    assert "Nobody can pay here now" not in text_of(desk.get(page))
+
+
 @pytest.mark.parametrize("role", [Role.FINANCE, Role.FINANCE_LEAD, Role.AUDITOR])
 def test_others_of_the_office_look_and_their_forged_chain_is_refused(
     desk: Client, page: str, restaurant: Restaurant, role: Role
