@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from django.conf import settings
-from django.contrib.auth import get_user
+from django.contrib.auth import SESSION_KEY, get_user
 from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare, salted_hmac
 
@@ -38,6 +38,7 @@ class Ending(StrEnum):
 
     IDLE = "You were signed out, because nothing was pressed here for {minutes} minutes."
     LONG = "You were signed out, because a sign-in lasts for {hours} hours."
+    EVERYWHERE = "You were signed out, because somebody signed you out everywhere, or set another password."
     TAKEN_OFF = "You were signed out, because your second factor was taken off."
 
     def sentence(self) -> str:
@@ -99,9 +100,12 @@ def has_shown_factor(request: HttpRequest) -> bool:
 
 
 def _read(request: HttpRequest) -> Sitting:
+    was_somebodys = SESSION_KEY in request.session
     person: Any = get_user(request)
     if not person.is_authenticated:
-        return Sitting()
+        # Django empties what is from before a new password, or from before everything was signed out.
+        is_emptied = was_somebodys and SESSION_KEY not in request.session
+        return Sitting(standing=Standing.ENDED, ending=Ending.EVERYWHERE) if is_emptied else Sitting()
     factor = _confirmed(person)
     ending = _ending(request.session, factor)
     if ending is not None:

@@ -44,6 +44,14 @@ def validate_time_zone(value: str) -> None:
 
 class User(AbstractUser):
     id = models.UUIDField(primary_key=True, default=clock.new_id, editable=False)
+    signed_out_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When all that was signed in as this person ended."
+    )
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """What sessions and tokens are good for: this password, since the last time when everything was signed out."""
+        of_password: str = super()._get_session_auth_hash(secret)  # type: ignore[misc]  # Not in Django's stubs.
+        return of_password if self.signed_out_at is None else f"{of_password} {self.signed_out_at.isoformat()}"
 
 
 class Restaurant(models.Model):

@@ -212,13 +212,14 @@ class PersonAdmin(ConfirmedAdmin, UserAdmin, ServedAdmin):  # type: ignore[misc,
         said = [f"{each.get_role_display()} of {each.restaurant}" for each in person.memberships.all()]
         return ", ".join(said) or "none"
 
-    @admin.action(description="Sign out everywhere (revoke API tokens)", permissions=["change"])
+    @admin.action(description="Sign out everywhere", permissions=["change"])
     def sign_out(self, request: Any, people: QuerySet[User]) -> None:
-        """For a lost phone. A session of the console ends with a new password, as tokens do."""
+        """For a lost phone: its tokens, and every session of the console."""
         for person in self._those_who_may_be_edited(request, people):
             count = sign_out_everywhere(person=person, by=request.user)
             tokens = "1 token" if count == 1 else f"{count} tokens"
-            self.message_user(request, f"Signed out {person.get_username()}: {tokens} revoked.", messages.SUCCESS)
+            said = f"Signed out {person.get_username()}: {tokens} revoked, and every session ended."
+            self.message_user(request, said, messages.SUCCESS)
 
     @admin.action(description="Take the second factor off (a lost phone)", permissions=["change"])
     def take_off_factor(self, request: HttpRequest, people: QuerySet[User]) -> HttpResponse | None:

@@ -58,6 +58,9 @@ def save_person(
         was = supers.pop(person.pk, None)
         _check_rights(person, was, by, touches_rights=groups is not None or permissions is not None)
         _check_that_somebody_is_left(person, was, supers)
+        if was is not None:
+            # Somebody may have been signed out since the form read the row, and stays it.
+            person.signed_out_at = was.signed_out_at
         with audited(_deed_on(person.pk, _deed_of(person, was), Actor.user(by))):
             person.save()
             if groups is not None:
@@ -96,7 +99,9 @@ def making_superusers_at_the_shell() -> Iterator[None]:
 
 
 def sign_out_everywhere(*, person: User, by: User | None) -> int:
-    """How many tokens worked until now. None: somebody at the shell, where all are in reach."""
+    """In the console and with tokens, of which it says how many worked until now. By None: at the shell, where all are
+    in reach.
+    """
     if by is not None:
         check_may_edit(person.pk, by=by)
     deed = Deed(
@@ -104,9 +109,11 @@ def sign_out_everywhere(*, person: User, by: User | None) -> int:
         action=PersonDeed.SIGN_OUT,
         subject_kind=PERSON,
         subject_id=str(person.pk),
-        picture=partial(_tokens_of, person.pk),
+        picture=partial(_signed_in_as, person.pk),
     )
     with audited(deed):
+        person.signed_out_at = clock.now()
+        person.save(update_fields=["signed_out_at"])
         return revoke_all_tokens_of(person=person)
 
 
@@ -190,5 +197,7 @@ def _picture_of_superusers() -> Picture:
     return {"superusers": [str(key) for key in supers]}
 
 
-def _tokens_of(person_id: UUID) -> dict[str, Any]:
-    return {"tokens": UserToken.objects.filter(user=person_id, revoked_at=None, expires_at__gt=clock.now()).count()}
+def _signed_in_as(person_id: UUID) -> dict[str, Any]:
+    tokens = UserToken.objects.filter(user=person_id, revoked_at=None, expires_at__gt=clock.now()).count()
+    ended = User.objects.values_list("signed_out_at", flat=True).get(pk=person_id)
+    return {"tokens": tokens, "signed_out_at": ended.isoformat() if ended else None}

@@ -1,4 +1,4 @@
-"""`manage.py sign_out`: end every token of a person at once, as when a phone is lost."""
+"""`manage.py sign_out`: end every token and session of a person at once, as when a phone is lost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kernel.errors import ServiceError
 
 
 class Command(BaseCommand):
-    help = "End every API token of a person. The password stays, and opens the next one."
+    help = "End every API token and every session of a person. The password stays, and opens the next one."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("username")
@@ -25,4 +25,4 @@ class Command(BaseCommand):
         except ServiceError as refused:
             raise CommandError(refused.sentence) from refused
         tokens = "1 token" if count == 1 else f"{count} tokens"
-        self.stdout.write(f"Signed out {person.get_username()}: {tokens} revoked.")
+        self.stdout.write(f"Signed out {person.get_username()}: {tokens} revoked, and every session ended.")
