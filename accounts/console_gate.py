@@ -54,6 +54,18 @@ def way_back(request: HttpRequest) -> str:
     return said if _is_ours(request, said) else reverse("admin:index")
 
 
+def page_of(request: HttpRequest) -> str:
+    """To come back to. What was sent came from a page, and may have been sent to an address that shows none."""
+    if request.path_info == reverse(LOGIN):
+        return way_back(request)
+    if request.method in _SAFE:
+        return request.get_full_path()
+    came_from = urlsplit(request.headers.get("Referer", ""))
+    path = came_from._replace(scheme="", netloc="").geturl()
+    is_here = came_from.netloc == request.get_host() and _is_ours(request, path)
+    return path if is_here else request.get_full_path()
+
+
 def _who(request: HttpRequest) -> Any:
     """Half signed in one is oneself on the way in and out, and nobody elsewhere."""
     sitting = sitting_of(request)
@@ -79,20 +91,8 @@ def _led_to_the_door(request: HttpRequest, sitting: Sitting) -> HttpResponseBase
         messages.warning(request, sitting.ending.sentence())
     if request.method not in _SAFE:
         messages.warning(request, NOT_DONE)
-    said = urlencode({"next": _page_of(request)})
+    said = urlencode({"next": page_of(request)})
     return redirect(f"{reverse(_DOORS[sitting.standing])}?{said}")
-
-
-def _page_of(request: HttpRequest) -> str:
-    """To come back to. What was sent came from a page, and may have been sent to an address that shows none."""
-    if request.path_info == reverse(LOGIN):
-        return way_back(request)
-    if request.method in _SAFE:
-        return request.get_full_path()
-    came_from = urlsplit(request.headers.get("Referer", ""))
-    path = came_from._replace(scheme="", netloc="").geturl()
-    is_here = came_from.netloc == request.get_host() and _is_ours(request, path)
-    return path if is_here else request.get_full_path()
 
 
 def _is_ours(request: HttpRequest, address: str) -> bool:

@@ -256,6 +256,7 @@ SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 # A shift: whoever may refund money signs in once a day. `accounts.console_session` counts from the sign-in.
 SESSION_COOKIE_AGE = STEWARD_SESSION_HOURS * 60 * 60
+CSRF_FAILURE_VIEW = "config.console_errors.csrf_failure"
 X_FRAME_OPTIONS = "DENY"
 UNFOLD = FOR_UNFOLD
 # The console and the API's two descriptions need more: `config.content_policy` says where and why.
