@@ -18,7 +18,7 @@ class TransitionAdmin(ReadOnlyAdmin):
     nothing = "No steps yet. Whatever happens to an order or to money is written down here, once and for good."
     list_display = ["when", "subject_kind", "step", "from_status", "to_status", "reason", "actor_kind", "request_id"]
     list_filter = ["mode"]
-    search_fields = ["=subject_id", "=request_id"]
+    search_fields = found_by = ("subject_id", "request_id")
     search_help_text = "The id of what took the step, or of the request"
     ordering = ["-id"]
     fieldsets = [
@@ -40,7 +40,7 @@ class EventAdmin(ReadOnlyAdmin):
     about = "What other systems are told, in the order in which it became true."
     nothing = "No events yet. Each business change writes one."
     list_display = ["type", "when", "stream_kind", "stream_id", "version"]
-    search_fields = ["=stream_id", "=request_id"]
+    search_fields = found_by = ("stream_id", "request_id")
     search_help_text = "The id of what it is about, or of the request"
     ordering = ["-id"]
     fieldsets = [

@@ -35,7 +35,11 @@ class Transition(models.Model):
     )
 
     class Meta:
-        indexes = [models.Index(fields=["subject_id", "id"], name="transition_by_subject")]
+        indexes = [
+            models.Index(fields=["subject_id", "id"], name="transition_by_subject"),
+            # An error names its request to whoever sees it: what became of it is asked by that name.
+            models.Index(fields=["request_id"], condition=~models.Q(request_id=""), name="transition_by_request"),
+        ]
         triggers = [IMMUTABLE]
 
     def __str__(self) -> str:
@@ -62,6 +66,7 @@ class Event(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["stream_id", "version"], name="one_event_per_stream_version"),
         ]
+        indexes = [models.Index(fields=["request_id"], condition=~models.Q(request_id=""), name="event_by_request")]
         triggers = [IMMUTABLE]
 
     def __str__(self) -> str:
@@ -111,6 +116,7 @@ class AuditEntry(models.Model):
             # What one person did; and of a day, which is what is asked for when something is looked into.
             models.Index(fields=["actor_id", "id"], name="audit_by_person"),
             models.Index(fields=["at"], name="audit_by_time"),
+            models.Index(fields=["request_id"], condition=~models.Q(request_id=""), name="audit_by_request"),
         ]
         triggers = [IMMUTABLE]
 

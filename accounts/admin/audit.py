@@ -52,7 +52,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     list_display = ["number", "when", "person", "did", "subject", "where", "reason"]
     list_display_links = ["number", "did"]
     list_filter = [Who, Lately, Done, "mode"]
-    search_fields = ["=subject_id", "=request_id", "=actor_id"]
+    search_fields = found_by = ("subject_id", "request_id", "actor_id")
     search_help_text = "The id of what it was done to, of the person, or of the request"
     ordering = ["-id"]
     change_list_template = "accounts/audit.html"

@@ -111,8 +111,25 @@ class RefundInline(ReadOnlyInline):
         return refunds.order_by("pk")
 
 
+class SearchedByPayment(ReadOnlyAdmin):
+    """What somebody types names a payment, and finds it or what belongs to it."""
+
+    search_fields = ["pk"]  # That there is a box. What is looked for, and where, is in `payments/searching.py`.
+    search_help_text = SEARCHED
+    of_a_payment = "pk"  # Where a row says which.
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        if not search_term.strip():
+            return queryset, False
+        restaurants = list(restaurants_seen_by(request).values_list("pk", flat=True))
+        found = payments_found(search_term, restaurants=restaurants)
+        return queryset.filter(**{f"{self.of_a_payment}__in": found}), False
+
+
 @admin.register(Payment)
-class PaymentAdmin(ReadOnlyAdmin):
+class PaymentAdmin(SearchedByPayment):
     called = "Payments"
     about = "Each share of a bill that somebody pays, and how it stands."
     nothing = "No payments yet. One appears here as soon as a guest begins to pay an order."
@@ -122,8 +139,6 @@ class PaymentAdmin(ReadOnlyAdmin):
         *(DayFilter, "status", "in_doubt", "method", "mode"),
         *(AnyStatusFilter, TryFilter, FailureFilter, CurrencyFilter),
     ]
-    search_fields = ["reference"]  # That there is a box. What is looked for, and where, is in `payments/searching.py`.
-    search_help_text = SEARCHED
     ordering = ["-id"]  # Ids sort by time, and have an index.
     list_select_related = ["order"]
     inlines = [AttemptInline, RefundInline]
@@ -172,25 +187,16 @@ class PaymentAdmin(ReadOnlyAdmin):
         payments: QuerySet[Payment] = super().get_queryset(request)
         return payments.defer("instrument", "customer")
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Payment], search_term: str
-    ) -> tuple[QuerySet[Payment], bool]:
-        if not search_term.strip():
-            return queryset, False
-        restaurants = list(restaurants_seen_by(request).values_list("pk", flat=True))
-        return queryset.filter(pk__in=payments_found(search_term, restaurants=restaurants)), False
-
 
 @admin.register(Attempt)
-class AttemptAdmin(ReadOnlyAdmin):
+class AttemptAdmin(SearchedByPayment):
     called = "Attempts"
     about = "Each request to a provider to take money, and what became of it."
     nothing = "No attempts yet. Each payment makes one for every provider that it tries."
     adds = Adds(minor="amount_minor")
     list_display = ["named", "created", "of_payment", "account", "amount", "state", "kept", "error_code", "latency_ms"]
     list_filter = ["status", ProviderFilter, "capture", "mode", AnyStatusFilter, BeganFilter]
-    search_fields = ["=id", "payment__reference", "=provider_reference"]
-    search_help_text = "A payment's reference, or a provider's own number"
+    of_a_payment = "payment"
     ordering = ["-id"]
     list_select_related = ["payment", "account"]
     fieldsets = [
@@ -249,15 +255,14 @@ class AttemptAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Refund)
-class RefundAdmin(ReadOnlyAdmin):
+class RefundAdmin(SearchedByPayment):
     called = "Refunds"
     about = "Money on its way back to a guest, and whether it has arrived."
     nothing = "No refunds yet. Whoever may give money back asks for one at its payment."
     adds = Adds(minor=F("amount_minor") + F("tip_minor"))
     list_display = ["named", "created", "of_payment", "amount", "said", "origin", "reason"]
     list_filter = ["status", "in_doubt", "origin", "mode"]
-    search_fields = ["=id", "payment__reference", "=provider_reference"]
-    search_help_text = "A payment's reference, or a provider's own number"
+    of_a_payment = "payment"
     ordering = ["-id"]
     list_select_related = ["payment"]
     fieldsets = [

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 
-from kernel.console import ReadOnlyAdmin
+from kernel.console import ReadOnlyAdmin, restaurants_seen_by
 from kernel.shown import Data, Moment, Said, State, Tone
 from payments.admin.account_pages import AccountPages
 from payments.admin.credentials import CredentialPages
@@ -61,7 +61,7 @@ class InboundNoticeAdmin(ReadOnlyAdmin):
     nothing = "No notices yet. A provider sends one when something happens to a payment."
     list_display = ["event_id", "received", "account", "how", "tries", "repeats"]
     list_filter = ["state", "mode"]
-    search_fields = ["=event_id", "=subject_id"]
+    search_fields = found_by = ("subject_id",)
     search_help_text = "The provider's number of the message, or our key in it"
     ordering = ["-id"]
     list_select_related = ["account"]
@@ -78,3 +78,9 @@ class InboundNoticeAdmin(ReadOnlyAdmin):
         """Raw messages are not even read for a list."""
         notices: QuerySet[InboundNotice] = super().get_queryset(request)
         return notices.defer("headers", "body", "content")
+
+    def named_by(self, term: str, request: HttpRequest) -> Q:
+        """A provider's number is its own within one contract, which is how it is kept."""
+        accounts = ProviderAccount.objects.filter(restaurant__in=restaurants_seen_by(request))
+        keys = list(accounts.values_list("pk", flat=True))
+        return super().named_by(term, request) | Q(account__in=keys, event_id=term)
