@@ -91,6 +91,7 @@ class Decision:
     amount_minor: int | None = None
     outcome: Outcome | str = ""
     version: int | None = None  # Of the case, as whoever decides saw it.
+    refund_id: UUID | None = None  # Of what it gives back, where whoever decides looks at it afterwards.
 
 
 def actions_for(case: Case) -> tuple[Action, ...]:
@@ -212,6 +213,7 @@ def _refund(a: _Act) -> None:
     failed = Refund.objects.filter(pk=a.case.subject_id).first()
     request_refund(
         payment_id=a.payment_id,
+        refund_id=a.decision.refund_id,
         attempt_id=failed.attempt_id if failed else a.case.subject_id,
         amount_minor=failed.amount_minor if failed else None,
         tip_minor=failed.tip_minor if failed else 0,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from django.http import Http404
 
@@ -73,13 +74,14 @@ def _standing(case: Case) -> str:
 
 
 def _decide(page: CasePage, form: SaidForm) -> str:
-    said = form.cleaned_data
+    said, refund_id = form.cleaned_data, clock.new_id()
     decision = Decision(
         action=Action(said["action"]),
         reason=said["reason"],
         amount_minor=_minor(page, said["amount"]),
         outcome=_outcome(said),
         version=said["version"],
+        refund_id=refund_id,
     )
     call = page.call(form)
     try:
@@ -88,13 +90,14 @@ def _decide(page: CasePage, form: SaidForm) -> str:
         return "It was done already, by your first press." if earlier_call(call) else "It is being done."
     if decision.action in NEEDS_TWO:
         return "Asked. A second person has to agree; the case says who may."
-    if decision.action == Action.REFUND and _waits(case):
+    if decision.action == Action.REFUND and _waits(refund_id):
         return "It is above your limit: nothing is sent until a second person has agreed."
     return "Done. The case is closed." if not case.is_waiting else "Done."
 
 
-def _waits(case: Case) -> bool:
-    return Refund.objects.filter(payment=case.payment_id, status=RefundStatus.WAITING_APPROVAL).exists()
+def _waits(refund_id: UUID) -> bool:
+    """Of this press, and not another refund of the payment."""
+    return Refund.objects.filter(pk=refund_id, status=RefundStatus.WAITING_APPROVAL).exists()
 
 
 def _reply(page: CasePage, form: SaidForm) -> str:
