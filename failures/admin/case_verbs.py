@@ -29,6 +29,8 @@ from payments.services.deeds import PaymentDeed
 if TYPE_CHECKING:
     from failures.admin.case_page import CasePage
 
+_EXAMPLE = "840"  # Written with the decimals of each currency: 840.00, and of the yen 840.
+
 
 def _take(page: CasePage, form: SaidForm) -> str:
     if page.case.owner_id != page.person.pk:
@@ -78,7 +80,7 @@ def _decide(page: CasePage, form: SaidForm) -> str:
     decision = Decision(
         action=Action(said["action"]),
         reason=said["reason"],
-        amount_minor=_minor(page, said["amount"]),
+        amount_minor=_minor(page, said),
         outcome=_outcome(said),
         version=said["version"],
         refund_id=refund_id,
@@ -139,14 +141,21 @@ def _outcome(said: Mapping[str, Any]) -> Outcome | str:
     return Outcome(said["outcome"]) if said["action"] == Action.RESOLVE and said["outcome"] else ""
 
 
-def _minor(page: CasePage, text: str) -> int | None:
-    if not text.strip():
+def _minor(page: CasePage, said: Mapping[str, Any]) -> int | None:
+    """As a page shows it to people: whoever is asked for it here thinks of no minor units."""
+    text = said["amount"].strip()
+    is_asked = said["action"] == Action.RECORD_CHARGED
+    if not text and not is_asked:
         return None
     currency = page.case.payment.currency if page.case.payment else page.case.restaurant.currency
     try:
-        return Money.parse(text, currency).minor
+        minor = Money.parse(text or "0", currency).minor
     except ValueError as error:
         raise CaseRefused(str(error), field="amount", code="bad_amount") from error
+    if is_asked and not minor:
+        like = Money.parse(_EXAMPLE, currency).plain()
+        raise CaseRefused(f"Write what the provider shows, like {like}.", field="amount", code="bad_amount")
+    return minor
 
 
 def _note(page: CasePage, form: SaidForm) -> str:

@@ -45,7 +45,13 @@ class ReasonForm(SaidForm):
 
 class DecisionForm(ReasonForm):
     action = forms.ChoiceField(choices=[(each.value, each.value) for each in Action], widget=forms.HiddenInput)
-    amount = forms.CharField(label="Amount that the provider shows", required=False, max_length=20)
+    # Only one action has it; there it is required, and the service says so in the case's currency.
+    amount = forms.CharField(
+        label="Amount that the provider shows",
+        required=False,
+        max_length=20,
+        widget=forms.TextInput(attrs={"required": True, "inputmode": "decimal", "autocomplete": "off"}),
+    )
     outcome = forms.ChoiceField(label="How it ended", choices=_OUTCOMES, required=False)
 
     def offer(self, case: Case) -> None:

@@ -69,11 +69,14 @@ def check_amounts(bill: Bill, draft: PaymentDraft, amount: int) -> None:
         raise PaymentRefused("The amount must be above zero, and a tip not below.", field="amount", code="bad_amount")
     if amount > bill.free_minor:
         raise PaymentRefused(
-            f"{amount} is more than the {bill.free_minor} that is left to pay.", field="amount", code="more_than_due"
+            f"{bill.shown(amount)} is more than the {bill.shown(bill.free_minor)} that is left to pay.",
+            field="amount",
+            code="more_than_due",
         )
     if draft.tip_minor > MAX_TIP_TO_TOTAL * order.total_minor:
         raise PaymentRefused(
-            f"A tip of {draft.tip_minor} for an order of {order.total_minor} must be a slip of the finger.",
+            f"A tip of {bill.shown(draft.tip_minor)} for an order of {bill.shown(order.total_minor)} "
+            "must be a slip of the finger.",
             field="tip",
             code="tip_too_high",
         )

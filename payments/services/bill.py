@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from kernel import clock
+from kernel.money import Money
 from kernel.statements import Statement
 from orders.models import Order, OrderStatus, PaymentState
 from payments.models import Attempt, Capture, Payment, ProviderAccount
@@ -32,6 +33,10 @@ class Bill:
 
     def has_kept(self, payment: Payment) -> bool:
         return any(attempt.capture == Capture.KEPT for attempt in self.attempts_of(payment))
+
+    def shown(self, minor: int) -> str:
+        """In its currency, as whoever is refused reads it."""
+        return Money(minor, self.order.currency).display()
 
     @property
     def is_payable(self) -> bool:

@@ -154,7 +154,7 @@ def _check_taken(bill: Bill, attempt: Attempt, taken: CashTaken) -> None:
         raise CashRefused("Amounts are whole numbers that are not negative.", field="amount", code="bad_amount")
     if taken.amount_minor != attempt.amount_minor:
         raise CashRefused(
-            f"Exactly {attempt.amount_minor} is due; {taken.amount_minor} was entered.",
+            f"Exactly {bill.shown(attempt.amount_minor)} is due; {bill.shown(taken.amount_minor)} was entered.",
             field="amount",
             code="not_exact",
         )

@@ -184,7 +184,10 @@ def _record_charge(seen: Sighting, actor: Actor) -> None:
 def _captured(seen: Sighting, attempt: Attempt) -> Money:
     minor = seen.captured_minor
     if type(minor) is not int or not 0 < minor <= MAX_MINOR:
-        raise PaymentRefused("Say how much was captured, in minor units.", field="amount", code="bad_amount")
+        most = Money(MAX_MINOR, attempt.currency).display()
+        raise PaymentRefused(
+            f"Say how much was captured: above zero, and at most {most}.", field="amount", code="bad_amount"
+        )
     return Money(minor, attempt.currency)
 
 

@@ -262,10 +262,12 @@ def _check_share_is_left(bill: Bill, payment: Payment) -> None:
         raise PaymentRefused(f"Order {bill.order.reference} is paid already.", code="already_covered")
     if payment.amount_minor > bill.due_minor:
         raise PaymentRefused(
-            f"Only {bill.due_minor} of the order is left to pay; this payment is for {payment.amount_minor}.",
+            f"Only {bill.shown(bill.due_minor)} of the order is left to pay; "
+            f"this payment is for {bill.shown(payment.amount_minor)}.",
             code="share_taken",
         )
     if payment.amount_minor > bill.free_minor:
         raise PaymentRefused(
-            f"Only {bill.free_minor} of the order is free, the rest is being paid right now.", code="being_paid"
+            f"Only {bill.shown(bill.free_minor)} of the order is free, the rest is being paid right now.",
+            code="being_paid",
         )

@@ -12,6 +12,7 @@ from events.actors import Actor
 from events.services import Journal
 from kernel import clock
 from kernel.crashpoints import CrashPoint, crashpoint
+from kernel.money import Money
 from kernel.texts import check_reason
 from payments.models import Attempt, Capture, NextAction, Payment, Refund, RefundOrigin, RefundStatus
 from payments.models.refund import RESERVING
@@ -165,7 +166,7 @@ def _check(attempt: Attempt, amount_minor: int, tip_minor: int, tip_left: int) -
     _check_numbers(attempt, amount_minor, tip_minor, tip_left)
     if attempt.capture == Capture.SURPLUS and amount_minor != attempt.refundable_minor:
         raise RefundRefused(
-            f"This money was never due: all {attempt.refundable_minor} of it goes back.",
+            f"This money was never due: all {_shown(attempt, attempt.refundable_minor)} of it goes back.",
             field="amount",
             code="surplus_is_whole",
         )
@@ -185,13 +186,20 @@ def _check_numbers(attempt: Attempt, amount_minor: int, tip_minor: int, tip_left
         raise RefundRefused("A refund is above zero.", field="amount", code="bad_amount")
     if amount_minor + tip_minor > attempt.refundable_minor:
         raise RefundRefused(
-            f"Only {attempt.refundable_minor} of {attempt.captured_minor} is left to refund.",
+            f"Only {_shown(attempt, attempt.refundable_minor)} of {_shown(attempt, attempt.captured_minor)} "
+            "is left to refund.",
             field="amount",
             code="more_than_left",
         )
-    if tip_minor > tip_left or amount_minor > attempt.refundable_minor - tip_left:
+    share_left = attempt.refundable_minor - tip_left
+    if tip_minor > tip_left or amount_minor > share_left:
         raise RefundRefused(
-            f"Of the tip {tip_left} is left to refund, of the share {attempt.refundable_minor - tip_left}.",
+            f"Of the tip {_shown(attempt, tip_left)} is left to refund, of the share {_shown(attempt, share_left)}.",
             field="tip" if tip_minor > tip_left else "amount",
             code="more_than_left",
         )
+
+
+def _shown(attempt: Attempt, minor: int) -> str:
+    """As whoever is refused reads it, on every way that leads here."""
+    return Money(minor, attempt.captured_currency).display()

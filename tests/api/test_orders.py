@@ -304,7 +304,7 @@ def test_who_lowered_which_price_is_in_the_history(key: Caller) -> None:
     amend(key, said, CHAI)
 
     note = Transition.objects.get(subject_id=said["id"], step="amend")
-    assert note.reason == "The total was 76000 and is 12000."
+    assert note.reason == "The total was ₹760.00 and is ₹120.00."
     assert [line["name"] for line in note.evidence["lines_before"]] == ["Thali", "Masala chai"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from uuid import UUID
 
 import pytest
@@ -13,12 +14,14 @@ from failures.models import Case, CaseKind
 from kernel.money import Money
 from payments.models import Limited, Refund, RefundStatus
 from payments.services.evidence import Evidence, Finding, Source
+from payments.services.facts import PaymentEvent
 from payments.services.limit_changes import set_refund_limit
 from payments.services.refund_requests import request_refund
 from payments.services.refund_settlement import settle_refund
 from payments.services.refunds import begin_refund
 from tests.factories import order_of, staff
 from tests.failures.test_desk import desk_of, page_of, press
+from tests.failures.test_services import REASON, happened
 from tests.failures.world import attempted
 
 pytestmark = pytest.mark.django_db
@@ -71,3 +74,36 @@ def _asked(payment_id: UUID, minor: int, person: User) -> Refund:
     return request_refund(
         payment_id=payment_id, amount_minor=minor, reason="The soup was cold.", actor=Actor.user(person)
     )
+
+
+class TestAnAmount:
+    @pytest.fixture
+    def doubt(self, restaurant: Restaurant) -> Case:
+        happened(PaymentEvent.DOUBT_PROLONGED, attempted(order_of(restaurant), Finding.UNKNOWN).payment)
+        return Case.objects.get()
+
+    @pytest.mark.parametrize("typed", ["", " ", "0", "0.00"])
+    def test_that_is_none_is_asked_for_as_the_provider_shows_it(self, desk: Client, doubt: Case, typed: str) -> None:
+        answer = press(desk, doubt, "decide", action="record_charged", reason=REASON, amount=typed)
+
+        assert answer.status_code == 409
+        assert '<span class="desk-error" role="alert">Write what the provider shows, like 840.00.</span>' in (
+            answer.content.decode()
+        )
+        assert Case.objects.get().status == doubt.status
+
+    def test_that_is_no_bill_is_refused_in_money(self, desk: Client, doubt: Case) -> None:
+        answer = press(desk, doubt, "decide", action="record_charged", reason=REASON, amount="9999999999999")
+
+        assert "above zero, and at most ₹10,00,00,00,000.00." in answer.content.decode()
+
+    def test_is_required_where_it_is_asked(self, desk: Client, doubt: Case) -> None:
+        fields = re.findall(r'<input[^>]*name="amount"[^>]*>', desk.get(page_of(doubt)).content.decode())
+
+        assert len(fields) == 1
+        assert " required" in fields[0]
+
+    def test_is_not_missed_where_it_is_not(self, desk: Client, doubt: Case) -> None:
+        answer = press(desk, doubt, "decide", action="record_not_charged", reason=REASON, amount="")
+
+        assert answer.status_code == 302

@@ -102,11 +102,13 @@ def test_cash_waits_for_a_waiter(order: Order) -> None:
 def test_a_refused_amount_is_said_in_money(order: Order) -> None:
     said = refused(order.reference, amount=9_999_999)
 
-    assert said.endswith("(more_than_due) Asked for: ₹99,999.99. Left of the order: ₹280.00.")
+    assert said == "₹99,999.99 is more than the ₹280.00 that is left to pay. (more_than_due)"
 
 
 def test_a_refused_tip_is_said_in_money(order: Order) -> None:
-    assert refused(order.reference, tip=9_999_999).endswith("(tip_too_high) The tip: ₹99,999.99.")
+    said = refused(order.reference, tip=9_999_999)
+
+    assert said == "A tip of ₹99,999.99 for an order of ₹280.00 must be a slip of the finger. (tip_too_high)"
 
 
 def test_a_restaurant_that_does_not_exist_is_said_as_that(order: Order, restaurant: Restaurant) -> None:

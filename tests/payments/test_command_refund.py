@@ -86,7 +86,8 @@ def test_cash_is_handed_back_by_somebody(restaurant: Restaurant) -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"amount": "300.00"}, "(more_than_left) Left to refund: ₹300.00, of it ₹20.00 tip."),
+        ({"amount": "300.00"}, "Of the tip ₹20.00 is left to refund, of the share ₹280.00. (more_than_left)"),
+        ({"amount": "300.01"}, "Only ₹300.00 of ₹300.00 is left to refund. (more_than_left)"),
         ({"amount": "1.234"}, "INR has 2 decimals; '1.234' has more."),
         ({"amount": "much"}, "'much' is not an amount. Write it like 840 or 840.50."),
         ({"restaurant": "nope"}, "There is no restaurant nope."),

@@ -47,7 +47,7 @@ class Command(BaseCommand):
         try:
             payment = pay(draft=draft, actor=SYSTEM)
         except ServiceError as refused:
-            raise CommandError(f"{refusal(refused)}{_in_its_currency(refused, order, draft)}") from refused
+            raise CommandError(refusal(refused)) from refused
         self.stdout.write(_told(payment))
 
 
@@ -78,16 +78,6 @@ def _free_minor(order: Order) -> int:
     """Read without a lock: it is only shown, and whoever pays is checked again."""
     payments, attempts = Payment.objects.filter(order=order), Attempt.objects.filter(payment__order=order)
     return Bill(order=order, payments=list(payments), attempts=list(attempts)).free_minor
-
-
-def _in_its_currency(refused: ServiceError, order: Order, draft: PaymentDraft) -> str:
-    """Services speak of minor units; a person at a terminal does not."""
-    if refused.field == "tip":
-        return f" The tip: {shown(draft.tip_minor, order.currency)}."
-    if refused.field != "amount" or draft.amount_minor is None:
-        return ""
-    asked, free = shown(draft.amount_minor, order.currency), shown(_free_minor(order), order.currency)
-    return f" Asked for: {asked}. Left of the order: {free}."
 
 
 def _told(payment: Payment) -> str:

@@ -41,7 +41,7 @@ class Command(BaseCommand):
                 **_parts(payment, options["amount"], of_the_tip=options["tip"]),
             )
         except ServiceError as refused:
-            raise CommandError(f"{refusal(refused)}{_left(payment)}") from refused
+            raise CommandError(refusal(refused)) from refused
         if refund.status != RefundStatus.WAITING_APPROVAL:
             send_refund(refund_id=refund.pk)
         self.stdout.write(_told(Refund.objects.get(pk=refund.pk), payment))
@@ -67,15 +67,6 @@ def _parts(payment: Payment, text: str, *, of_the_tip: bool) -> dict[str, Any]:
     left = tip_left_of(kept) if kept else 0
     minor = amount(text, payment.currency).minor if text else left
     return {"amount_minor": 0, "tip_minor": minor} if of_the_tip else {"amount_minor": minor}
-
-
-def _left(payment: Payment) -> str:
-    """The refusal speaks of minor units; a person at a terminal does not."""
-    kept = payment.attempts.filter(capture=Capture.KEPT).first()
-    if kept is None:
-        return ""
-    left, tip = (shown(minor, kept.captured_currency) for minor in (kept.refundable_minor, tip_left_of(kept)))
-    return f" Left to refund: {left}, of it {tip} tip."
 
 
 def _told(refund: Refund, payment: Payment) -> str:
