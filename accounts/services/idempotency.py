@@ -73,6 +73,12 @@ def is_same(call: Call, earlier: IdempotentCall) -> bool:
     return (earlier.operation, earlier.body_hash) == (call.operation, call.body_hash)
 
 
+def name_subject(*, call: Call, subject_id: UUID, restaurant_id: UUID, mode: str) -> None:
+    """Of a claimed call, in its transaction: for what is found only by doing it."""
+    mine = IdempotentCall.objects.filter(principal=call.principal, key=call.key)
+    mine.update(subject_id=subject_id, restaurant_id=restaurant_id, mode=mode)
+
+
 def end_call(*, call: Call) -> None:
     """Its first request is done: from now on it is answered and not told to wait."""
     IdempotentCall.objects.filter(principal=call.principal, key=call.key).update(runs_until=clock.now())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,8 @@ from django.utils.html import format_html
 from django.utils.text import capfirst
 
 from accounts.models import OFFICE
+from accounts.services.idempotency import Call
+from api.idempotency import body_hash
 from failures.admin import bulk, cells
 from failures.admin.case_page import CasePage
 from failures.admin.cells import Cell
@@ -25,7 +28,7 @@ from failures.models import WAITING, Case
 from failures.searching import SEARCHED, cases_found
 from failures.selectors import by_risk, with_attempts
 from failures.services.exporting import may_export
-from failures.services.working import take_next_case
+from failures.services.taking import take_next_once
 from failures.sums import OF_CASES
 from kernel import clock
 from kernel.console import ReadOnlyAdmin, holds_one_of, restaurants_seen_by
@@ -33,6 +36,8 @@ from kernel.modes import Mode
 
 # Beyond that nobody needs the number.
 _MOST_TOLD = 100
+# A few rows are written, and nothing is sent.
+_AT_WORK = timedelta(seconds=10)
 
 
 @admin.register(Case)
@@ -91,6 +96,7 @@ class CaseAdmin(ReadOnlyAdmin):
         may = {
             "may_export": not person.is_superuser or may_export(person),
             "may_bulk": holds_one_of(request, OFFICE),
+            "press": clock.new_id(),
         }
         answer = super().changelist_view(request, {**may, **(extra_context or {})})
         if may["may_bulk"] and getattr(answer, "context_data", None):
@@ -129,10 +135,10 @@ class CaseAdmin(ReadOnlyAdmin):
             return HttpResponseNotAllowed(["POST"])
         person: Any = request.user
         houses = list(person.memberships.filter(role__in=OFFICE).values_list("restaurant_id", flat=True))
-        for mode in (Mode.LIVE, Mode.TEST):
-            case = take_next_case(restaurant_ids=houses, mode=mode, person=person)
-            if case is not None:
-                return redirect("admin:failures_case_change", case.pk)
+        call = _press(request, houses) if houses else None
+        case_id = take_next_once(restaurant_ids=houses, person=person, call=call) if call else None
+        if case_id is not None:
+            return redirect("admin:failures_case_change", case_id)
         self.message_user(request, "There is no case that nobody has.", messages.SUCCESS)
         return redirect("admin:failures_case_changelist")
 
@@ -182,3 +188,20 @@ class CaseAdmin(ReadOnlyAdmin):
             frame=frame,
             back=reverse("admin:failures_case_change", args=[case.pk]),
         )
+
+
+def _press(request: HttpRequest, houses: list[UUID]) -> Call:
+    """A second press of the same page's button is the first one. Without its number it is a press of its own."""
+    try:
+        press = UUID(request.POST.get("press", ""))
+    except ValueError:
+        press = clock.new_id()
+    return Call(
+        principal=f"console:{request.user.pk}",
+        key=str(press),
+        operation=f"POST {request.path}",
+        body_hash=body_hash({}),
+        restaurant_id=houses[0],  # Until the case is found that says which, and in which mode.
+        mode=Mode.LIVE,
+        runs_for=_AT_WORK,
+    )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from uuid import UUID
 
 import pytest
+from django.db import connection
 from django.test import Client
 
-from accounts.models import Restaurant, Role, User
+from accounts.models import IdempotentCall, Restaurant, Role, User
 from events.actors import Actor
 from failures.models import Case, CaseKind
 from kernel.money import Money
@@ -19,8 +22,8 @@ from payments.services.limit_changes import set_refund_limit
 from payments.services.refund_requests import request_refund
 from payments.services.refund_settlement import settle_refund
 from payments.services.refunds import begin_refund
-from tests.factories import order_of, staff
-from tests.failures.test_desk import desk_of, page_of, press
+from tests.factories import accepted, order_of, staff
+from tests.failures.test_desk import QUEUE, desk_of, page_of, press
 from tests.failures.test_services import REASON, happened
 from tests.failures.world import attempted
 
@@ -107,3 +110,87 @@ class TestAnAmount:
         answer = press(desk, doubt, "decide", action="record_not_charged", reason=REASON, amount="")
 
         assert answer.status_code == 302
+
+
+class TestTakeNext:
+    @pytest.fixture(autouse=True)
+    def _three(self, restaurant: Restaurant) -> None:
+        for _ in range(3):
+            happened(PaymentEvent.CONTRADICTED, accepted(order_of(restaurant)))
+
+    @staticmethod
+    def press_of(desk: Client) -> str:
+        found = re.search(r'name="press" value="([^"]+)"', desk.get(QUEUE).content.decode())
+        assert found
+        return found[1]
+
+    def test_pressed_twice_takes_one_case_and_shows_it_twice(self, desk: Client, finance: User) -> None:
+        said = {"press": self.press_of(desk)}
+
+        first, second = (desk.post(f"{QUEUE}next/", said) for _ in range(2))
+
+        case = Case.objects.get(owner=finance)
+        assert first["Location"] == second["Location"] == page_of(case)
+        call = IdempotentCall.objects.get()
+        assert (call.subject_id, call.restaurant_id, call.mode) == (case.pk, case.restaurant_id, case.mode)
+
+    def test_that_finds_nothing_leaves_nothing_behind(self, desk: Client, finance: User) -> None:
+        for _ in range(4):
+            desk.post(f"{QUEUE}next/", {"press": self.press_of(desk)})
+
+        assert (Case.objects.filter(owner=finance).count(), IdempotentCall.objects.count()) == (3, 3)
+
+    def test_of_another_page_takes_another_case(self, desk: Client, finance: User) -> None:
+        for _ in range(2):
+            desk.post(f"{QUEUE}next/", {"press": self.press_of(desk)})
+
+        assert Case.objects.filter(owner=finance).count() == 2
+
+    def test_is_nobody_elses_press(self, restaurant: Restaurant, desk: Client, finance: User) -> None:
+        said, colleague = {"press": self.press_of(desk)}, staff(restaurant, Role.FINANCE)
+
+        answers = [each.post(f"{QUEUE}next/", said) for each in (desk, desk_of(colleague))]
+
+        assert [answer["Location"] for answer in answers] == [
+            page_of(Case.objects.get(owner=owner)) for owner in (finance, colleague)
+        ]
+
+    @pytest.mark.parametrize("press", [{}, {"press": ""}, {"press": "one"}])
+    def test_without_a_number_is_a_press(self, desk: Client, finance: User, press: dict[str, str]) -> None:
+        desk.post(f"{QUEUE}next/", press)
+
+        assert Case.objects.filter(owner=finance).count() == 1
+
+    def test_whose_number_is_of_something_else_takes_nothing(self, desk: Client, finance: User) -> None:
+        case, said = Case.objects.all()[0], {"press": self.press_of(desk)}
+        press(desk, case, "decide", action="resolve", reason=REASON, **said)
+
+        assert "There is no case that nobody has." in desk.post(f"{QUEUE}next/", said, follow=True).content.decode()
+        assert not Case.objects.filter(owner=finance).exists()
+
+    def test_waits_with_its_button_alone(self, desk: Client) -> None:
+        """Who takes a list away gets a file, and stays on the page."""
+        page = desk.get(QUEUE).content.decode()
+
+        assert "kernel/once.js" in page
+        assert "failures/desk.js" not in page
+        assert page.count("console-once") == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_presses_of_take_next_at_once_are_one(restaurant: Restaurant) -> None:
+    person = staff(restaurant, Role.FINANCE)
+    for _ in range(2):
+        happened(PaymentEvent.CONTRADICTED, accepted(order_of(restaurant)))
+    client, said = desk_of(person), {"press": "018f0000-0000-7000-8000-000000000001"}
+
+    def take(_: int) -> str:
+        try:
+            return str(copy(client).post(f"{QUEUE}next/", said)["Location"])
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as both:
+        shown = set(both.map(take, range(2)))
+
+    assert shown == {page_of(Case.objects.get(owner=person))}
