@@ -22,6 +22,7 @@ from accounts.selectors import offered_to, recovery_codes_left
 from accounts.services.second_factor import (
     RECOVERY_CODES,
     Given,
+    Refusal,
     SecondFactorRefused,
     address_of,
     begin_enrolment,
@@ -36,6 +37,11 @@ CODE_FIELD: Final = "second_factor_code"
 LONGEST_CODE: Final = 40  # A recovery code with all the blanks and dashes that somebody may put between.
 _MARGIN = 2  # Around the picture, in its own squares: cameras find it, and the page has a margin as well.
 _MINUTES = int(FRESH_FOR.total_seconds() // 60)
+# Of two presses a browser shows the answer to the second one alone.
+_PRESSED_BEFORE = (
+    "It was set up by an earlier press, and the answer to that one showed your recovery codes. "
+    "If you have not seen them, press “New recovery codes”: the unseen ones end by that."
+)
 # The console's frame, with its menu, and the sign-in's, without.
 _INSIDE, _OUTSIDE = "admin/base_site.html", "unfold/layouts/unauthenticated.html"
 
@@ -129,6 +135,8 @@ def _confirm(request: HttpRequest) -> HttpResponse:
     try:
         codes = confirm_enrolment(person=sitting_of(request).person, code=form.cleaned_data[CODE_FIELD])
     except SecondFactorRefused as refused:
+        if refused.code == Refusal.MISSING and sitting_of(request).factor is not None:
+            messages.warning(request, _PRESSED_BEFORE)
         form.add_error(CODE_FIELD, refused.sentence)
         return _standing_page(request, form)
     note_code_given(request)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import admin, messages
@@ -24,6 +24,8 @@ from kernel import clock
 from kernel.console import ReadOnlyAdmin
 from kernel.shown import Meaning, Moment, Said, Tone, in_words, moment
 
+# Whoever pressed twice is still in front of the answer. What is older was seen, or is missed by nobody.
+_JUST_NOW = timedelta(minutes=10)
 _SHOWN = ("begins_with", "state", "meaning", "name", "speaks_for", "mode", "may", "created", "used", "until")
 
 
@@ -147,7 +149,8 @@ class ApiKeyAdmin(KeptInAudit, ReadOnlyAdmin):
             try:
                 return self._shown(request, *self._issued(request, form), title="The new key")
             except KeyRefused as refused:
-                form.add_error(refused.field if refused.field in form.fields else None, refused.sentence)
+                sentence = f"{refused.sentence}{_issued_just_now(form)}"
+                form.add_error(refused.field if refused.field in form.fields else None, sentence)
         fields = AdminForm(form, [(None, {"fields": list(form.fields)})], {}, model_admin=self)
         return self._page(request, "accounts/api_key_issue.html", title="Issue a key", adminform=fields, form=form)
 
@@ -169,7 +172,7 @@ class ApiKeyAdmin(KeptInAudit, ReadOnlyAdmin):
         try:
             secret, key = self._rotated(request, chosen[0])
         except KeyRefused as refused:
-            self.message_user(request, refused.sentence, messages.ERROR)
+            self.message_user(request, f"{refused.sentence}{_rotated_just_now(chosen[0])}", messages.ERROR)
             return None
         chosen[0].refresh_from_db()
         return self._shown(request, secret, key, title="The new key", old=chosen[0])
@@ -229,6 +232,29 @@ def _restaurants_of(request: HttpRequest) -> QuerySet[Restaurant]:
     person: Any = request.user  # Nobody unknown comes this far.
     every = Restaurant.objects.order_by("name")
     return every if person.is_superuser else every.filter(memberships__user=person, memberships__role=Role.ADMIN)
+
+
+def _issued_just_now(form: IssueForm) -> str:
+    """Who pressed twice sees the answer to the second press alone, and of the key only that it is there."""
+    said = form.cleaned_data
+    mine = ApiKey.objects.filter(restaurant=said["restaurant"], mode=said["mode"], name=said["name"], revoked_at=None)
+    key = mine.filter(replaced_at=None, created_at__gte=clock.now() - _JUST_NOW).first()
+    if key is None:
+        return ""
+    return (
+        f" It was made a moment ago: {key.prefix}…. If that was your own first press, the answer that showed its "
+        "secret was dropped by your browser. Rotate that key, and the next one is shown to you."
+    )
+
+
+def _rotated_just_now(old: ApiKey) -> str:
+    key = ApiKey.objects.filter(lineage=old.lineage, replaced_at=None, revoked_at=None).first()
+    if key is None or key.created_at < clock.now() - _JUST_NOW:
+        return ""
+    return (
+        f" Its successor was made a moment ago: {key.prefix}…. If that was your own first press, the answer that "
+        "showed its secret was dropped by your browser. Rotate that key, and the next one is shown to you."
+    )
 
 
 def _row_of(secret: str) -> ApiKey:

@@ -157,6 +157,43 @@ def test_an_issued_page_that_is_sent_again_issues_nothing(console: Client, resta
     assert ApiKey.objects.count() == 1
 
 
+def test_whoever_pressed_issue_twice_is_told_what_became_of_the_first_press(
+    console: Client, restaurant: Restaurant, time: ShiftedClock
+) -> None:
+    """A browser drops the answer to the first of two presses, and with it the only copy."""
+    console.post(ISSUE, said(restaurant))
+    key = ApiKey.objects.get()
+
+    again = text_of(console.post(ISSUE, said(restaurant)))
+
+    assert f"It was made a moment ago: {key.prefix}…." in again
+    assert "Rotate that key, and the next one is shown to you." in again
+    time.advance(minutes=11)  # By then whoever asks again means another key.
+    assert "It was made a moment ago" not in text_of(console.post(ISSUE, said(restaurant)))
+
+
+def test_whoever_pressed_rotate_twice_is_told_which_key_to_rotate(
+    console: Client, restaurant: Restaurant, time: ShiftedClock
+) -> None:
+    old = key_of(restaurant)
+    act(console, "rotate", old)
+    successor = ApiKey.objects.get(replaced_at=None)
+
+    again = text_of(console.get(act(console, "rotate", old)["Location"]))
+
+    assert f"Its successor was made a moment ago: {successor.prefix}…." in again
+    page = act(console, "rotate", successor)
+    assert len(SHOWN.findall(text_of(page))) == 1
+    time.advance(minutes=11)
+    assert "a moment ago" not in text_of(console.get(act(console, "rotate", old)["Location"]))
+
+
+def test_the_buttons_that_make_a_key_wait_for_the_answer(console: Client, restaurant: Restaurant) -> None:
+    for page in (console.get(ISSUE), act(console, "rotate", key_of(restaurant), confirmed=False)):
+        assert "kernel/once.js" in text_of(page)
+        assert re.search(r'<form method="post"[^>]* class="console-once"', text_of(page))
+
+
 def test_a_key_is_rotated_after_a_question(console: Client, restaurant: Restaurant) -> None:
     old = key_of(restaurant)
 

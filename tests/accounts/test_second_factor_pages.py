@@ -214,6 +214,29 @@ def test_a_factor_is_set_up_with_a_picture_and_a_code(person: User, time: Shifte
     assert browser.get(ISSUE).status_code == 200
 
 
+def test_whoever_finished_twice_is_told_where_the_recovery_codes_went(person: User) -> None:
+    """A browser drops the answer to the first of two presses, and with it the only copy of them."""
+    browser = with_password(person)
+    page = browser.post(OWN, {"step": "begin"}, follow=True)
+    finish = {"step": "confirm", "second_factor_code": Phone(secret_on(page)).shows()}
+    assert re.search(r'<form[^>]* class="factor-form console-once"', text_of(page))
+    assert "kernel/once.js" in text_of(page)
+    browser.post(OWN, finish)
+
+    again = text_of(browser.post(OWN, finish))
+
+    assert "the answer to that one showed your recovery codes" in again
+    assert re.search(r'<form[^>]* class="factor-row console-once"', again)
+    assert "If you have never seen them, make new ones." in again
+    assert "Your recovery codes" in text_of(browser.post(OWN, {"step": "renew"}))
+
+
+def test_finishing_what_nobody_began_tells_nothing_of_an_earlier_press(person: User) -> None:
+    page = text_of(with_password(person).post(OWN, {"step": "confirm", "second_factor_code": "123456"}))
+
+    assert "an earlier press" not in page
+
+
 def test_the_picture_asks_nobody_and_has_no_style(person: User) -> None:
     page = text_of(with_password(person).post(OWN, {"step": "begin"}, follow=True))
 
