@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -120,6 +121,21 @@ def test_on_an_old_page_nothing_is_said_and_nothing_typed_is_lost(desk: Client, 
     # The next press is about the circuit as it is now.
     assert desk.post(SAY, word(seen=newest.pk)).status_code == 302
     assert BreakerOverride.objects.latest("created_at").state == "open"
+
+
+def test_enter_in_a_field_decides_nothing(desk: Client) -> None:
+    """It presses the first button of its form. Which of the others was meant, nobody knows."""
+    forms = re.findall(rf'<form method="post" action="{SAY}".*?</form>', page_of(desk))
+    assert forms
+    for form in forms:
+        assert re.findall(r"<button[^>]*>", form)[0] == '<button name="word" value="" hidden>'
+
+    answer = desk.post(SAY, word(""))
+
+    assert answer.status_code == 400
+    assert "Press one of the buttons." in text_of(answer)
+    assert f'value="{WHY}"' in text_of(answer)
+    assert not BreakerOverride.objects.exists()
 
 
 @pytest.mark.parametrize(
