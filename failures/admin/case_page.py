@@ -26,11 +26,11 @@ from failures.admin.case_verbs import VERBS
 from failures.admin.forms import DecisionForm, FileForm, GiveForm, NoteForm, ReasonForm, ReplyForm, SaidForm, SnoozeForm
 from failures.approvals import Verdict
 from failures.decisions import Action
-from failures.models import TAKEABLE, Case, CaseFile, CaseKind, CaseStatus
+from failures.models import TAKEABLE, Case, CaseFile, CaseKind, CaseStatus, EvidenceKind
 from failures.services.asking import ABOUT_REFUNDS
 from failures.services.ending import BY_ITSELF
 from failures.services.facts import CaseRefused
-from failures.services.papers import open_file
+from failures.services.papers import name_of_kind, open_file
 from failures.showing.approvals import Asked, approvals_in, asked_about
 from failures.showing.causes import CAUSES
 from failures.showing.certainty import certainty_of
@@ -219,7 +219,7 @@ class CasePage:
             messages.error(self.request, refused.sentence)
             return redirect(self.back)
         answer = HttpResponse(bytes(file.content), content_type="application/octet-stream")
-        answer.headers["Content-Disposition"] = _attached(file.name)
+        answer.headers["Content-Disposition"] = _attached(name_of_kind(file.name, EvidenceKind(file.kind)))
         answer.headers["X-Content-Type-Options"] = "nosniff"
         answer.headers["Cache-Control"] = "no-store"
         return answer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import re
 from uuid import UUID
 
 from django.db import transaction
@@ -25,6 +26,14 @@ MOST_FILES = 20  # Of one case: evidence, not an archive.
 _LONGEST_NAME = 120  # The column's size.
 _READING = (*OFFICE, Role.AUDITOR)  # Who sees everything and changes nothing reads what a case was decided by.
 _BEGINNINGS = {b"%PDF-": EvidenceKind.PDF, b"\x89PNG\r\n\x1a\n": EvidenceKind.PNG, b"\xff\xd8\xff": EvidenceKind.JPEG}
+# The first one is set where another stands.
+_ENDINGS = {
+    EvidenceKind.PDF: (".pdf",),
+    EvidenceKind.PNG: (".png",),
+    EvidenceKind.JPEG: (".jpg", ".jpeg"),
+    EvidenceKind.CSV: (".csv",),
+}
+_ENDING = re.compile(r"\.\w{1,10}$")  # Of a file: what is longer is a sentence with a full stop in it.
 _LEAST_COLUMNS = 2  # A text without columns is a note.
 
 
@@ -49,7 +58,7 @@ def add_note(*, case_id: UUID, person: User, text: str, note_id: UUID | None = N
 def add_file(*, case_id: UUID, person: User, name: str, content: bytes) -> CaseFile:
     """The same content a second time is the file that is there: a double click adds none."""
     kind = _kind_of(content)
-    name = _plain_name(name)
+    name = _plain_name(name, kind)
     sha256 = hashlib.sha256(content).hexdigest()
     with transaction.atomic():
         case = _locked(case_id, person)
@@ -124,12 +133,18 @@ def _columns(text: str, separator: str) -> int:
         return 0
 
 
-def _plain_name(name: str) -> str:
+def _plain_name(name: str, kind: EvidenceKind) -> str:
     """Without folders and whatever else a browser or a trickster puts into a name."""
     last = name.replace("\\", "/").rpartition("/")[2]
     plain = "".join(sign for sign in last if sign.isprintable() and sign not in '"<>:|?*').strip(" .")
     check_text(plain, field="file", longest=10 * _LONGEST_NAME, refusal=CaseRefused)
-    stem, dot, ending = plain.rpartition(".")
-    if len(plain) > _LONGEST_NAME and dot:
-        plain = f"{stem[: _LONGEST_NAME - len(ending) - 1]}.{ending}"
-    return plain[:_LONGEST_NAME] or "file"
+    return name_of_kind(plain, kind)
+
+
+def name_of_kind(name: str, kind: EvidenceKind) -> str:
+    """With the ending of what it is: it opens in the program for that, whatever its uploader would rather have run."""
+    said = _ENDING.search(name)
+    stem, ending = (name[: said.start()], said[0]) if said else (name, "")
+    if ending.lower() not in _ENDINGS[kind]:
+        ending = _ENDINGS[kind][0]
+    return f"{stem[: _LONGEST_NAME - len(ending)] or 'file'}{ending}"

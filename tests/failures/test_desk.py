@@ -17,7 +17,7 @@ from pytest_django import DjangoAssertNumQueries
 from accounts.models import Restaurant, Role, User
 from events.actors import SYSTEM
 from events.models import AuditEntry
-from failures.models import Case, CaseFile, CaseKind, CaseNote, CaseStatus, Outcome
+from failures.models import Case, CaseFile, CaseKind, CaseNote, CaseStatus, EvidenceKind, Outcome
 from failures.services.papers import add_file
 from failures.services.working import assign_case, resolve_case, snooze_case
 from kernel import clock
@@ -345,6 +345,15 @@ def test_evidence_is_handed_out_and_never_shown(desk: Client, case: Case, financ
     assert answer["Content-Disposition"].startswith('attachment; filename="')
     assert answer["X-Content-Type-Options"] == "nosniff"
     assert AuditEntry.objects.latest("id").action == "open_file"
+
+
+def test_evidence_from_before_is_handed_out_as_what_it_is(desk: Client, case: Case, finance: User) -> None:
+    old = {"name": "statement.bat", "kind": EvidenceKind.CSV, "size": 4, "sha256": "0" * 64, "content": b"a,b\n"}
+    file = CaseFile.objects.create(case=case, author=finance, **old)
+
+    answer = desk.get(reverse("admin:failures_case_file", args=[case.pk, file.pk]))
+
+    assert answer["Content-Disposition"] == "attachment; filename=\"statement.csv\"; filename*=UTF-8''statement.csv"
 
 
 def test_evidence_of_another_case_is_not_there(desk: Client, case: Case, restaurant: Restaurant, finance: User) -> None:

@@ -145,17 +145,35 @@ def test_a_file_is_encrypted_and_never_changed(case: Case, finance: User) -> Non
     ("given", "kept"),
     [
         ("letter.pdf", "letter.pdf"),
-        ("../../etc/passwd", "passwd"),
+        ("../../etc/passwd", "passwd.pdf"),
         ("C:\\Users\\asha\\letter.pdf", "letter.pdf"),
         ('a"b\r\nSet-Cookie: x.pdf', "abSet-Cookie x.pdf"),
-        ("", "file"),
-        ("...", "file"),
+        ("", "file.pdf"),
+        ("...", "file.pdf"),
         ("रसीद.pdf", "रसीद.pdf"),
+        ("LETTER.PDF", "LETTER.PDF"),
+        ("bill.hta", "bill.pdf"),
+        ("bill.pdf.exe ", "bill.pdf.pdf"),
+        ("Letter of 3. November", "Letter of 3. November.pdf"),
+        ("x" * 300, "x" * 116 + ".pdf"),
         ("x" * 300 + ".pdf", "x" * 116 + ".pdf"),
     ],
 )
 def test_a_name_is_only_a_name(case: Case, finance: User, given: str, kept: str) -> None:
     assert add_file(case_id=case.pk, person=finance, name=given, content=PDF).name == kept
+
+
+@pytest.mark.parametrize(
+    ("given", "content", "kept"),
+    [
+        ("statement.bat", b"start calc.exe & rem a,b\r\n", "statement.csv"),
+        ("table.html", PNG, "table.png"),
+        ("till.jpeg", JPEG, "till.jpeg"),
+        ("till.png", JPEG, "till.jpg"),
+    ],
+)
+def test_a_file_is_called_what_it_is(case: Case, finance: User, given: str, content: bytes, kept: str) -> None:
+    assert add_file(case_id=case.pk, person=finance, name=given, content=content).name == kept
 
 
 def test_the_same_file_twice_is_one_file(case: Case, finance: User) -> None:
