@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http import HTTPStatus
@@ -24,6 +24,7 @@ from api.idempotency import body_hash
 from api.problems import Problem
 from failures.admin.case_verbs import VERBS
 from failures.admin.forms import DecisionForm, FileForm, GiveForm, NoteForm, ReasonForm, ReplyForm, SaidForm, SnoozeForm
+from failures.admin.typed import typed_in
 from failures.approvals import Verdict
 from failures.decisions import Action
 from failures.models import TAKEABLE, Case, CaseFile, CaseKind, CaseStatus, EvidenceKind
@@ -109,7 +110,8 @@ class CasePage:
         case = self.case
         doing = {"pending": asked, **self._asked_in_time(asked)}
         if self.role not in OFFICE:
-            return {**doing, "may_not": "You may look. Only finance staff of this restaurant work on its cases."}
+            may_not = "You may look. Only finance staff of this restaurant work on its cases."
+            return {**doing, "typed": self._typed_elsewhere(set()), "may_not": may_not}
         choices = choices_for(case, payment=case.payment, live=live, is_asked=asked is not None)
         replies = self._replies(asked)
         return {
@@ -117,10 +119,10 @@ class CasePage:
             **{name.replace("-", "_"): self.form(name) for name in ("take", "give-back", "snooze", "ask")},
             **{name: self.form(name) for name in ("note", "file")},
             "replies": replies,
-            "typed": self._typed_and_not_shown(choices, replies),
+            "typed": self._typed_elsewhere(self._on_page(choices, replies)),
             "choices": [{"choice": one, "form": self._decision(one.action)} for one in choices],
             "is_mine": case.owner_id == self.person.pk,
-            "can_give": case.is_waiting and case.status != CaseStatus.WAITING_SECOND_PERSON,
+            "can_give": self._can_give,
             "can_take": case.status in TAKEABLE and case.owner_id != self.person.pk,
             "can_ask": case.is_waiting and (live is not None or case.kind in ABOUT_REFUNDS),
             "may_not": "" if case.is_waiting else _ended(case),
@@ -150,14 +152,22 @@ class CasePage:
             if may[verdict]
         }
 
-    def _typed_and_not_shown(self, choices: Sequence[Choice], replies: Mapping[str, SaidForm]) -> str:
-        """Whose form went away meanwhile has not written for nothing."""
+    @property
+    def _can_give(self) -> bool:
+        return self.case.is_waiting and self.case.status != CaseStatus.WAITING_SECOND_PERSON
+
+    def _on_page(self, choices: Sequence[Choice], replies: Mapping[str, SaidForm]) -> set[str]:
+        """The forms in which what was typed stands again."""
         shown = {"note", "file", *(f"decide-{one.action.value}" for one in choices if not one.locked)}
         shown |= {f"reply-{verdict}" for verdict in replies}
-        if self.case.is_waiting:
+        if self._can_give:
             shown |= {"snooze", *(["give-back"] if self.case.status == CaseStatus.ASSIGNED else [])}
+        return shown
+
+    def _typed_elsewhere(self, shown: Collection[str]) -> list[str]:
+        """Whose form went away meanwhile has not written for nothing."""
         lost = [form for name, form in self.refused.items() if name not in shown]
-        return " ".join(str(form.data.get("reason", "")) for form in lost)
+        return [words for form in lost for words in typed_in(form)]
 
     def form(self, name: str) -> SaidForm:
         return self.refused.get(name) or _FORMS[name].on_page(self.case, name)

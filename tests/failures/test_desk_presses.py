@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -175,6 +176,85 @@ class TestTakeNext:
         assert "kernel/once.js" in page
         assert "failures/desk.js" not in page
         assert page.count("console-once") == 1
+
+
+class TestWhatWasTyped:
+    """Where its form is gone meanwhile."""
+
+    LOST = re.compile(r"You had written:</strong> (.*?)</p>", re.DOTALL)
+
+    @pytest.fixture
+    def doubt(self, restaurant: Restaurant) -> Case:
+        happened(PaymentEvent.DOUBT_PROLONGED, attempted(order_of(restaurant), Finding.UNKNOWN).payment)
+        return Case.objects.get()
+
+    def written(self, answer: Any) -> list[str]:
+        found = self.LOST.search(answer.content.decode())
+        assert answer.status_code == 409
+        return found[1].split("<br>") if found else []
+
+    @pytest.mark.parametrize(
+        ("said", "words"),
+        [
+            (
+                {"verb": "decide", "action": "record_charged", "reason": "It is at the bank.", "amount": "839.75"},
+                ["It is at the bank.", "Amount that the provider shows: 839.75"],
+            ),
+            (
+                {"verb": "decide", "action": "resolve", "reason": "They paid.", "outcome": "paid_elsewhere"},
+                ["They paid.", "How it ended: paid in another way"],
+            ),
+            (
+                {"verb": "snooze", "reason": "The bank is closed.", "minutes": "240"},
+                ["The bank is closed.", "Until then nobody is handed it: four hours"],
+            ),
+        ],
+    )
+    def test_comes_back_whole_where_somebody_else_asked_first(
+        self, restaurant: Restaurant, desk: Client, doubt: Case, said: dict[str, str], words: list[str]
+    ) -> None:
+        quicker = desk_of(staff(restaurant, Role.FINANCE))
+        press(quicker, doubt, "decide", action="record_not_charged", reason=REASON)
+
+        assert self.written(press(desk, doubt, version=doubt.version, **said)) == words
+
+    def test_comes_back_with_the_colleague_who_was_meant(
+        self, restaurant: Restaurant, desk: Client, doubt: Case
+    ) -> None:
+        quicker, colleague = desk_of(staff(restaurant, Role.FINANCE)), staff(restaurant, Role.FINANCE)
+        press(quicker, doubt, "decide", action="record_not_charged", reason=REASON)
+
+        answer = press(desk, doubt, "give", version=doubt.version, to=str(colleague.pk), reason="She knows them.")
+
+        assert self.written(answer) == ["She knows them.", f"Colleague: {colleague.username}"]
+
+    @pytest.mark.parametrize(
+        ("said", "words"),
+        [
+            ({"verb": "note", "text": "A long note.\nOf two lines."}, ["A long note.", "Of two lines."]),
+            (
+                {"verb": "decide", "action": "record_charged", "reason": "Seen.", "amount": "840"},
+                ["Seen.", "Amount that the provider shows: 840"],
+            ),
+        ],
+    )
+    def test_comes_back_where_the_role_was_taken_meanwhile(
+        self, desk: Client, finance: User, doubt: Case, said: dict[str, str], words: list[str]
+    ) -> None:
+        finance.memberships.update(role=Role.AUDITOR)
+
+        assert self.written(press(desk, doubt, **said)) == words
+
+    def test_stands_in_its_own_form_where_that_is_left(self, restaurant: Restaurant, desk: Client, doubt: Case) -> None:
+        answer = press(desk, doubt, "decide", action="record_charged", reason="It is at the bank.", amount="0")
+
+        assert self.written(answer) == []
+        assert 'value="It is at the bank."' in answer.content.decode()
+
+    def test_is_only_text(self, desk: Client, finance: User, doubt: Case) -> None:
+        finance.memberships.update(role=Role.AUDITOR)
+
+        assert self.written(press(desk, doubt, "note", text="<b>x</b>")) == ["&lt;b&gt;x&lt;/b&gt;"]
 
 
 @pytest.mark.django_db(transaction=True)
