@@ -104,6 +104,19 @@ def _take_all_of_the_list(visitor: Visitor) -> None:
     visitor.visit("/admin/failures/bulkrun/", "bulk-list")
 
 
+def _look_at_what_was_begun(visitor: Visitor) -> None:
+    """Whoever looks at another run in the middle of ticking goes on ticking."""
+    page = visitor.page
+    visitor.go(QUEUE)
+    _tick(visitor, 0)
+    visitor.go("/admin/failures/bulkrun/")
+    visitor.press(page.locator("#result_list tbody a").first)
+    expect(page.locator(".desk-run")).not_to_have_attribute("data-status", "planned")
+    visitor.go(QUEUE)
+    _says(visitor, "1 chosen, 1 on this page")
+    page.get_by_role("button", name="Clear").click()
+
+
 def _give_up_what_is_mostly_skipped(visitor: Visitor) -> None:
     """Of all kinds, those of the demo among them."""
     page = visitor.page
@@ -143,6 +156,7 @@ def test_what_is_ticked_on_several_pages_is_looked_at_started_and_done(stack: St
         _tick_over_two_pages(visitor)
         _close_them(visitor)
         _take_all_of_the_list(visitor)
+        _look_at_what_was_begun(visitor)
         _give_up_what_is_mostly_skipped(visitor)
         _choose_without_a_script(visitor)
 

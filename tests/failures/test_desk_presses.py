@@ -11,10 +11,11 @@ from uuid import UUID
 import pytest
 from django.db import connection
 from django.test import Client
+from django.urls import reverse
 
 from accounts.models import IdempotentCall, Restaurant, Role, User
 from events.actors import Actor
-from failures.models import Case, CaseKind
+from failures.models import BulkAction, Case, CaseKind
 from kernel.money import Money
 from payments.models import Limited, Refund, RefundStatus
 from payments.services.evidence import Evidence, Finding, Source
@@ -24,6 +25,7 @@ from payments.services.refund_requests import request_refund
 from payments.services.refund_settlement import settle_refund
 from payments.services.refunds import begin_refund
 from tests.factories import accepted, order_of, staff
+from tests.failures.bulking import contradicted, plan
 from tests.failures.test_desk import QUEUE, desk_of, page_of, press
 from tests.failures.test_services import REASON, happened
 from tests.failures.world import attempted
@@ -255,6 +257,21 @@ class TestWhatWasTyped:
         finance.memberships.update(role=Role.AUDITOR)
 
         assert self.written(press(desk, doubt, "note", text="<b>x</b>")) == ["&lt;b&gt;x&lt;/b&gt;"]
+
+
+def test_a_plan_says_which_it_is_so_that_only_its_own_start_ends_what_was_ticked(
+    restaurant: Restaurant, finance: User, desk: Client
+) -> None:
+    """The scripts of both pages agree about it in the browser: `tests/browser/test_bulk.py` walks that."""
+    run = plan(BulkAction.TAKE, finance, [contradicted(restaurant)])
+    address = reverse("admin:failures_bulkrun_change", args=[run.pk])
+    planned = desk.get(address).content.decode()
+    desk.post(reverse("admin:failures_bulkrun_do", args=[run.pk, "start"]))
+
+    begun = desk.get(address).content.decode()
+    assert f'data-status="planned" data-run="{run.pk}"' in planned
+    assert f'data-status="running" data-run="{run.pk}"' in begun
+    assert (planned.count("data-start"), begun.count("data-start")) == (1, 0)
 
 
 @pytest.mark.django_db(transaction=True)

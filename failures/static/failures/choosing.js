@@ -47,6 +47,8 @@
   form.addEventListener("submit", () => {
     const here = new Set(boxes.map(box => box.value));
     others.value = [...chosen].filter(id => !here.has(id)).join(" ");
+    // For the page of the plan that follows: these ticks are over when it is begun.
+    sessionStorage.setItem("steward-planning", JSON.stringify({ key, ids: [...chosen], from: location.href.split("#")[0] }));
   });
   // After the browser's own restoring of forms, which knows nothing of the other pages.
   window.addEventListener("pageshow", restore);

@@ -4,9 +4,27 @@
   if (!run) return;
   const EVERY_MS = 3000;
 
-  // What was begun is not chosen any more.
-  if (run.dataset.status !== "planned") {
-    Object.keys(sessionStorage).filter(key => key.startsWith("steward-chosen ")).forEach(key => sessionStorage.removeItem(key));
+  // What was begun here is not chosen any more. Whatever else is ticked stays so, whoever's runs are looked at.
+  const keep = (name, value) => sessionStorage.setItem(name, JSON.stringify(value));
+  const take = name => {
+    const kept = JSON.parse(sessionStorage.getItem(name) || "null");
+    sessionStorage.removeItem(name);
+    return kept;
+  };
+  const mine = `steward-planned ${run.dataset.run}`;
+  if (run.dataset.status === "planned") {
+    // These ticks became this plan if the list sent them here, and not an earlier one to another plan.
+    const ticked = take("steward-planning");
+    if (ticked && document.referrer === ticked.from) keep(mine, ticked);
+    for (const form of run.querySelectorAll("form[data-start]")) {
+      form.addEventListener("submit", () => keep("steward-started", run.dataset.run));
+    }
+  } else if (take("steward-started") === run.dataset.run) {
+    const ticked = take(mine);
+    if (ticked) {
+      const chosen = (sessionStorage.getItem(ticked.key) || "").split(" ").filter(id => !ticked.ids.includes(id));
+      sessionStorage.setItem(ticked.key, chosen.join(" "));
+    }
   }
   if (run.dataset.status !== "running") return;
 
