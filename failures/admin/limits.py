@@ -68,7 +68,9 @@ class RefundLimitAdmin(ConfirmedAdmin, ReadOnlyAdmin):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Asked on every page of the console, by its menu."""
-        return bool(request.user.is_superuser) or holds_one_of(request, [Role.ADMIN])
+        if request.user.is_superuser:
+            return bool(self._where_admin(request).exists())
+        return holds_one_of(request, [Role.ADMIN])
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         is_admin = obj is not None and role_at(request, obj.restaurant_id) == Role.ADMIN
