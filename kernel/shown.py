@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from operator import attrgetter
@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from django.db.models import Model
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from kernel.money import Money
@@ -170,6 +170,16 @@ class Link(Column):
 
 def label(word: str, tone: Tone) -> SafeString:
     return format_html('<span class="state state-{}">{}</span>', tone.value, word)
+
+
+def before_and_after(rows: Iterable[tuple[str, str, str]]) -> SafeString:
+    """What changes, how it was, and how it is then: a line for each."""
+    body = format_html_join("", '<tr><th scope="row">{}</th><td>{}</td><td>{}</td></tr>', rows)
+    return format_html(
+        '<table class="console-changes"><thead><tr><th scope="col">What</th><th scope="col">Before</th>'
+        '<th scope="col">After</th></tr></thead><tbody>{}</tbody></table>',
+        body,
+    )
 
 
 def moment(at: datetime, zone: str) -> SafeString:

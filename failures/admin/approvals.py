@@ -6,16 +6,19 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet, Value
+from django.db.models import OuterRef, QuerySet, Subquery, Value
+from django.db.models.functions import JSONObject
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
 from accounts.models import Approval, ApprovalStatus
+from failures.admin.cells import table_in_words
+from failures.models import Case
 from failures.selectors import approvals_for, pending_approvals
-from failures.showing.approvals import amount_of, title_of
+from failures.showing.approvals import amount_of, changes_of, title_of
 from kernel.console import ReadOnlyAdmin
-from kernel.shown import Data, Moment, State, Tone
+from kernel.shown import NOTHING, Column, Data, Moment, State, Tone, before_and_after
 from kernel.totals import Adds
 
 _TONES = {
@@ -64,9 +67,9 @@ class ApprovalAdmin(ReadOnlyAdmin):
     list_select_related = ["maker", "checker", "restaurant"]
     ordering = ["-created_at", "id"]
     fieldsets = [
-        (None, {"fields": ["stands", "of_case", "amount", "reason", "asks", "asked", "until"]}),
-        ("The answer", {"fields": ["checker", "answer", "decided", "is_alone"]}),
-        ("What it changes", {"fields": ["was", "becomes"]}),
+        (None, {"fields": ["stands", "of_case", "amount", "why", "asks", "asked", "until"]}),
+        ("What it changes", {"fields": ["changes"]}),
+        ("The answer", {"fields": ["answers", "words", "decided", "alone"]}),
         ("For support", {"classes": ["collapse"], "fields": ["id", "action", "subject_id", "mode", "said"]}),
     ]
 
@@ -74,9 +77,17 @@ class ApprovalAdmin(ReadOnlyAdmin):
     until = Moment("expires_at", "good until")
     decided = Moment("decided_at", "answered")
     stands = State("status", "status", tones=_TONES)
-    was = Data("before", "before")
-    becomes = Data("after", "after")
+    why = Column("reason", "why")
+    answers = Column("checker", "answered by")
+    words = Column("answer", "in these words")
     said = Data("data", "how")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Approval]:
+        """With what people call the payment by, where its case is about one."""
+        approvals: QuerySet[Approval] = super().get_queryset(request)
+        called = JSONObject(reference="payment__reference", table="payment__order__table")
+        cases = Case.objects.filter(pk=OuterRef("asked_from")).order_by()
+        return approvals.annotate(about=Subquery(cases.values(called=called)[:1]))
 
     @admin.display(description="what")
     def what(self, approval: Approval) -> str:
@@ -91,10 +102,27 @@ class ApprovalAdmin(ReadOnlyAdmin):
         return approval.maker.get_username() if approval.maker else "a program, with its key"
 
     @admin.display(description="case")
-    def of_case(self, approval: Approval) -> str:
-        """Where it is answered."""
+    def of_case(self, approval: Any) -> str:
+        """Where it is answered, by the payment that it is about."""
         address = reverse("admin:failures_case_change", args=[approval.asked_from])
-        return format_html('<a class="link" href="{}">Open the case</a>', address)
+        named = filter(None, (_reference(approval), table_in_words((approval.about or {}).get("table") or "")))
+        return format_html('<a class="link" href="{}">{}</a>', address, ", ".join(named) or "Open the case")
+
+    @admin.display(description="before and after")
+    def changes(self, approval: Approval) -> str:
+        rows = [(each.what, each.before, each.after) for each in changes_of(approval)]
+        return before_and_after(rows) if rows else NOTHING
+
+    @admin.display(description="by how many")
+    def alone(self, approval: Approval) -> str:
+        if approval.checker_id is None:
+            return NOTHING
+        is_by_one = "One: nobody else could agree, so it was done later and with a second factor."
+        return is_by_one if approval.is_alone else "Two people."
 
     def title_of(self, row: Any) -> str:
-        return title_of(row)
+        return ", ".join(filter(None, (title_of(row), _reference(row))))
+
+
+def _reference(approval: Any) -> str:
+    return str((approval.about or {}).get("reference") or "")

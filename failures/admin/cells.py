@@ -69,9 +69,13 @@ def tries(case: Case) -> str:
 
 def payment(case: Case) -> str:
     """With its table, where there is one: it is what people call it by."""
-    table = case.payment.order.table if case.payment else ""
-    named = f"Table {table}" if table and " " not in table else table  # "Terrace 3" needs no more.
+    named = table_in_words(case.payment.order.table if case.payment else "")
     return format_html('<div>{}<span class="desk-under">{}</span></div>', _to_payment(case), named)
+
+
+def table_in_words(table: str) -> str:
+    """What is more than a number or a letter, as "Terrace 3", says itself that it is one."""
+    return f"Table {table}" if table and " " not in table else table
 
 
 def has(case: Case) -> str:

@@ -102,7 +102,7 @@ def asked_about(
         words=words_of(approval.action),
         title=title_of(approval),
         amount=amount_of(approval, case.restaurant.currency),
-        changes=tuple(_changes(approval.before, approval.after)),
+        changes=changes_of(approval),
         since=(*_since(case, approval), *_went_back_since(approval, attempts)),
         may_decide=may_check or (alone and not is_early and not approval.is_left_alone),
         may_withdraw=is_maker,
@@ -119,6 +119,11 @@ def title_of(approval: Approval) -> str:
     """With what it is done to, where no amount and no payment says it."""
     title, called = words_of(approval.action).title, approval.data.get("called", "")
     return f"{title}: {called}" if called else title
+
+
+def changes_of(approval: Approval) -> tuple[Change, ...]:
+    """As whoever asked saw it."""
+    return tuple(_changes(approval.before, approval.after))
 
 
 def amount_of(approval: Approval, currency: str) -> str:

@@ -15,11 +15,14 @@ from events.models import AuditEntry
 from failures.models import Case, CaseStatus
 from failures.selectors import approvals_for
 from failures.services.papers import add_note
+from payments.gateways.contract import ErrorCode
 from payments.models import Payment
+from payments.services.evidence import Finding
 from payments.services.facts import PaymentEvent
-from tests.factories import RestaurantFactory, staff
+from tests.factories import RestaurantFactory, order_of, staff
 from tests.failures.test_desk import MOST_QUERIES, desk_of, page_of, press
 from tests.failures.test_services import REASON, happened
+from tests.failures.world import attempted
 from tests.time_machine import ShiftedClock
 
 pytestmark = pytest.mark.django_db
@@ -248,3 +251,53 @@ def test_who_asks_for_those_that_stand_so_finds_them_also_where_nobody_is_asked_
 
 def asked_in(approval: Approval) -> Case:
     return Case.objects.get(pk=approval.asked_from)
+
+
+class TestTheListOfAllThatIsAsked:
+    LIST = "/admin/accounts/approval/"
+
+    @pytest.fixture
+    def lost(self, restaurant: Restaurant, maker: User) -> Approval:
+        """Of a payment that failed, at a table, the whole is given up."""
+        attempted(order_of(restaurant, table="7", total_minor=28_000), Finding.DECLINED, code=ErrorCode.CARD_DECLINED)
+        failed = Payment.objects.get()
+        happened(PaymentEvent.EXHAUSTED, failed)
+        press(desk_of(maker), Case.objects.get(), "decide", action="write_off", reason=WORDS)
+        return Approval.objects.get()
+
+    def test_names_what_people_know_it_by(self, lost: Approval, lead: User) -> None:
+        text = desk_of(lead).get(self.LIST).content.decode()
+
+        named = f'<a class="link" href="{page_of(asked_in(lost))}">{Payment.objects.get().reference}, Table 7</a>'
+        assert named in text
+        assert "₹280.00" in text
+
+    def test_one_of_them_says_what_changes_in_words_and_where_it_is_answered(self, lost: Approval, lead: User) -> None:
+        page = desk_of(lead).get(reverse("admin:accounts_approval_change", args=[lost.pk])).content.decode()
+        text = " ".join(page.split())
+
+        assert '<th scope="row">Case written off</th><td>–</td><td>₹280.00</td>' in text
+        assert "28000, " not in text.replace("&quot;", '"')
+        assert page_of(asked_in(lost)) in text
+        assert f"Write it off, {Payment.objects.get().reference}" in text
+        assert "maker" not in text.lower().split("for support")[0].split('id="content')[-1]
+
+    def test_one_of_no_payment_leads_into_its_case(self, restaurant: Restaurant, lead: User, lost: Approval) -> None:
+        Case.objects.update(payment=None)
+
+        assert ">Open the case</a>" in desk_of(lead).get(self.LIST).content.decode()
+
+    def test_costs_the_same_however_many_there_are(
+        self, restaurant: Restaurant, lost: Approval, maker: User, lead: User, django_assert_max_num_queries: Any
+    ) -> None:
+        desk = desk_of(lead)
+        desk.get(self.LIST)
+        for table in "89":
+            attempted(order_of(restaurant, table=table), Finding.DECLINED, code=ErrorCode.CARD_DECLINED)
+        for payment in Payment.objects.exclude(cases=asked_in(lost)):
+            happened(PaymentEvent.EXHAUSTED, payment)
+            press(desk_of(maker), Case.objects.get(payment=payment), "decide", action="write_off", reason=WORDS)
+        assert Approval.objects.count() == 3
+
+        with django_assert_max_num_queries(7):  # As for one.
+            desk.get(self.LIST)
