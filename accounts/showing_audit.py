@@ -6,14 +6,17 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from accounts.models import User
 from events.models import AuditEntry
-from kernel.shown import NOTHING
+from kernel.money import Money, is_currency
+from kernel.shown import NOTHING, before_and_after
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+# What is one of a few words in the database, written with a line where people put a space.
+_WORDS = {"status", "payment_state", "state", "kind", "outcome", "capture", "failure_code", "origin", "action", "role"}
+_MINOR = "_minor"
 SAME = "Nothing: it was looked at, or taken away."
 
 
@@ -22,22 +25,17 @@ def in_words(name: str) -> str:
 
 
 def changes_in(entry: AuditEntry) -> str | SafeString:
-    was, becomes = dict(_lines(entry.before)), dict(_lines(entry.after))
+    before, after = dict(_lines(entry.before)), dict(_lines(entry.after))
     rows = [
-        (name, was.get(name, NOTHING), becomes.get(name, NOTHING))
-        for name in dict.fromkeys([*was, *becomes])
-        if was.get(name) != becomes.get(name)
+        (name, before.get(name, NOTHING), after.get(name, NOTHING))
+        for name in dict.fromkeys([*before, *after])
+        if before.get(name) != after.get(name)
     ]
     if not rows:
         return SAME
     names = _names_of(value for _, *values in rows for value in values)
-    told = [(name, *(names.get(value, value) for value in values)) for name, *values in rows]
-    body = format_html_join("", '<tr><th scope="row">{}</th><td>{}</td><td>{}</td></tr>', told)
-    return format_html(
-        '<table class="console-changes"><thead><tr><th scope="col">What</th><th scope="col">Before</th>'
-        '<th scope="col">After</th></tr></thead><tbody>{}</tbody></table>',
-        body,
-    )
+    told = [(name, names.get(was, was), names.get(becomes, becomes)) for name, was, becomes in rows]
+    return before_and_after(told)
 
 
 def _names_of(values: Iterable[str]) -> dict[str, str]:
@@ -51,12 +49,31 @@ def _lines(picture: Any, name: str = "") -> Iterator[tuple[str, str]]:
     """One for each field, under the name of where it stands. A list of plain values is one field."""
     if isinstance(picture, dict):
         for key, value in picture.items():
-            yield from _lines(value, f"{name} {key.replace('_', ' ')}".strip())
+            title = f"{name} {key.removesuffix(_MINOR).replace('_', ' ')}".strip()
+            yield from _lines(_told(key, value, picture), title)
     elif isinstance(picture, list) and any(isinstance(each, dict) for each in picture):
         for number, each in enumerate(picture, start=1):
             yield from _lines(each, f"{name} no. {number}")
     else:
         yield name, _plain(picture)
+
+
+def _told(key: str, value: Any, row: dict[str, Any]) -> Any:
+    """Money the way its currency is written, and words with spaces; all else as it is."""
+    if key in _WORDS and isinstance(value, str):
+        return value.replace("_", " ")
+    if isinstance(value, int) and key.endswith(_MINOR):
+        # A charge that took nothing so far has no currency of what it took.
+        currency = row.get("captured_currency") or row.get("currency")
+        return Money(value, currency).display() if currency else value
+    return Money(*value).display() if _is_money(value) else value
+
+
+def _is_money(value: Any) -> bool:
+    """As a picture holds an amount that is nobody's column: [9100, "INR"]."""
+    if not isinstance(value, list) or [type(each) for each in value] != [int, str]:
+        return False
+    return is_currency(value[1])
 
 
 def _plain(value: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from django.apps import apps
 from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import IGNORED_PARAMS
@@ -18,7 +19,7 @@ from django.utils.html import format_html
 
 from accounts.admin.audit_filters import Done, Lately, Who
 from accounts.deeds import PERSON
-from accounts.models import Restaurant, User
+from accounts.models import Approval, Restaurant, User
 from accounts.selectors import entries_about
 from accounts.services.exporting_audit import AuditRefused, export_audit, may_export_audit
 from accounts.showing_audit import changes_in, in_words
@@ -38,6 +39,12 @@ _PAGES = {
     "person": "accounts_user",
     "restaurant": "accounts_restaurant",
     "permission_group": "auth_group",
+}
+# What people call it by: the reference of the payment or order, as it is read aloud.
+_REFERENCES = {
+    "payment": ("payments.Payment", "reference"),
+    "order": ("orders.Order", "reference"),
+    "case": ("failures.Case", "payment__reference"),
 }
 
 
@@ -81,7 +88,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
         # Only a person's id is one for certain: what others are known by may be anything.
         whom_id = If(When(subject_kind=PERSON, then=Cast("subject_id", UUIDField())), default=None)
         entries: QuerySet[AuditEntry] = super().get_queryset(request).annotate(whom_id=whom_id)
-        return entries.annotate(name=Subquery(who), whom=Subquery(whom), house=Subquery(house))
+        return entries.annotate(name=Subquery(who), whom=Subquery(whom), house=Subquery(house), called=_called())
 
     def seen_in(self, restaurants: list[UUID]) -> Q:
         """Also what is about their people, although it stands in the installation's chain."""
@@ -130,7 +137,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     @admin.display(description="about")
     def subject(self, entry: Any) -> str:
         """Its page, where it has one."""
-        kind = entry.whom or in_words(entry.subject_kind).lower()
+        kind = " ".join(filter(None, (entry.whom or in_words(entry.subject_kind).lower(), entry.called)))
         try:
             address = reverse(f"admin:{_PAGES.get(entry.subject_kind, '')}_change", args=[entry.subject_id])
         except NoReverseMatch:
@@ -142,4 +149,24 @@ class AuditEntryAdmin(ReadOnlyAdmin):
         return changes_in(entry)
 
     def title_of(self, row: Any) -> str:
-        return f"{in_words(row.action)}, no. {row.number}"
+        return f"{' '.join(filter(None, (in_words(row.action), row.called)))}, no. {row.number}"
+
+
+def _called() -> If:
+    """By the kind of what it is about, with the list's own question. An approval is called by its case's payment."""
+    subject = Cast(OuterRef("subject_id"), UUIDField())
+    known = {kind: (model, name, Q(pk=subject)) for kind, (model, name) in _REFERENCES.items()}
+    asked_from = Approval.objects.filter(pk=subject).values("asked_from")
+    known["approval"] = (*_REFERENCES["case"], Q(pk=Subquery(asked_from)))
+    return If(
+        *(
+            When(subject_kind=kind, then=Subquery(_rows(model).filter(which).values(name)[:1]))
+            for kind, (model, name, which) in known.items()
+        ),
+        default=None,
+    )
+
+
+def _rows(model: str) -> QuerySet[Any]:
+    rows: QuerySet[Any] = apps.get_model(model)._default_manager.order_by()
+    return rows

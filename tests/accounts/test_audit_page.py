@@ -19,8 +19,15 @@ from accounts.services.roles import save_role
 from events.actors import Actor
 from events.audit_files import read_file
 from events.models import AuditEntry
+from failures.models import Case
+from failures.services.working import assign_case
 from kernel.modes import Mode
-from tests.factories import RestaurantFactory, UserFactory, staff
+from orders.services import cancel_order
+from payments.models import Payment
+from payments.services.deeds import PaymentDeed, deed_of
+from payments.services.facts import PaymentEvent
+from tests.factories import RestaurantFactory, UserFactory, accepted, order_of, routed, staff
+from tests.failures.test_services import happened
 from tests.time_machine import ShiftedClock
 
 pytestmark = pytest.mark.django_db
@@ -91,7 +98,7 @@ def test_what_changed_stands_there_line_by_line_and_people_by_name(restaurant: R
     page = console_of(restaurant, Role.AUDITOR).get(reverse("admin:events_auditentry_change", args=[entry.pk]))
 
     text = " ".join(page.content.decode().split())
-    assert '<tr><th scope="row">role</th><td>admin</td><td>finance_lead</td></tr>' in text
+    assert '<tr><th scope="row">role</th><td>admin</td><td>finance lead</td></tr>' in text
     assert boss.username in text
 
 
@@ -213,3 +220,34 @@ class TestTakingItAway:
 
         assert "A list has at most 0 rows. Choose fewer." in answer.content.decode()
         assert not AuditEntry.objects.filter(action="export").exists()
+
+
+class TestWhatItIsAbout:
+    @pytest.fixture
+    def payment(self, restaurant: Restaurant, admin: User) -> Payment:
+        """Its case was taken, it was taken up again, and its order was cancelled."""
+        routed(restaurant, "cash")
+        payment = accepted(order_of(restaurant), method="cash")
+        happened(PaymentEvent.CONTRADICTED, payment)
+        assign_case(case_id=Case.objects.get().pk, person=admin)
+        with deed_of(admin, payment, PaymentDeed.TAKE_UP, reason="It was repaired."):
+            pass
+        cancel_order(order_id=payment.order_id, actor=Actor.user(admin))
+        return payment
+
+    def test_stands_there_by_the_reference_that_people_know(self, restaurant: Restaurant, payment: Payment) -> None:
+        text = console_of(restaurant, Role.AUDITOR).get(LIST).content.decode()
+
+        assert f">payment {payment.reference}</a>" in text
+        assert f">case {payment.reference}</a>" in text
+        assert f">order {payment.order.reference}</a>" in text
+
+    def test_is_in_the_heading_of_its_page(self, restaurant: Restaurant, payment: Payment) -> None:
+        entry = AuditEntry.objects.get(subject_kind="case")
+
+        page = console_of(restaurant, Role.AUDITOR).get(reverse("admin:events_auditentry_change", args=[entry.pk]))
+
+        assert f"Assign {payment.reference}, no. {entry.number}" in page.content.decode()
+
+    def test_of_something_unknown_stands_there_by_its_kind(self, restaurant: Restaurant, entry: AuditEntry) -> None:
+        assert ">api key<" in " ".join(console_of(restaurant, Role.AUDITOR).get(LIST).content.decode().split())

@@ -26,6 +26,15 @@ def row(what: str, before: str, after: str) -> str:
         ({"is_active": True}, {"is_active": False}, row("is active", "yes", "no")),
         ({"groups": []}, {"groups": ["a", "b"]}, row("groups", "–", "a, b")),
         ({"case": {"owner": "x"}}, {"case": {"owner": "y"}}, row("case owner", "x", "y")),
+        ({"refund": None}, {"refund": [9100, "INR"]}, row("refund", "–", "₹91.00")),
+        (
+            {"refunds": [{"amount_minor": 4000, "currency": "INR"}]},
+            {"refunds": [{"amount_minor": 9100, "currency": "INR"}]},
+            row("refunds no. 1 amount", "₹40.00", "₹91.00"),
+        ),
+        ({"captured_minor": 0, "captured_currency": ""}, {}, row("captured", "0", "–")),
+        ({"status": "open"}, {"status": "waiting_second_person"}, row("status", "open", "waiting second person")),
+        ({"username": "asha_k"}, {}, row("username", "asha_k", "–")),
         ({"refunds": []}, {"refunds": [{"status": "sent"}]}, row("refunds no. 1 status", "–", "sent")),
     ],
 )
