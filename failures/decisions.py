@@ -34,7 +34,7 @@ from payments.services.bill import lock_bill_of_payment
 from payments.services.cash import hand_over_refund
 from payments.services.deeds import PaymentDeed
 from payments.services.forcing import ask_to_record_charge, ask_to_record_refund
-from payments.services.operators import MismatchChoice
+from payments.services.mismatches import MismatchChoice
 from payments.services.payments import retry_payment
 from payments.services.refund_requests import request_refund
 

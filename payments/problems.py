@@ -88,7 +88,7 @@ for _code, _title, _remedy, _next in (
         "If it is the same one, record this one as not made.",
         _READ,
     ),
-    ("not_due", "That much is not due any more", "Give all of it back.", _READ),
+    ("not_due", "That much is not due any more", "Give the difference back where there is one, or all of it.", _READ),
     ("currency", "Another currency was captured", "Only giving all of it back is possible.", NextAction.FIX_REQUEST),
     ("too_little", "Less than asked was captured", "There is no difference to give back.", NextAction.FIX_REQUEST),
 ):

@@ -41,9 +41,12 @@ from failures.showing.timeline import timeline_of
 from kernel import clock
 from kernel.console import role_at
 from kernel.errors import ServiceError
+from kernel.money import Money
 from kernel.shown import label, moment
-from payments.models import Attempt, Refund
+from payments.models import Attempt, Payment, Refund
+from payments.services.bill import Bill
 from payments.services.facts import AccountEvent
+from payments.services.mismatches import Undecided, undecided_in
 
 # What is decided is written at once; what has to be sent the clock sends.
 _AT_WORK = timedelta(seconds=10)
@@ -80,8 +83,10 @@ class CasePage:
 
     def shown(self, status: HTTPStatus = HTTPStatus.OK) -> HttpResponse:
         case = self.case
-        attempts, refunds = self._attempts(), self._refunds()
+        of_order, refunds = self._attempts_of_order(), self._refunds()
+        attempts = [attempt for attempt in of_order if attempt.payment_id == case.payment_id]
         live = next((attempt for attempt in attempts if attempt.is_live), None)
+        undecided = _undecided(case.payment, live, of_order)
         now, zone = clock.now(), case.restaurant.time_zone
         waiting = waiting_of(case, now=now)
         files = list(case.files.defer("content").select_related("author"))
@@ -95,24 +100,26 @@ class CasePage:
             "cause": CAUSES[CaseKind(case.kind)],
             "account": _account_of(case),
             "certainty": certainty_of(attempts),
+            "asked_for": Money(case.payment.charge_minor, case.payment.currency) if case.payment else None,
+            "undecided": undecided,
             "waiting": label(waiting.words, waiting.tone),
             "opened": moment(case.opened_at, zone),
             "timeline": [{"moment": each, "at": moment(each.at, zone)} for each in told],
             "attempts": attempts,
             "files": files,
             "next_look": self._next_look(zone),
-            **self._doing(live, asked),
+            **self._doing(live, undecided, asked),
         }
         return TemplateResponse(self.request, "failures/case.html", context, status=status)
 
-    def _doing(self, live: Attempt | None, asked: Asked | None) -> dict[str, Any]:
+    def _doing(self, live: Attempt | None, undecided: Undecided | None, asked: Asked | None) -> dict[str, Any]:
         """What may be done, or in one sentence why nothing may."""
         case = self.case
         doing = {"pending": asked, **self._asked_in_time(asked)}
         if self.role not in OFFICE:
             may_not = "You may look. Only finance staff of this restaurant work on its cases."
             return {**doing, "typed": self._typed_elsewhere(set()), "may_not": may_not}
-        choices = choices_for(case, payment=case.payment, live=live, is_asked=asked is not None)
+        choices = choices_for(case, payment=case.payment, live=live, undecided=undecided, is_asked=asked is not None)
         replies = self._replies(asked)
         return {
             **doing,
@@ -178,10 +185,12 @@ class CasePage:
         form.offer(self.case)
         return form
 
-    def _attempts(self) -> list[Attempt]:
-        if self.case.payment_id is None:
+    def _attempts_of_order(self) -> list[Attempt]:
+        """What others paid of the same bill decides how much of this one is due."""
+        if self.case.payment is None:
             return []
-        return list(Attempt.objects.filter(payment=self.case.payment_id).select_related("account").order_by("number"))
+        of_order = Attempt.objects.filter(payment__order=self.case.payment.order_id)
+        return list(of_order.select_related("account").order_by("number"))
 
     def _refunds(self) -> list[Refund]:
         if self.case.payment_id is None:
@@ -264,6 +273,12 @@ class CasePage:
             runs_for=_AT_WORK,
             subject_id=self.case.pk,
         )
+
+
+def _undecided(payment: Payment | None, live: Attempt | None, of_order: list[Attempt]) -> Undecided | None:
+    if payment is None or live is None or not live.mismatch:
+        return None
+    return undecided_in(Bill(order=payment.order, attempts=of_order), payment, live)
 
 
 def _account_of(case: Case) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from failures.decisions import ENDS_BY_AN_ANSWER, NEEDS_TWO, OFFERED, Action
 from failures.models import Case, CaseKind
 from failures.reasons import UNPAID, is_unpaid, what_is_left
 from payments.models import Attempt, AttemptStatus, Payment, PaymentStatus
+from payments.services.mismatches import MismatchChoice, Undecided
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,11 @@ WORDS: Mapping[Action, Words] = {
 }
 _ENDING = (Action.RESOLVE, Action.DISMISS)
 _IS_ASKED = "A second person is being asked. Approve, reject or withdraw that first."
+_OF_AN_AMOUNT: Mapping[Action, MismatchChoice] = {
+    Action.KEEP: MismatchChoice.KEEP,
+    Action.REFUND_ALL: MismatchChoice.REFUND_ALL,
+    Action.REFUND_DIFFERENCE: MismatchChoice.REFUND_DIFFERENCE,
+}
 _BY_HAND = (Action.RECORD_CHARGED, Action.RECORD_NOT_CHARGED)
 
 
@@ -78,7 +84,14 @@ class Choice:
     needs_two: bool
 
 
-def choices_for(case: Case, *, payment: Payment | None, live: Attempt | None, is_asked: bool = False) -> list[Choice]:
+def choices_for(
+    case: Case,
+    *,
+    payment: Payment | None,
+    live: Attempt | None,
+    undecided: Undecided | None = None,
+    is_asked: bool = False,
+) -> list[Choice]:
     """All that there are for this kind, also those that are locked: whoever looks for one finds out why."""
     left = what_is_left(case) if case.is_waiting else ""
     ended = () if case.kind in ENDS_BY_AN_ANSWER else (Action.REOPEN,)
@@ -86,8 +99,12 @@ def choices_for(case: Case, *, payment: Payment | None, live: Attempt | None, is
     return [
         Choice(
             action=action,
-            words=WORDS[action],
-            locked=_IS_ASKED if is_asked else _why_not_ended(case, action, left) or why_not(action, payment, live),
+            words=_words_of(action, undecided),
+            locked=_IS_ASKED
+            if is_asked
+            else _why_not_ended(case, action, left)
+            or _why_not_so_much(action, undecided)
+            or why_not(action, payment, live),
             has_amount=action == Action.RECORD_CHARGED,
             has_outcome=action == Action.RESOLVE,
             needs_two=action in NEEDS_TWO,
@@ -100,6 +117,35 @@ def _why_not_ended(case: Case, action: Action, left: str) -> str:
     if action == Action.DISMISS and not left and is_unpaid(case):
         return UNPAID
     return left if action in _ENDING else ""
+
+
+def _words_of(action: Action, undecided: Undecided | None) -> Words:
+    """Where an amount waits for a decision, with how much each one moves and keeps."""
+    if undecided is None or action not in _OF_AN_AMOUNT:
+        return WORDS[action]
+    asked, captured, held = undecided.asked.display(), undecided.captured.display(), undecided.held.display()
+    does = {
+        Action.KEEP: f"The payment completes with {captured}. Asked for was {asked}.",
+        Action.REFUND_ALL: f"{held} is sent back: everything that came in. Nothing is paid then.",
+        Action.REFUND_DIFFERENCE: f"{_difference(undecided)} is sent back, and {asked} is kept.",
+    }
+    return replace(WORDS[action], does=does[action])
+
+
+def _difference(undecided: Undecided) -> str:
+    """Less what the provider gave back by itself, which may be all of it."""
+    if not undecided.is_comparable:
+        return "Nothing"
+    too_much = undecided.held - undecided.asked
+    return too_much.display() if too_much.minor > 0 else "Nothing more"
+
+
+def _why_not_so_much(action: Action, undecided: Undecided | None) -> str:
+    """By the rule of the service, in its own words."""
+    if undecided is None or action not in _OF_AN_AMOUNT:
+        return ""
+    refusal = undecided.refusal(_OF_AN_AMOUNT[action])
+    return refusal.sentence if refusal else ""
 
 
 def why_not(action: Action, payment: Payment | None, live: Attempt | None) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 from uuid import UUID
 
 from django.db import transaction
@@ -13,7 +12,6 @@ from accounts.models import User
 from events.actors import Actor
 from events.services import Journal
 from kernel import clock
-from kernel.money import Money
 from payments.models import (
     Attempt,
     Capture,
@@ -30,18 +28,13 @@ from payments.services.by_hand import check_finance, settling_by_hand
 from payments.services.deeds import PaymentDeed, deed_of
 from payments.services.evidence import Evidence, Finding, Source
 from payments.services.facts import PaymentEvent
+from payments.services.mismatches import MismatchChoice, Undecided, undecided_in
 from payments.services.providers import PROVIDERS
 from payments.services.refund_limits import is_above_limit
 from payments.services.refund_requests import reserve_refund
 from payments.services.refund_settlement import OPEN
 from payments.services.refusals import PaymentRefused
 from payments.services.settling import Settling
-
-
-class MismatchChoice(StrEnum):
-    KEEP = "keep"
-    REFUND_ALL = "refund_all"
-    REFUND_DIFFERENCE = "refund_difference"
 
 
 def resolve_mismatch(*, payment_id: UUID, choice: MismatchChoice, person: User, reason: str) -> Payment:
@@ -54,8 +47,12 @@ def resolve_mismatch(*, payment_id: UUID, choice: MismatchChoice, person: User, 
         attempt = settling.attempt
         if not attempt.mismatch:
             raise PaymentRefused("No amount is waiting for a decision here.", code="no_mismatch")
-        _check_choice(settling, choice)
-        _check_limit(settling, choice)
+        undecided = undecided_in(bill, settling.payment, attempt)
+        refusal = undecided.refusal(choice)
+        if refusal is not None:
+            raise refusal
+        if choice == MismatchChoice.REFUND_ALL:
+            _check_limit(settling, undecided)
         with deed_of(person, settling.payment, PaymentDeed.RESOLVE_MISMATCH, reason=reason):
             _apply_choice(settling, choice, reason)
             settling.journal.happened(PaymentEvent.MISMATCH_RESOLVED, settling.payment, choice=choice.value)
@@ -141,42 +138,15 @@ def _take_up(refund: Refund) -> None:
     refund.save()
 
 
-def _check_choice(s: Settling, choice: MismatchChoice) -> None:
-    if choice == MismatchChoice.REFUND_ALL:
-        return
-    captured = Money(s.attempt.captured_minor, s.attempt.captured_currency)
-    if captured.currency != s.expected.currency:
-        raise PaymentRefused("Another currency was captured: only giving it all back is possible.", code="currency")
-    if choice == MismatchChoice.REFUND_DIFFERENCE and captured.minor <= s.expected.minor:
-        raise PaymentRefused("Less than asked was captured: there is no difference to give back.", code="too_little")
-    share = (s.expected.minor if choice == MismatchChoice.REFUND_DIFFERENCE else captured.minor) - s.attempt.tip_minor
-    if not s.bill.is_payable or s.bill.has_kept(s.payment) or not 0 < share <= s.bill.due_minor:
-        raise PaymentRefused("That much is not due any more: give it all back.", code="not_due")
-
-
-def _check_limit(s: Settling, choice: MismatchChoice) -> None:
+def _check_limit(s: Settling, undecided: Undecided) -> None:
     """What was not due goes back at any height: it is the guest's. What was due is a refund like any other."""
-    if choice != MismatchChoice.REFUND_ALL:
-        return
-    due = _due_part(s)
-    if due and is_above_limit(s.journal.actor, s.attempt, due):
-        shown = Money(due, s.expected.currency).display()
+    due = undecided.due_part
+    if due.minor and is_above_limit(s.journal.actor, s.attempt, due.minor):
         raise PaymentRefused(
-            f"{shown} of it was due, and that is more than you may give back alone. Keep that much, "
+            f"{due.display()} of it was due, and that is more than you may give back alone. Keep that much, "
             "and ask for a refund of the payment: a second person agrees to it.",
             code="above_limit",
         )
-
-
-def _due_part(s: Settling) -> int:
-    """Of what was captured; nothing where none of it could be kept."""
-    for choice in (MismatchChoice.REFUND_DIFFERENCE, MismatchChoice.KEEP):
-        try:
-            _check_choice(s, choice)
-        except PaymentRefused:
-            continue
-        return min(s.attempt.captured_minor, s.expected.minor)
-    return 0
 
 
 def _apply_choice(s: Settling, choice: MismatchChoice, reason: str) -> None:

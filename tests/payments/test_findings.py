@@ -34,7 +34,8 @@ from payments.services.attempts import resend_attempt
 from payments.services.cash import CashTaken, confirm_cash, record_cash_refund
 from payments.services.circuit_overrides import force_circuit
 from payments.services.evidence import Evidence, Finding, Source
-from payments.services.operators import MismatchChoice, resolve_mismatch
+from payments.services.mismatches import MismatchChoice
+from payments.services.operators import resolve_mismatch
 from payments.services.providers import forced_circuits
 from payments.services.refund_requests import request_refund
 from payments.services.refund_settlement import settle_refund

@@ -27,7 +27,8 @@ from payments.models import Attempt, NextAction, Payment, PaymentStatus, Refund,
 from payments.services.attempts import resend_attempt, run_payment
 from payments.services.cash import CashTaken, take_cash_against_doubt
 from payments.services.evidence import Evidence, Finding, Source
-from payments.services.operators import MismatchChoice, resolve_mismatch
+from payments.services.mismatches import MismatchChoice
+from payments.services.operators import resolve_mismatch
 from payments.services.payments import cancel_payment, retry_payment
 from payments.services.refund_requests import request_refund
 from payments.services.refund_settlement import settle_refund

@@ -15,7 +15,8 @@ from payments.services import timing
 from payments.services.attempts import begin_attempt
 from payments.services.evidence import Evidence, Finding, Source
 from payments.services.facts import PaymentEvent
-from payments.services.operators import MismatchChoice, resolve_mismatch
+from payments.services.mismatches import MismatchChoice
+from payments.services.operators import resolve_mismatch
 from payments.services.payments import retry_payment
 from payments.services.settlement import settle_attempt
 from payments.services.sweeps import sweep_payments, sweep_refunds, sweep_watches

@@ -13,8 +13,9 @@ from payments.services.attempts import send_charge
 from payments.services.cash import CashTaken, confirm_cash, hand_over_refund, record_cash_refund
 from payments.services.cash import take_cash_against_doubt as take_cash
 from payments.services.lookups import look_up_payment, watch_attempt
+from payments.services.mismatches import MismatchChoice
 from payments.services.notices import apply_notice, receive_notice
-from payments.services.operators import MismatchChoice, resolve_mismatch
+from payments.services.operators import resolve_mismatch
 from payments.services.payments import cancel_payment, create_payment, pay, retry_payment
 from payments.services.refund_requests import request_refund
 from payments.services.refund_settlement import settle_refund

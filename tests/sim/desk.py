@@ -10,7 +10,8 @@ from accounts.models import User
 from events.actors import Actor
 from kernel.errors import ServiceError
 from payments.services.cash import hand_over_refund
-from payments.services.operators import MismatchChoice, release_from_quarantine, resolve_mismatch
+from payments.services.mismatches import MismatchChoice
+from payments.services.operators import release_from_quarantine, resolve_mismatch
 from payments.services.refund_requests import request_refund
 from sandbox.behaviours import ChargeStatus, RefundStatus
 from tests.sim.world import World

@@ -21,7 +21,8 @@ from payments.services.cash import (
     take_cash_against_doubt,
 )
 from payments.services.circuit_overrides import force_circuit
-from payments.services.operators import MismatchChoice, release_from_quarantine, resolve_mismatch
+from payments.services.mismatches import MismatchChoice
+from payments.services.operators import release_from_quarantine, resolve_mismatch
 from payments.services.refund_requests import request_refund
 from sandbox.behaviours import ChargeStatus
 from tests.sim.acting import any_row, enter, move
