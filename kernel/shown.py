@@ -133,7 +133,7 @@ class Data(Column):
     def shown(self, value: Any, row: Any) -> str:
         if not value:
             return self.absent()
-        return format_html('<pre class="data">{}</pre>', json.dumps(value, indent=2, ensure_ascii=False, default=str))
+        return format_html('<pre class="data">{}</pre>', data_in_text(value))
 
 
 class Listed(Column):
@@ -166,6 +166,10 @@ class Link(Column):
 
     def shown(self, value: Any, row: Any) -> str:
         return format_html('<a class="link" href="{}">{}</a>', _page_of(value), value)
+
+
+def data_in_text(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
 
 
 def label(word: str, tone: Tone) -> SafeString:

@@ -14,6 +14,7 @@ from kernel.console import restaurants_seen_by
 from kernel.filters import AddressFilter
 from payments.days import DayWord, on_day
 from payments.models import Attempt, Payment
+from payments.reason_words import reason_in_words
 from payments.services.providers import PROVIDERS
 from payments.tries import Try, of_try
 
@@ -54,6 +55,9 @@ class TryFilter(AddressFilter):
 class FailureFilter(AddressFilter):
     title = "reason of failure"
     parameter_name = "failure_code"
+
+    def words(self, value: str) -> str:
+        return reason_in_words(value) or "none"
 
 
 class BeganFilter(AddressFilter):

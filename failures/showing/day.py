@@ -11,6 +11,7 @@ from kernel.totals import Total
 from payments.days import DayWord
 from payments.figures import Day
 from payments.models import Method, PaymentStatus
+from payments.reason_words import reason_in_words
 from payments.tries import Try
 
 TOP_REASONS = 5
@@ -116,7 +117,7 @@ def _asks(name: str, values: Sequence[str]) -> str:
 def _reasons(telling: _Telling) -> tuple[Part, ...]:
     failed = PaymentStatus.FAILED
     codes = [code for (code,) in telling.day.values("failure_code", status=[failed])]
-    parts = telling.parts("failure_code", {code: code.replace("_", " ") for code in codes}, failed)
+    parts = telling.parts("failure_code", {code: reason_in_words(code) for code in codes}, failed)
     return tuple(sorted(parts, key=lambda part: -part.figure.total.count)[:TOP_REASONS])
 
 

@@ -14,10 +14,12 @@ from accounts.models import ApiKey, Approval, IdempotentCall, User
 from events.actors import ActorKind
 from events.models import Transition
 from failures.models import Case, CaseFile
-from failures.services.working import GIVEN, TAKEN, TO
+from failures.services.working import TO
 from failures.showing.approvals import words_of
 from failures.showing.choices import WORDS as CHOICES
+from failures.showing.details import answer_in, call_answer_in_words, call_in_words, reason_of
 from kernel.money import Money
+from kernel.shown import data_in_text
 from payments.models import Attempt, InboundNotice, Refund
 
 Row = TypeVar("Row", bound=Model)
@@ -44,6 +46,10 @@ class Moment:
     detail: str = ""
     tone: Tone = Tone.PLAIN
     raw: Mapping[str, Any] = field(default_factory=dict)  # Redacted when it was stored.
+
+    @property
+    def raw_text(self) -> str:
+        return data_in_text(self.raw) if self.raw else ""
 
 
 _ORDER = {
@@ -210,12 +216,11 @@ class _Teller:
         name = "give" if TO in step.evidence else step.step
         words = WORDS.get(step.subject_kind, {}).get(name, f"{step.subject_kind}: {name.replace('_', ' ')}.")
         colleague = self._names.get(step.evidence.get(TO, ""), "a colleague")
-        message = str(step.evidence.get("message", ""))
         return Moment(
             at=step.at,
             who=self._names.get(step.actor_id) or _NOBODY.get(step.actor_kind, "somebody"),
             what=words.format(provider=self._provider_of(step), action=self._action_of(step), colleague=colleague),
-            detail=" ".join(dict.fromkeys(filter(None, (self._reason(step), message, self._amount(step))))),
+            detail=" ".join(dict.fromkeys(filter(None, (reason_of(step), answer_in(step), self._amount(step))))),
             tone=_tone(step),
             raw={} if name == "give" else {**self._routing(step), **step.evidence},
         )
@@ -227,16 +232,6 @@ class _Teller:
     def _action_of(self, step: Transition) -> str:
         approval = self._approvals.get(step.subject_id)
         return words_of(approval.action).title if approval else ""
-
-    def _reason(self, step: Transition) -> str:
-        """What the clock writes of each order and payment says no more than the step; an event's name says nothing."""
-        if step.actor_kind != ActorKind.USER.value and step.subject_kind in {"order", "payment"} and not step.evidence:
-            return ""
-        if step.subject_kind == "case" and step.step == "assign" and step.reason in {TAKEN, GIVEN}:
-            return ""
-        if step.subject_kind == "attempt" and step.step == "create":
-            return f"By the route: {step.reason}."
-        return "" if step.reason.startswith(("payment.", "refund.", "order.", "Ended by itself: ")) else step.reason
 
     def _amount(self, step: Transition) -> str:
         money = step.evidence.get("money")
@@ -275,18 +270,13 @@ def _paper(file: CaseFile) -> Moment:
 
 
 def _call(call: IdempotentCall) -> Moment:
-    answered = f"It was answered {call.answer_status}." if call.answer_status else "It has no final answer yet."
     return Moment(
         at=call.created_at,
         who="the app",
-        what=f"Asked: {call.operation.split(' ')[0]} {_path_of(call)}",
-        detail=answered,
-        raw={"idempotency_key": call.key, "operation": call.operation},
+        what=call_in_words(call.operation),
+        detail=call_answer_in_words(call.answer_status),
+        raw={"idempotency_key": call.key, "operation": call.operation, "answered": call.answer_status},
     )
-
-
-def _path_of(call: IdempotentCall) -> str:
-    return call.operation.partition(" ")[2].removeprefix("/api/v1")
 
 
 def _left_out(steps: Sequence[Transition]) -> Iterable[Moment]:

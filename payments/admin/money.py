@@ -10,7 +10,7 @@ from django.http import HttpRequest
 
 from kernel.console import ReadOnlyAdmin, ReadOnlyInline, restaurants_seen_by
 from kernel.filters import AnyStatusFilter, CurrencyFilter
-from kernel.shown import Amount, Data, Itself, Link, Meaning, Moment, Said, State, Tone, Word
+from kernel.shown import NOTHING, Amount, Data, Itself, Link, Meaning, Moment, Said, State, Tone, Word
 from kernel.totals import Adds
 from payments.filters import BeganFilter, DayFilter, FailureFilter, ProviderFilter, TryFilter
 from payments.meanings import meaning_of_attempt, meaning_of_payment, meaning_of_refund
@@ -23,6 +23,7 @@ from payments.models import (
     Refund,
     RefundStatus,
 )
+from payments.reason_words import reason_in_words
 from payments.searching import SEARCHED, payments_found
 
 IN_DOUBT = ("in doubt: money may have moved", Tone.DOUBT)
@@ -62,6 +63,11 @@ def _refund_says(refund: Refund) -> tuple[str, Tone]:
     return refund.get_status_display(), _REFUND_TONES[RefundStatus(refund.status)]
 
 
+def _said_by(field: str, title: str = "why not") -> Meaning:
+    """A code, in words."""
+    return Meaning(lambda row: reason_in_words(getattr(row, field)) or NOTHING, title)
+
+
 def _is_withdrawn(payment: Payment) -> str:
     return "yes: it ends as soon as that can be" if payment.close_wanted else "no"
 
@@ -81,11 +87,12 @@ def _by_time_within(window: type[admin.SimpleListFilter], request: HttpRequest) 
 class AttemptInline(ReadOnlyInline):
     model = Attempt
     verbose_name_plural = "Attempts, one provider each"
-    fields = readonly_fields = ["itself", "account", "state", "captured", "error_code", "created"]
+    fields = readonly_fields = ["itself", "account", "state", "captured", "why", "created"]
 
     itself = Itself(lambda attempt: f"No. {attempt.number}", "attempt")
     state = State("status", tones=_ATTEMPT_TONES)
     captured = Amount("captured_minor", currency="captured_currency", zero=False)
+    why = _said_by("error_code")
     created = Moment("created_at", "began")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Attempt]:
@@ -134,7 +141,7 @@ class PaymentAdmin(SearchedByPayment):
     about = "Each share of a bill that somebody pays, and how it stands."
     nothing = "No payments yet. One appears here as soon as a guest begins to pay an order."
     adds = Adds(minor=F("amount_minor") + F("tip_minor"))
-    list_display = ["reference", "created", "amount", "said", "failure_code", "paid_by", "of_order", "due"]
+    list_display = ["reference", "created", "amount", "said", "why", "paid_by", "of_order", "due"]
     list_filter = [
         *(DayFilter, "status", "in_doubt", "method", "mode"),
         *(AnyStatusFilter, TryFilter, FailureFilter, CurrencyFilter),
@@ -148,7 +155,7 @@ class PaymentAdmin(SearchedByPayment):
             {
                 "fields": [
                     *("said", "meaning", "amount", "tip", "of_order", "paid_by"),
-                    *("failure_code", "created", "finished"),
+                    *("why", "created", "finished"),
                 ]
             },
         ),
@@ -167,6 +174,7 @@ class PaymentAdmin(SearchedByPayment):
     tip = Amount("tip_minor", "tip in it", zero=False)
     said = Said(_payment_says, "status", ordering="status")
     meaning = Meaning(meaning_of_payment)
+    why = _said_by("failure_code", "why it failed")
     paid_by = Word("method")
     of_order = Link("order")
     created = Moment("created_at")
@@ -194,7 +202,7 @@ class AttemptAdmin(SearchedByPayment):
     about = "Each request to a provider to take money, and what became of it."
     nothing = "No attempts yet. Each payment makes one for every provider that it tries."
     adds = Adds(minor="amount_minor")
-    list_display = ["named", "created", "of_payment", "account", "amount", "state", "kept", "error_code", "latency_ms"]
+    list_display = ["named", "created", "of_payment", "account", "amount", "state", "kept", "why", "latency_ms"]
     list_filter = ["status", ProviderFilter, "capture", "mode", AnyStatusFilter, BeganFilter]
     of_a_payment = "payment"
     ordering = ["-id"]
@@ -209,7 +217,7 @@ class AttemptAdmin(SearchedByPayment):
                 ]
             },
         ),
-        ("What the provider said", {"fields": ["provider_reference", "error_code", "error_message"]}),
+        ("What the provider said", {"fields": ["provider_reference", "why", "error_message"]}),
         ("Its last answer, as it came", {"classes": ["collapse"], "fields": ["evidence_said"]}),
         ("Given back", {"fields": ["refunded", "refunding", "excess", "reopened"]}),
         (
@@ -227,6 +235,7 @@ class AttemptAdmin(SearchedByPayment):
     state = State("status", tones=_ATTEMPT_TONES)
     meaning = Meaning(meaning_of_attempt)
     kept = State("capture", "money", tones=_CAPTURE_TONES)
+    why = _said_by("error_code")
     of_payment = Link("payment")
     amount = Amount("amount_minor", "asked for")
     captured = Amount("captured_minor", currency="captured_currency", zero=False)
@@ -270,7 +279,7 @@ class RefundAdmin(SearchedByPayment):
             None,
             {"fields": ["said", "meaning", "amount", "tip", "of_payment", "origin", "reason", "created", "finished"]},
         ),
-        ("What the provider said", {"fields": ["provider_reference", "error_code", "error_message"]}),
+        ("What the provider said", {"fields": ["provider_reference", "why", "error_message"]}),
         ("Its last answer, as it came", {"classes": ["collapse"], "fields": ["evidence_said"]}),
         ("What happens next", {"fields": ["next_action", "due"]}),
         (
@@ -289,6 +298,7 @@ class RefundAdmin(SearchedByPayment):
     tip = Amount("tip_minor", "tip in it", zero=False)
     said = Said(_refund_says, "status", ordering="status")
     meaning = Meaning(meaning_of_refund)
+    why = _said_by("error_code")
     of_payment = Link("payment")
     created = Moment("created_at", "asked for")
     finished = Moment("finished_at")

@@ -12,6 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import Role
 from events.actors import SYSTEM
+from events.models import Transition
 from events.services import Journal
 from failures.decisions import Action
 from failures.models import Case, CaseKind
@@ -22,16 +23,21 @@ from failures.showing.certainty import certainty_of
 from failures.showing.choices import WORDS as CHOICE_WORDS
 from failures.showing.choices import why_not
 from failures.showing.deadlines import Waiting, waiting_of
+from failures.showing.details import call_answer_in_words, call_in_words, reason_of
 from failures.showing.timeline import WORDS, Moment, Tone, timeline_of
 from kernel import clock
 from kernel.money import Money
 from kernel.shown import Tone as ShownTone
 from orders.models import Order
+from payments.gateways.contract import ErrorCode
 from payments.models import Attempt, AttemptStatus, InboundNotice, Payment, Refund
+from payments.reason_words import reason_in_words
 from payments.services import providers
-from payments.services.facts import PaymentEvent
-from tests.factories import staff
-from tests.failures.world import World, make_world
+from payments.services.evidence import Finding
+from payments.services.facts import FailureCode, PaymentEvent
+from tests.factories import order_of, staff
+from tests.failures.test_services import happened
+from tests.failures.world import World, attempted, make_world
 from tests.scripted import ScriptedGateway, provider_of
 
 
@@ -147,8 +153,51 @@ def test_a_moment_says_who_and_why_and_keeps_the_raw_words_apart(world: World) -
     assert declined.tone is Tone.BAD
     assert declined.raw["code"] == "card_declined"
     assert sent.raw["routing"]["chosen"] == "a"
-    assert sent.detail == "By the route: position 1."
+    assert sent.detail == "It is no. 1 of the route for such payments."
     assert moments[0].who == "the guest"
+
+
+def test_no_word_of_a_program_stands_on_the_line(world: World) -> None:
+    silent = attempted(order_of(world.restaurant), Finding.UNKNOWN, code=ErrorCode.TIMED_OUT, message="ReadTimeout")
+    happened(PaymentEvent.DOUBT_PROLONGED, silent.payment)
+    moments = told(case_of(silent))
+    refused = told(case_of(world.surplus))
+
+    doubted = next(moment for moment in moments if "money may have moved" in moment.what)
+    declined = next(moment for moment in refused if moment.what == "a said no.")
+    assert doubted.detail == "The provider did not answer in time."
+    assert doubted.raw["message"] == "ReadTimeout"
+    assert '"code": "timed_out"' in doubted.raw_text
+    assert declined.detail == "The guest's bank said no."
+    assert "The guest's bank said no." in [moment.detail for moment in refused if moment.what.startswith("The payment")]
+    assert "A capture is kept." not in " ".join(moment.detail for moment in refused)
+
+
+@pytest.mark.parametrize(
+    ("operation", "status", "words", "answer"),
+    [
+        ("POST /api/v1/payments", 201, "Asked for the payment.", "It was accepted."),
+        ("POST /api/v1/payments/01a2/refunds", 409, "Asked for a refund.", "It was refused."),
+        ("POST /api/v1/payments/01a2/retry", None, "Asked for another try.", "It has no final answer yet."),
+        ("POST /api/v1/payments/01a2/other", 500, "Asked for something.", "It had no good answer: something broke."),
+    ],
+)
+def test_what_a_client_asked_is_told_in_words(operation: str, status: int | None, words: str, answer: str) -> None:
+    assert (call_in_words(operation), call_answer_in_words(status)) == (words, answer)
+
+
+def test_what_a_person_wrote_stays_as_it_was_written() -> None:
+    step = Transition(actor_kind="user", subject_kind="refund", step="fail", reason="position 1", evidence={})
+
+    assert reason_of(step) == "position 1"
+
+
+@pytest.mark.parametrize("code", [*ErrorCode, *FailureCode])
+def test_every_reason_has_its_words(code: ErrorCode | FailureCode) -> None:
+    words = reason_in_words(code)
+
+    assert "_" not in words
+    assert (len(words.split()) > 1) == (code not in {ErrorCode.NONE, FailureCode.DECLINED})
 
 
 def test_people_are_named_and_what_they_wrote_is_there(world: World) -> None:
