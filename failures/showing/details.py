@@ -46,12 +46,12 @@ def reason_of(step: Transition) -> str:
 
 
 def answer_in(step: Transition) -> str:
-    """The provider's own code in our words, and what it wrote beside it."""
+    """What the provider wrote, where it wrote a sentence; otherwise its code in our words."""
     code, message = str(step.evidence.get("code", "")), str(step.evidence.get("message", ""))
-    said = "" if message == code or _OF_A_PROGRAM.fullmatch(message) else message
+    if " " in message and not _OF_A_PROGRAM.fullmatch(message):
+        return message
     # A doubt says its code as its reason.
-    words = "" if _ENDED_BY_CODE.fullmatch(step.reason) else _sentence(reason_in_words(code))
-    return " ".join(filter(None, (words, said)))
+    return "" if _ENDED_BY_CODE.fullmatch(step.reason) else _sentence(reason_in_words(code))
 
 
 def _plain(reason: str) -> str:
