@@ -135,8 +135,12 @@ class CaseAdmin(ReadOnlyAdmin):
             return HttpResponseNotAllowed(["POST"])
         person: Any = request.user
         houses = list(person.memberships.filter(role__in=OFFICE).values_list("restaurant_id", flat=True))
-        call = _press(request, houses) if houses else None
-        case_id = take_next_once(restaurant_ids=houses, person=person, call=call) if call else None
+        if not houses:
+            self.message_user(
+                request, "You may look. Only finance staff of a restaurant take its cases.", messages.ERROR
+            )
+            return redirect("admin:failures_case_changelist")
+        case_id = take_next_once(restaurant_ids=houses, person=person, call=_press(request, houses))
         if case_id is not None:
             return redirect("admin:failures_case_change", case_id)
         self.message_user(request, "There is no case that nobody has.", messages.SUCCESS)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import Membership, Restaurant, Role, User
@@ -266,3 +267,15 @@ def test_an_empty_queue_says_what_was_put_off(restaurant: Restaurant, desk: Clie
     page = desk.get(QUEUE).content.decode()
     assert "Nothing needs a person." in page
     assert "1 case is put off." in page
+
+
+class TestWhoeverMayOnlyLook:
+    def test_has_no_button_to_take_and_is_told_why(self, restaurant: Restaurant) -> None:
+        happened(PaymentEvent.CONTRADICTED, accepted(order_of(restaurant)))
+        auditor = desk_of(staff(restaurant, Role.AUDITOR))
+
+        assert "Take next" not in auditor.get(QUEUE).content.decode()
+        answer = auditor.post(reverse("admin:failures_case_next"), follow=True)
+
+        assert "Only finance staff of a restaurant take its cases." in answer.content.decode()
+        assert Case.objects.get().owner is None
