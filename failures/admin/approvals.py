@@ -18,6 +18,7 @@ from failures.models import Case
 from failures.selectors import approvals_for, pending_approvals
 from failures.showing.approvals import amount_of, changes_of, title_of
 from kernel.console import ReadOnlyAdmin
+from kernel.filters import OneOf
 from kernel.shown import NOTHING, Column, Data, Moment, State, Tone, before_and_after
 from kernel.totals import Adds
 
@@ -32,7 +33,7 @@ _TONES = {
 _STATUS = "status__exact"
 
 
-class Answer(admin.SimpleListFilter):
+class Answer(OneOf):
     """Without a choice: what waits for an answer."""
 
     title = "answer"

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
@@ -23,7 +22,7 @@ MOST_RESTAURANTS = 50
 _ME, _NOBODY = "me", "nobody"
 
 
-class Which(admin.SimpleListFilter):
+class Which(OneOf):
     """Without a choice: what waits. That is what somebody comes for."""
 
     title = "which"

@@ -279,3 +279,11 @@ class TestWhoeverMayOnlyLook:
 
         assert "Only finance staff of a restaurant take its cases." in answer.content.decode()
         assert Case.objects.get().owner is None
+
+
+@pytest.mark.parametrize("page", [f"{QUEUE}?which=zzz", "/admin/accounts/approval/?answer=zzz"])
+def test_what_is_no_choice_is_not_shown_as_one(desk: Client, page: str) -> None:
+    answer = desk.get(page, follow=True)
+
+    assert answer.redirect_chain
+    assert "zzz" not in answer.content.decode()
