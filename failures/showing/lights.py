@@ -13,7 +13,7 @@ from kernel.totals import Total
 from payments.circuit_words import OPERATIONS, STANDINGS
 from payments.filters import written_interval
 from payments.selectors import METRICS_WINDOW
-from payments.services.provider_lights import ANSWERED, HISTORY, WENT_WELL, Circuit, ProviderLight, Slot
+from payments.services.provider_lights import ANSWERED, DECLINED, HISTORY, WENT_WELL, Circuit, ProviderLight, Slot
 
 # From here down somebody should look, and from there down it is more trouble than luck.
 _WELL_PERCENT, _POORLY_PERCENT = 90, 50
@@ -39,6 +39,7 @@ class LightShown:
     attempts: Figure
     went_well: Figure
     answered: Figure
+    declined: Figure  # Of those: the provider works, and the guest's bank, or the provider itself, said no.
     percent: int | None
     p95: str
     strip: tuple[Bar, ...]
@@ -64,6 +65,7 @@ def light_shown(light: ProviderLight, *, mode: Mode, now: datetime) -> LightShow
         attempts=figure(Total(count=lately.attempts), List.ATTEMPTS, mode, **at),
         went_well=figure(Total(count=lately.went_well), List.ATTEMPTS, mode, **at, statuses=",".join(WENT_WELL)),
         answered=figure(Total(count=lately.answered), List.ATTEMPTS, mode, **at, statuses=",".join(ANSWERED)),
+        declined=figure(Total(count=lately.declined), List.ATTEMPTS, mode, **at, statuses=DECLINED),
         percent=lately.percent,
         p95="" if lately.p95_ms is None else _in_words(int(lately.p95_ms)),
         strip=tuple(_bar(place, slot) for place, slot in enumerate(light.slots)),

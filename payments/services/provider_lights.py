@@ -27,7 +27,8 @@ HISTORY: timedelta = METRICS_WINDOW * SLOTS
 # The money came, whenever the provider said so.
 WENT_WELL = (AttemptStatus.SUCCEEDED, AttemptStatus.LATE_SUCCESS)
 # A decline is an answer as well; what nobody knows yet is none.
-ANSWERED = (*WENT_WELL, AttemptStatus.DECLINED)
+DECLINED = AttemptStatus.DECLINED
+ANSWERED = (*WENT_WELL, DECLINED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,10 @@ class Slot:
     went_well: int = 0
     answered: int = 0
     p95_ms: float | None = None
+
+    @property
+    def declined(self) -> int:
+        return self.answered - self.went_well
 
     @property
     def percent(self) -> int | None:

@@ -185,6 +185,9 @@ def test_a_light_says_how_a_provider_does(boss: Client, restaurants: list[Restau
     assert [slot.attempts for slot in light.slots[:-1]] == [0] * (SLOTS - 1)
     assert "Working" in light_of(page_of(boss))
     assert "95 of 100 took 700 ms or less." in light_of(page_of(boss))
+    # A green light beside a low percentage: what was declined was answered.
+    declined = re.sub("<[^>]*>", "", light_of(page_of(boss)))
+    assert " ".join(declined.split()).count("9 declined: that is an answer to the guest") == 1
 
 
 def test_the_strip_has_what_was_before(restaurants: list[Restaurant], time: ShiftedClock) -> None:
