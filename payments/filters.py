@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
@@ -66,9 +67,9 @@ class BeganFilter(AddressFilter):
     title = "began"
     parameter_name = "began"
 
-    def words(self, value: str) -> str:
-        begins, ends = (moment.astimezone(UTC) for moment in read_interval(value))
-        return f"{begins:%d %b %H:%M:%S} – {ends:%d %b %H:%M:%S} UTC"
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        value = self.value()
+        return [] if value is None else [(value, _interval_in_words(value, _wall_of(request)))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Attempt]) -> QuerySet[Attempt]:
         value = self.value()
@@ -76,6 +77,21 @@ class BeganFilter(AddressFilter):
             return queryset
         begins, ends = read_interval(value)
         return queryset.filter(created_at__gte=begins, created_at__lt=ends)
+
+
+def _wall_of(request: HttpRequest) -> ZoneInfo:
+    """By the clock on the wall, as the rows below are, where all that this person sees have one."""
+    zones = set(restaurants_seen_by(request).order_by().values_list("time_zone", flat=True).distinct()[:2])
+    return ZoneInfo(zones.pop() if len(zones) == 1 else "UTC")
+
+
+def _interval_in_words(value: str, zone: ZoneInfo) -> str:
+    try:
+        begins, ends = (moment.astimezone(zone) for moment in read_interval(value))
+    except OverflowError as error:
+        raise IncorrectLookupParameters from error
+    day = "" if begins.date() == ends.date() else f"{ends:%d %b} "
+    return f"{begins:%d %b %H:%M:%S} – {day}{ends:%H:%M:%S %Z}"
 
 
 def written_interval(begins: datetime, ends: datetime) -> str:

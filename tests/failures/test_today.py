@@ -12,7 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries
 
-from accounts.models import Approval, Restaurant, Role, User
+from accounts.models import Approval, Membership, Restaurant, Role, User
 from accounts.services.approvals import withdraw
 from kernel import clock
 from kernel.modes import Mode
@@ -231,3 +231,28 @@ def test_without_redis_the_light_is_not_known_and_the_page_is_there(
 
     assert page.count("Not known: Redis gives no answer") == 2
     assert "Needs a person" in page
+
+
+@pytest.mark.parametrize(("zones", "written"), [(["Asia/Kolkata"], "IST"), (["Asia/Kolkata", "Asia/Dubai"], "UTC")])
+def test_the_interval_of_a_figure_is_by_the_clock_of_the_rows(
+    restaurants: list[Restaurant], zones: list[str], written: str
+) -> None:
+    person = staff(restaurants[0], Role.FINANCE)
+    for restaurant, zone in zip(restaurants, zones, strict=False):
+        Restaurant.objects.filter(pk=restaurant.pk).update(time_zone=zone)
+        Membership.objects.update_or_create(user=person, restaurant=restaurant, defaults={"role": Role.FINANCE})
+    began = "2026-11-27T10:38:08+00:00/2026-11-27T20:53:08+00:00"
+
+    page = desk_of(person).get("/admin/payments/attempt/", {"began": began}).content.decode()
+
+    kolkata = "Began: 27 Nov 16:08:08 – 28 Nov 02:23:08 IST"
+    assert (kolkata if written == "IST" else "Began: 27 Nov 10:38:08 – 20:53:08 UTC") in page
+
+
+def test_a_moment_that_no_clock_on_a_wall_shows_is_no_filter(restaurants: list[Restaurant]) -> None:
+    """East of Greenwich it is past the last year there is."""
+    desk = desk_of(staff(restaurants[0], Role.FINANCE))
+
+    answer = desk.get("/admin/payments/attempt/", {"began": "2026-11-27T10:00+00:00/9999-12-31T23:59+00:00"})
+
+    assert answer.headers["location"].endswith("?e=1")
