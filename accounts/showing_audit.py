@@ -29,7 +29,7 @@ def changes_in(entry: AuditEntry) -> str | SafeString:
     rows = [
         (name, before.get(name, NOTHING), after.get(name, NOTHING))
         for name in dict.fromkeys([*before, *after])
-        if before.get(name) != after.get(name)
+        if before.get(name, NOTHING) != after.get(name, NOTHING)
     ]
     if not rows:
         return SAME

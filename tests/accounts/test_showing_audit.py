@@ -47,6 +47,13 @@ def test_what_differs_is_a_line(before: dict[str, Any], after: dict[str, Any], l
     assert "mode" not in text
 
 
+def test_a_first_row_of_a_kind_is_told_by_its_fields_alone() -> None:
+    text = told({"asked": []}, {"asked": [{"status": "pending"}]})
+
+    assert row("asked no. 1 status", "–", "pending") in text
+    assert text.count("<tr>") == 2
+
+
 def test_where_nothing_differs_it_says_so() -> None:
     assert told({"rows": 3}, {"rows": 3}) == SAME
 
