@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import F, QuerySet
 from django.http import HttpRequest
+from django.utils.text import capfirst
 
 from kernel.console import ReadOnlyAdmin, ReadOnlyInline, restaurants_seen_by
 from kernel.filters import AnyStatusFilter, CurrencyFilter
@@ -63,9 +64,9 @@ def _refund_says(refund: Refund) -> tuple[str, Tone]:
     return refund.get_status_display(), _REFUND_TONES[RefundStatus(refund.status)]
 
 
-def _said_by(field: str, title: str = "why not") -> Meaning:
+def _said_by(field: str, title: str = "why") -> Meaning:
     """A code, in words."""
-    return Meaning(lambda row: reason_in_words(getattr(row, field)) or NOTHING, title)
+    return Meaning(lambda row: capfirst(reason_in_words(getattr(row, field))) or NOTHING, title)
 
 
 def _is_withdrawn(payment: Payment) -> str:
