@@ -35,7 +35,7 @@ from failures.services.papers import name_of_kind, open_file
 from failures.showing.approvals import Asked, approvals_in, asked_about
 from failures.showing.causes import CAUSES
 from failures.showing.certainty import certainty_of
-from failures.showing.choices import Choice, choices_for
+from failures.showing.choices import Choice, choices_for, difference_of
 from failures.showing.deadlines import waiting_of
 from failures.showing.timeline import timeline_of
 from kernel import clock
@@ -101,7 +101,7 @@ class CasePage:
             "account": _account_of(case),
             "certainty": certainty_of(attempts),
             "asked_for": Money(case.payment.charge_minor, case.payment.currency) if case.payment else None,
-            "undecided": undecided,
+            "difference": difference_of(undecided) if undecided else None,
             "waiting": label(waiting.words, waiting.tone),
             "opened": moment(case.opened_at, zone),
             "timeline": [{"moment": each, "at": moment(each.at, zone)} for each in told],

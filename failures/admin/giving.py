@@ -17,6 +17,7 @@ def giving(page: CasePage) -> HttpResponse:
     may = page.role in OFFICE and page.case.is_waiting
     colleagues = colleagues_of(page.case, person=page.person) if may else []
     form: Any = page.form("give")  # The stubs do not know which widget a field has.
-    form.fields["to"].widget.choices = [(str(each.key), each.words) for each in colleagues]
+    # Nobody is chosen by not choosing.
+    form.fields["to"].widget.choices = [("", "Choose somebody"), *((str(each.key), each.words) for each in colleagues)]
     context = {**page.frame, "title": "Give a case to a colleague", "case": page.case, "form": form}
     return TemplateResponse(page.request, "failures/give.html", {**context, "colleagues": colleagues, "may": may})

@@ -132,6 +132,15 @@ def _words_of(action: Action, undecided: Undecided | None) -> Words:
     return replace(WORDS[action], does=does[action])
 
 
+def difference_of(undecided: Undecided) -> tuple[str, str]:
+    """What it is called, and how much it is. What the provider gave back by itself is not in it."""
+    if not undecided.is_comparable:
+        return "Difference", "another currency"
+    if undecided.captured.minor > undecided.asked.minor:
+        return "Too much", (undecided.captured - undecided.asked).display()
+    return "Too little", (undecided.asked - undecided.captured).display()
+
+
 def _difference(undecided: Undecided) -> str:
     """Less what the provider gave back by itself, which may be all of it."""
     if not undecided.is_comparable:

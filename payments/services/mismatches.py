@@ -26,15 +26,6 @@ class Undecided:
     due_minor: int  # What this payment may still pay for.
 
     @property
-    def difference(self) -> str:
-        """In words. What the provider gave back by itself is not in it."""
-        if not self.is_comparable:
-            return "another currency"
-        too_much = self.captured - self.asked
-        amount = Money(abs(too_much.minor), too_much.currency).display()
-        return f"{amount} too {'much' if too_much.minor > 0 else 'little'}"
-
-    @property
     def is_comparable(self) -> bool:
         return self.captured.currency == self.asked.currency
 

@@ -379,7 +379,7 @@ class TestAnotherAmount:
     ) -> None:
         text = self.shown(desk, attempted(order_of(restaurant), Finding.SUCCEEDED, minor=90_000))
 
-        for words, amount in (("Asked for", "₹840.00"), ("Came in for certain", "₹900.00"), ("Difference", "₹60.00")):
+        for words, amount in (("Asked for", "₹840.00"), ("Came in for certain", "₹900.00"), ("Too much", "₹60.00")):
             assert f'<span>{words}</span><b class="amount">{amount}' in text
         assert "Locked: Only ₹840.00 of the bill is due" in self.choice(text, "Keep the amount")
         assert "₹60.00 is sent back, and ₹840.00 is kept." in self.choice(text, "Give the difference back")
@@ -388,7 +388,7 @@ class TestAnotherAmount:
     def test_too_little_can_be_kept(self, restaurant: Restaurant, desk: Client) -> None:
         text = self.shown(desk, attempted(order_of(restaurant), Finding.SUCCEEDED, minor=80_000))
 
-        assert "₹40.00 too little" in text
+        assert '<span>Too little</span><b class="amount">₹40.00</b>' in text
         assert "The payment completes with ₹800.00. Asked for was ₹840.00." in self.choice(text, "Keep the amount")
         assert "Locked: Less than asked was captured" in self.choice(text, "Give the difference back")
 
@@ -401,6 +401,7 @@ class TestAnotherAmount:
 
         text = self.shown(desk, sent)
 
+        assert '<span>Difference</span><b class="amount">another currency</b>' in text
         assert text.count("Locked: Another currency was captured") == 2
         assert "$840.00 is sent back" in self.choice(text, "Give all of it back")
 

@@ -82,6 +82,14 @@ def test_who_works_there_is_offered_the_idlest_first(restaurant: Restaurant, des
     assert offered(desk, other) == [str(busy.pk)]
 
 
+def test_nobody_is_chosen_by_not_choosing(desk: Client, case: Case, colleague: User) -> None:
+    text = text_of(desk.get(giving(case)))
+
+    assert '<option value="" selected>Choose somebody</option>' in " ".join(text.split())
+    assert press(desk, case, "give", to="", reason=NOTE).status_code == 400
+    assert Case.objects.get().owner is None
+
+
 def test_it_is_given_once_and_everybody_sees_by_whom_and_why(
     desk: Client, case: Case, finance: User, colleague: User
 ) -> None:
