@@ -26,6 +26,7 @@ from payments.models import Attempt
 from payments.services import operators, providers
 from payments.services.cash import CashTaken, confirm_cash, record_cash_refund, take_cash_against_doubt
 from payments.services.circuit_overrides import force_circuit
+from payments.services.mismatches import MismatchChoice
 from payments.services.refund_requests import request_refund
 from payments.services.refusals import PaymentRefused
 from tests import two_people
@@ -86,7 +87,7 @@ DEEDS: dict[str, Callable[[World, User], object]] = {
         payment_id=w.kept.payment_id, amount_minor=1_000, reason=WHY, actor=Actor.user(person)
     ),
     "resolve_mismatch": lambda w, person: operators.resolve_mismatch(
-        payment_id=w.mismatched.payment_id, choice=operators.MismatchChoice.REFUND_ALL, person=person, reason=WHY
+        payment_id=w.mismatched.payment_id, choice=MismatchChoice.REFUND_ALL, person=person, reason=WHY
     ),
     "cancel_order": lambda w, person: cancel_order(order_id=w.kept.payment.order_id, actor=Actor.user(person)),
     "force_circuit": _force_circuit,
