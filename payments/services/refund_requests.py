@@ -7,8 +7,10 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Q, Sum
 
+from accounts.models import OFFICE, User
 from accounts.services.idempotency import Call, claim
-from events.actors import Actor
+from accounts.services.people import works_as
+from events.actors import Actor, ActorKind
 from events.services import Journal
 from kernel import clock
 from kernel.crashpoints import CrashPoint, crashpoint
@@ -35,18 +37,20 @@ def request_refund(
     actor: Actor,
     reopens_order: bool = False,
     is_handed_over: bool = False,
+    version: int | None = None,
     call: Call | None = None,
 ) -> Refund:
     """Full when no amount is given. The sweep or the caller sends it; the reservation stands at once.
 
-    Above the caller's limit it waits for a second person.
+    Above the caller's limit it waits for a second person. `version` is the payment's, as whoever decides saw it.
     """
     with transaction.atomic():
         if call is not None:
             refund_id = claim(call)
         bill = lock_bill_of_payment(payment_id)
-        check_how_often(actor)
-        attempt = refundable_attempt(bill, bill.payment(payment_id), attempt_id)
+        payment = bill.payment(payment_id)
+        _check_who_and_what(actor, payment, version, is_handed_over=is_handed_over)
+        attempt = refundable_attempt(bill, payment, attempt_id)
         is_surplus = attempt.capture == Capture.SURPLUS
         tip_left = 0 if is_surplus else tip_left_of(attempt)
         if amount_minor is None:
@@ -54,7 +58,7 @@ def request_refund(
         check_reason(reason, refusal=RefundRefused)
         _check(attempt, amount_minor, tip_minor, tip_left)
         needs_two = is_above_limit(actor, attempt, amount_minor + tip_minor, can_wait=not is_handed_over)
-        with deed_on(attempt.payment, PaymentDeed.REQUEST_REFUND, actor=actor, reason=reason):
+        with deed_on(payment, PaymentDeed.REQUEST_REFUND, actor=actor, reason=reason):
             journal = Journal(actor)
             refund = reserve_refund(
                 refund_id=refund_id,
@@ -72,6 +76,17 @@ def request_refund(
         crashpoint(CrashPoint.RESERVE_BEFORE_COMMIT)
     crashpoint(CrashPoint.RESERVE_AFTER_COMMIT)
     return refund
+
+
+def _check_who_and_what(actor: Actor, payment: Payment, version: int | None, *, is_handed_over: bool) -> None:
+    """Cash across the table is a waiter's as well: `record_cash_refund` has asked."""
+    if actor.kind is ActorKind.USER and not is_handed_over:
+        person = User(pk=UUID(actor.id))
+        if not works_as(person, OFFICE, restaurant_id=payment.restaurant_id):
+            raise RefundRefused("Only finance staff of this restaurant give money back.", code="not_finance_here")
+    if version is not None and payment.version != version:
+        raise RefundRefused("Something happened to this payment since you opened the page. Look again.", code="stale")
+    check_how_often(actor)
 
 
 def _save_reservation(attempt: Attempt, journal: Journal) -> None:

@@ -208,14 +208,14 @@ def statements(captured: CaptureQueriesContext) -> int:
 
 
 def test_a_refund_by_name_is_written_down_with_a_few_statements_more(payment: Payment, finance: Actor) -> None:
-    """How the payment looked is read twice, and the entry is put behind the last one of its chain. Who asks by name may
-    have a limit, and what was given back before counts."""
+    """How the payment looked is read twice, and the entry is put behind the last one of its chain. Whoever asks by name
+    is asked for a role and may have a limit, and what was given back before counts."""
     asked_for(payment, finance, 1_000)
 
     with CaptureQueriesContext(connection) as asking:
         asked_for(payment, finance, 2_000)
 
-    assert statements(asking) <= 10 + 12
+    assert statements(asking) <= 10 + 13
 
 
 def test_statements_of_asking_for_and_completing_a_refund(payment: Payment) -> None:
