@@ -13,6 +13,7 @@ from kernel.console import ReadOnlyAdmin, ReadOnlyInline, restaurants_seen_by
 from kernel.filters import AnyStatusFilter, CurrencyFilter
 from kernel.shown import NOTHING, Amount, Data, Itself, Link, Meaning, Moment, Said, State, Tone, Word
 from kernel.totals import Adds
+from payments.admin.giving_back import GivingBack
 from payments.filters import BeganFilter, DayFilter, FailureFilter, ProviderFilter, TryFilter
 from payments.meanings import meaning_of_attempt, meaning_of_payment, meaning_of_refund
 from payments.models import (
@@ -137,7 +138,7 @@ class SearchedByPayment(ReadOnlyAdmin):
 
 
 @admin.register(Payment)
-class PaymentAdmin(SearchedByPayment):
+class PaymentAdmin(GivingBack, SearchedByPayment):
     called = "Payments"
     about = "Each share of a bill that somebody pays, and how it stands."
     nothing = "No payments yet. One appears here as soon as a guest begins to pay an order."

@@ -1,0 +1,223 @@
+"""Giving money of a payment back: a page of its own, reached from the payment's, and one press on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from django.utils.html import format_html
+
+from accounts.models import OFFICE, User
+from accounts.second_factor_pages import code_first
+from accounts.services.idempotency import Call, KeyTaken, earlier_call
+from api.idempotency import body_hash
+from events.actors import Actor
+from events.models import Event
+from kernel.console import role_at
+from kernel.errors import ServiceError
+from kernel.money import Money
+from payments.admin.refund_forms import GiveBackForm, PressForm
+from payments.models import Payment, Refund, RefundStatus
+from payments.refund_outlooks import RefundOutlook, refund_outlook_of
+from payments.services.facts import PaymentEvent, RefundEvent
+from payments.services.providers import facts_of
+from payments.services.refund_requests import request_refund
+
+_CHANGE = "admin:payments_payment_change"
+# What is asked for is written at once; the clock sends it.
+_AT_WORK = timedelta(seconds=10)
+# What may have happened since somebody opened the page, told before their own amount is asked for again.
+_SINCE: Mapping[str, str] = {
+    RefundEvent.CREATED: "money was asked for back",
+    RefundEvent.COMPLETED: "a refund was made",
+    RefundEvent.FAILED: "a refund was not made",
+    RefundEvent.TURNED_DOWN: "a second person did not agree to a refund",
+    RefundEvent.RELEASED: "a second person agreed to a refund",
+    RefundEvent.STARTED_BY_PROVIDER: "the provider took money back",
+    PaymentEvent.COMPLETED: "the payment completed",
+    PaymentEvent.COMPLETED_LATE: "the payment completed late",
+    PaymentEvent.SURPLUS_CAPTURED: "more money came in than was due",
+}
+
+
+class GivingBack:
+    """For the page of payments: one more address, and the button that leads there."""
+
+    change_form_template = "payments/payment.html"
+
+    def get_urls(self) -> list[Any]:
+        page: Any = self
+        give = page.admin_site.admin_view(self.give_back)
+        own = path("<uuid:payment_id>/give-back/", give, name="payments_payment_give_back")
+        return [own, *super().get_urls()]  # type: ignore[misc]  # Of the page that this is mixed into.
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        page: Any = self
+        payment = page.get_object(request, object_id)
+        giving = {"giving": _outlook(payment)} if payment is not None and _may(request, payment) else {}
+        more = {**giving, **(extra_context or {})}
+        shown: HttpResponse = super().change_view(request, object_id, form_url, more)  # type: ignore[misc]  # Of the page that this is mixed into.
+        return shown
+
+    def give_back(self, request: HttpRequest, payment_id: UUID) -> HttpResponse:
+        page: Any = self
+        payment = page.get_object(request, str(payment_id))
+        if payment is None:
+            raise Http404
+        if not _may(request, payment):
+            raise PermissionDenied
+        asked = code_first(request) if request.method == "POST" else None
+        if asked is not None:
+            return asked
+        if request.method == "POST":
+            return self._pressed(request, payment)
+        return self._shown(request, payment)
+
+    def _pressed(self, request: HttpRequest, payment: Payment) -> HttpResponse:
+        """The service does it, or refuses it and everything that was typed stands there again."""
+        outlook = _outlook(payment)
+        if outlook.attempt is None:
+            return self._too_late(request, payment)
+        form = GiveBackForm(request.POST, outlook=outlook)
+        if not form.is_valid():
+            return self._shown(request, payment, form, HTTPStatus.BAD_REQUEST)
+        call = _call(request, payment, form)
+        try:
+            refund = request_refund(
+                payment_id=payment.pk,
+                attempt_id=outlook.attempt.pk,
+                actor=Actor.user(_person_of(request)),
+                call=call,
+                **form.asked_for(),
+            )
+        except KeyTaken:
+            return _pressed_before(request, payment, call)
+        except ServiceError as refused:
+            return self._refused(request, payment, refused, form.cleaned_data["version"])
+        messages.success(request, _came_of(refund))
+        return redirect(_CHANGE, payment.pk)
+
+    def _too_late(self, request: HttpRequest, payment: Payment) -> HttpResponse:
+        """Nothing is left. A second press of the button that gave the last of it back is the first one, too."""
+        pressed = PressForm(request.POST)
+        if pressed.is_valid():
+            call = _call(request, payment, pressed)
+            if earlier_call(call) is not None:
+                return _pressed_before(request, payment, call)
+        return self._shown(request, payment, status=HTTPStatus.CONFLICT)
+
+    def _refused(self, request: HttpRequest, payment: Payment, refused: ServiceError, seen: int) -> HttpResponse:
+        """Beside what was typed, on the page as it would be drawn now."""
+        page: Any = self
+        payment = page.get_object(request, str(payment.pk))
+        outlook = _outlook(payment)
+        if outlook.attempt is None:
+            return self._shown(request, payment, status=HTTPStatus.CONFLICT)
+        said = request.POST.dict()
+        if refused.code == "stale":
+            # The next press is a decision about the payment as it is shown now.
+            said["version"] = str(payment.version)
+        form = GiveBackForm(said, outlook=outlook)
+        form.add_error(refused.field if refused.field in form.fields else None, _in_words(refused, outlook))
+        if refused.code == "stale":
+            form.add_error(None, _since(payment, seen))
+        is_strange = refused.code == "not_finance_here"
+        return self._shown(request, payment, form, HTTPStatus.FORBIDDEN if is_strange else HTTPStatus.CONFLICT)
+
+    def _shown(
+        self,
+        request: HttpRequest,
+        payment: Payment,
+        form: GiveBackForm | None = None,
+        status: HTTPStatus = HTTPStatus.OK,
+    ) -> HttpResponse:
+        page: Any = self
+        outlook = form.outlook if form else _outlook(payment)
+        told = {
+            **page.admin_site.each_context(request),
+            **page.way_back(),
+            "opts": page.opts,
+            "media": page.media,
+            "title": "Give money back",
+            "payment": payment,
+            "outlook": outlook,
+            "form": form or (None if outlook.locked else GiveBackForm.on_page(payment, outlook)),
+            "typed": request.POST.get("reason", ""),
+        }
+        return TemplateResponse(request, "payments/give_back.html", told, status=status)
+
+
+def _may(request: HttpRequest, payment: Payment) -> bool:
+    """As the page shows it; the service asks anew."""
+    return role_at(request, payment.restaurant_id) in OFFICE
+
+
+def _person_of(request: HttpRequest) -> User:
+    person: User = request.user  # type: ignore[assignment]  # The console lets nobody in who is unknown.
+    return person
+
+
+def _outlook(payment: Any) -> RefundOutlook:
+    return refund_outlook_of(payment, zone=payment.console_zone)
+
+
+def _call(request: HttpRequest, payment: Payment, form: PressForm) -> Call:
+    said = {name: str(value) for name, value in form.cleaned_data.items() if name not in {"press", "version"}}
+    return Call(
+        principal=f"console:{_person_of(request).pk}",
+        key=str(form.cleaned_data["press"]),
+        operation=f"POST {request.path}",
+        body_hash=body_hash(said),
+        restaurant_id=payment.restaurant_id,
+        mode=payment.mode,
+        runs_for=_AT_WORK,
+    )
+
+
+def _pressed_before(request: HttpRequest, payment: Payment, call: Call) -> HttpResponse:
+    earlier = earlier_call(call)
+    refund = Refund.objects.filter(pk=earlier.subject_id, payment=payment).first() if earlier else None
+    told = format_html("It was asked for by your first press. {}", _came_of(refund)) if refund else "It is being done."
+    messages.info(request, told)
+    return redirect(_CHANGE, payment.pk)
+
+
+def _came_of(refund: Refund) -> str:
+    """Of this refund, as it stands right after the press."""
+    money = Money(refund.total_minor, refund.currency).display()
+    if refund.status == RefundStatus.WAITING_APPROVAL:
+        return format_html(
+            '{} is above your limit. Nothing is sent until a second person agrees, under <a class="link" href="{}">'
+            "Approvals</a>.",
+            money,
+            reverse("admin:accounts_approval_changelist"),
+        )
+    if facts_of(refund.account).is_manual:
+        return f"{money} has to be handed back in cash. A case in the queue stays open until somebody records that."
+    return f"{money} goes back through {refund.account.label}: it is sent within seconds."
+
+
+def _in_words(refused: ServiceError, left: RefundOutlook) -> str:
+    """The service speaks of minor units, as programs do."""
+    if refused.code != "more_than_left":
+        return refused.sentence
+    tip = f", and {left.tip.display()} of the tip" if left.tip_minor else ""
+    return f"That is more than is left. {left.share.display()} can go back{tip}."
+
+
+def _since(payment: Payment, seen: int) -> str:
+    later = Event.objects.filter(stream_id=payment.pk, version__gt=seen).order_by("version")
+    news = dict.fromkeys(_SINCE[each] for each in later.values_list("type", flat=True) if each in _SINCE)
+    kept = "What you typed still stands here."
+    return f"Meanwhile {', '.join(news)}. {kept}" if news else kept
