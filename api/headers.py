@@ -172,6 +172,18 @@ LOOK_AGAIN = Sent(
     example=2,
 )
 LOOK_AGAIN_WHILE_READING = replace(LOOK_AGAIN, on=(HTTPStatus.OK, HTTPStatus.NOT_MODIFIED))
+PROVIDER_ASKED = Sent(
+    name="Provider-Asked",
+    meaning=(
+        "`yes` and what it answered; or `no` and why not: `in_hand` (somebody sends or asks right now), `sent_first`, "
+        "`being_closed`, `not_begun`, `waits_for_person`, `over`, `stopped_by_hand` (an operator stopped look-ups), "
+        "`resting` (they failed too often), `unusable` (the account's credentials). And until when, if "
+        "that is known."
+    ),
+    on=(HTTPStatus.OK, HTTPStatus.ACCEPTED),
+    is_always_there=True,
+    example="no; why=stopped_by_hand; until=2026-11-27T16:40:00+00:00",
+)
 TAG = Sent(
     name="ETag",
     meaning="Of what the answer says. Send it back as `If-None-Match`.",

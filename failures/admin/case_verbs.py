@@ -63,12 +63,10 @@ def _snooze(page: CasePage, form: SaidForm) -> str:
 def _ask(page: CasePage, form: SaidForm) -> str:
     """Not bound to a version: to ask is never wrong."""
     limits.check(limits.REFRESH, str(page.case.payment_id))
-    case = ask_provider(case_id=page.case.pk, person=page.person)
-    if case.is_waiting and case.payment is not None and case.payment.in_doubt:
-        return "The provider was asked. It gave no answer that can be relied on yet."
-    if case.is_waiting:
-        return "The provider was asked. See the timeline for what it said."
-    return f"The provider answered, and the case is closed. The payment is {_standing(case)}."
+    answered = ask_provider(case_id=page.case.pk, person=page.person)
+    if answered.case.is_waiting:
+        return answered.said
+    return f"{answered.said} The case is closed. The payment is {_standing(answered.case)}."
 
 
 def _standing(case: Case) -> str:

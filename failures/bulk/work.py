@@ -72,12 +72,8 @@ def _can_be_tried_again(case: Case) -> None:
 
 def _ask(step: BulkStep) -> str:
     """Not bound to a version: to ask is never wrong."""
-    case = ask_provider(case_id=step.case_id, person=step.run.person)
-    if not case.is_waiting:
-        return "The provider answered, and the case is closed."
-    if case.payment is not None and case.payment.in_doubt:
-        return "The provider gave no answer that can be relied on yet."
-    return "The provider was asked. The case says what it answered."
+    answered = ask_provider(case_id=step.case_id, person=step.run.person)
+    return answered.said if answered.case.is_waiting else f"{answered.said} The case is closed."
 
 
 def _take(step: BulkStep) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import transaction
@@ -13,16 +14,26 @@ from failures.models import Case, CaseKind
 from failures.services.deeds import CaseDeed, deed_on
 from failures.services.facts import CaseRefused
 from failures.services.working import locked_case
+from payments.asked_words import said_of, why_not
 from payments.models import Attempt, Refund
 from payments.models.attempt import LIVE
-from payments.services.at_once import ask_now
-from payments.services.refunds import look_up_refund
+from payments.services.asking import Asked
+from payments.services.at_once import ask_about_refund_now, ask_now
 
+_NOTHING_TO_ASK = "This case is about no payment: there is nothing to ask."
 ABOUT_REFUNDS = (CaseKind.REFUND_IN_DOUBT, CaseKind.REFUND_FAILED)
 
 
-def ask_provider(*, case_id: UUID, person: User, version: int | None = None) -> Case:
-    """Who asked is written first; then the provider is asked, with no transaction open."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    case: Case  # As it is afterwards.
+    said: str
+
+
+def ask_provider(*, case_id: UUID, person: User, version: int | None = None) -> Answered:
+    """Who asked is written first; then the provider is asked, with no transaction open. Where nobody could be asked,
+    that is refused and in the history: a person takes silence for the provider's.
+    """
     with transaction.atomic():
         case = locked_case(case_id, person, version=version)
         check_askable(case)
@@ -30,17 +41,34 @@ def ask_provider(*, case_id: UUID, person: User, version: int | None = None) -> 
             journal = Journal(Actor.user(person))
             journal.note(case, step=CaseDeed.ASK.value, reason="")
             journal.write()
+    asked = _ask(case)
+    case = Case.objects.select_related("payment", "restaurant").get(pk=case_id)
+    zone = case.restaurant.time_zone
+    if asked.why_not is not None:
+        _write_that_nobody_was_asked(case, person, why_not(asked, zone))
+        raise CaseRefused(said_of(asked, zone), code="not_asked")
+    return Answered(case=case, said=said_of(asked, zone))
+
+
+def _ask(case: Case) -> Asked:
     if _is_about_refund(case):
-        look_up_refund(refund_id=case.subject_id)
-    elif case.payment_id is not None:
-        ask_now(payment_id=case.payment_id)
-    return Case.objects.select_related("payment").get(pk=case_id)
+        return ask_about_refund_now(refund_id=case.subject_id)
+    if case.payment_id is None:
+        raise CaseRefused(_NOTHING_TO_ASK, code="nothing_to_ask")
+    return ask_now(payment_id=case.payment_id)
+
+
+def _write_that_nobody_was_asked(case: Case, person: User, why: str) -> None:
+    with transaction.atomic():
+        journal = Journal(Actor.user(person))
+        journal.note(case, step=CaseDeed.NOT_ASKED.value, reason=why)
+        journal.write()
 
 
 def check_askable(case: Case) -> None:
     """Nobody is told that a provider was asked where none could be."""
     if case.payment_id is None:
-        raise CaseRefused("This case is about no payment: there is nothing to ask.", code="nothing_to_ask")
+        raise CaseRefused(_NOTHING_TO_ASK, code="nothing_to_ask")
     if _is_about_refund(case) or Attempt.objects.filter(payment=case.payment_id, status__in=LIVE).exists():
         return
     raise CaseRefused("Nothing of this payment is open at a provider: there is nothing to ask.", code="nothing_to_ask")

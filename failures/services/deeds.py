@@ -22,6 +22,7 @@ class CaseDeed(StrEnum):
     GIVE_BACK = "give_back"
     SNOOZE = "snooze"
     ASK = "ask"
+    NOT_ASKED = "not_asked"  # In the history: the press before it reached nobody.
     NOTE = "note"
     ADD_FILE = "add_file"
     OPEN_FILE = "open_file"

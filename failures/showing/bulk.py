@@ -42,6 +42,7 @@ _WHY: Mapping[str, tuple[str, str]] = {
     "already_ended": ("has ended already", "have ended already"),
     "waits_for_approval": ("waits for a second person", "wait for a second person"),
     "not_finance_here": ("is of a restaurant where you only look", "are of a restaurant where you only look"),
+    "not_asked": ("could not be asked about just now", "could not be asked about just now"),
     "nothing_to_ask": ("has nothing to ask about", "have nothing to ask about"),
     "not_over": ("is not over yet", "are not over yet"),
     "no_such_action": ("is of a kind for which there is no such step", "are of kinds for which there is no such step"),

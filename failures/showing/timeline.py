@@ -14,6 +14,7 @@ from accounts.models import ApiKey, Approval, IdempotentCall, User
 from events.actors import ActorKind
 from events.models import Transition
 from failures.models import Case, CaseFile
+from failures.services.deeds import CaseDeed
 from failures.services.working import TO
 from failures.showing.approvals import words_of
 from failures.showing.choices import WORDS as CHOICES
@@ -107,6 +108,7 @@ _CASE = {
     "give_back": "The case was given back.",
     "snooze": "The case was put off.",
     "ask": "Asked the provider.",
+    "not_asked": "The provider was not asked.",
     "resolve": "The case was resolved.",
     "dismiss": "The case was dismissed.",
     "reopen": "The case was opened again.",
@@ -197,7 +199,8 @@ class _Teller:
         payment = self._case.payment
         rows = [*self._attempts, *self._refunds, *self._approvals]
         about = [self._case.pk, *rows, *((payment.pk, payment.order_id) if payment else ())]
-        return list(Transition.objects.filter(subject_id__in=about).order_by("-id")[:MOST_STEPS])[::-1]
+        newest = Transition.objects.filter(subject_id__in=about).order_by("-id")[:MOST_STEPS]
+        return _without_unasked(list(newest)[::-1])
 
     def _notices(self) -> Iterable[InboundNotice]:
         """What a message says of our key; its body stays where it is."""
@@ -283,6 +286,22 @@ def _left_out(steps: Sequence[Transition]) -> Iterable[Moment]:
     if len(steps) == MOST_STEPS:
         sentence = f"Earlier steps are left out here: the last {MOST_STEPS} are shown, and Transitions has them all."
         yield Moment(at=steps[0].at, who="Steward", what=sentence)
+
+
+def _without_unasked(steps: Sequence[Transition]) -> list[Transition]:
+    """Who presses is written before anybody is asked; where that reached nobody, one line says so and why."""
+    told: list[Transition] = []
+    for step in steps:
+        if step.step == CaseDeed.NOT_ASKED:
+            press = next((each for each in reversed(told) if _is_press_of(each, step)), None)
+            told = [each for each in told if each is not press]
+        told.append(step)
+    return told
+
+
+def _is_press_of(step: Transition, unasked: Transition) -> bool:
+    by_whom = (unasked.subject_id, unasked.actor_id)
+    return step.step == CaseDeed.ASK and (step.subject_id, step.actor_id) == by_whom
 
 
 def _names_of(steps: Iterable[Transition]) -> dict[str, str]:

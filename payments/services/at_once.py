@@ -9,11 +9,13 @@ from accounts.services.idempotency import Call
 from events.actors import Actor
 from payments.models import NextAction, Payment, Refund
 from payments.services import timing
+from payments.services.asking import Asked, nobody_was_asked, what_was_said
 from payments.services.attempts import run_payment
 from payments.services.lookups import look_up_payment
 from payments.services.payments import retry_payment, start_payment
 from payments.services.refund_requests import request_refund
-from payments.services.refunds import send_refund
+from payments.services.refund_settlement import ENDED
+from payments.services.refunds import look_up_refund, send_refund
 
 
 def longest_request() -> timedelta:
@@ -55,8 +57,24 @@ def refund_now(
     return refund
 
 
-def ask_now(*, payment_id: UUID) -> None:
+def ask_now(*, payment_id: UUID) -> Asked:
     """The provider, about a payment that is under way; whoever sends or asks right now is left alone."""
-    payment = Payment.objects.get(pk=payment_id)
+    payment = _payment(payment_id)
     if payment.holds_its_share and payment.next_action == NextAction.LOOK_UP and not payment.is_leased:
-        look_up_payment(payment_id=payment_id)
+        evidence = look_up_payment(payment_id=payment_id)
+        if evidence is not None and payment.account is not None:
+            return what_was_said(evidence, payment.account)
+        payment = _payment(payment_id)
+    return nobody_was_asked(payment, is_over=not payment.holds_its_share)
+
+
+def ask_about_refund_now(*, refund_id: UUID) -> Asked:
+    evidence = look_up_refund(refund_id=refund_id)
+    refund = Refund.objects.select_related("account").get(pk=refund_id)
+    if evidence is not None:
+        return what_was_said(evidence, refund.account)
+    return nobody_was_asked(refund, is_over=refund.status in ENDED)
+
+
+def _payment(payment_id: UUID) -> Payment:
+    return Payment.objects.select_related("account").get(pk=payment_id)

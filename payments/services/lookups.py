@@ -25,18 +25,23 @@ from payments.services.returned_refunds import next_last_look
 from payments.services.settlement import Settled, settle_attempt
 
 
-def look_up_payment(*, payment_id: UUID, lease_token: UUID | None = None) -> None:
-    """The live attempt of a payment. A sender whose lease is over counts as dead first."""
+def look_up_payment(*, payment_id: UUID, lease_token: UUID | None = None) -> Evidence | None:
+    """The live attempt of a payment. A sender whose lease is over counts as dead first.
+
+    What was said; None where nobody was to be asked.
+    """
     attempt = _live_attempt(payment_id)
     if attempt is None:
-        return
+        return None
     if attempt.status == AttemptStatus.SENT and not _sender_is_dead(attempt):
-        return
+        return None
     if attempt.status == AttemptStatus.SENT:
         if settle_attempt(attempt_id=attempt.pk, evidence=replace(SENDER_DIED, lease_token=lease_token)).fenced:
-            return  # It was sent again meanwhile, and that sender lives.
+            return None  # It was sent again meanwhile, and that sender lives.
         lease_token = None  # What was planned with that ended the lease: from here on anybody may ask.
-    settle_attempt(attempt_id=attempt.pk, evidence=replace(_ask(attempt), lease_token=lease_token))
+    evidence = replace(_ask(attempt), lease_token=lease_token)
+    settle_attempt(attempt_id=attempt.pk, evidence=evidence)
+    return evidence
 
 
 def close_payment(*, payment_id: UUID, lease_token: UUID, actor: Actor = SYSTEM) -> None:

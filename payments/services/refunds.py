@@ -48,14 +48,15 @@ def send_refund(*, refund_id: UUID, lease_token: UUID | None = None) -> None:
     settle_refund(refund_id=refund_id, evidence=evidence)
 
 
-def look_up_refund(*, refund_id: UUID, lease_token: UUID | None = None) -> None:
+def look_up_refund(*, refund_id: UUID, lease_token: UUID | None = None) -> Evidence | None:
+    """What was said; None where nobody was to be asked."""
     refund = Refund.objects.select_related("account", "attempt").get(pk=refund_id)
     if refund.next_action != NextAction.LOOK_UP or not refund.may_be_taken_by(lease_token):
-        return
+        return None
     if refund.is_awaited:
         # Whoever asks holds the lease by now: the sender's is over.
         if settle_refund(refund_id=refund_id, evidence=replace(SENDER_DIED, lease_token=lease_token)).is_awaited:
-            return  # It was sent again meanwhile, and that sender lives.
+            return None  # It was sent again meanwhile, and that sender lives.
         lease_token = None  # What was planned with that ended the lease: from here on anybody may ask.
     gateway = gateway_for(refund.account)
     request = LookUpRequest(
@@ -70,6 +71,7 @@ def look_up_refund(*, refund_id: UUID, lease_token: UUID | None = None) -> None:
     crashpoint(CrashPoint.LOOK_UP_AFTER_ANSWER)
     evidence = replace(from_look_up(answer, asked_at=asked_at), lease_token=lease_token)
     settle_refund(refund_id=refund_id, evidence=evidence)
+    return evidence
 
 
 def complete_cash_refund(*, refund_id: UUID, actor: Actor) -> Refund:

@@ -28,6 +28,7 @@ from api.headers import (
     NEXT_PAGE,
     PLACE,
     PREFER,
+    PROVIDER_ASKED,
 )
 from api.headers import (
     TAG as ENTITY_TAG,
@@ -35,6 +36,7 @@ from api.headers import (
 from api.idempotency import REPLAYED
 from api.problems import NOT_FOUND, RATE_LIMITED, Problem
 from api.queries import counted, flagged, identified, narrowed, texted, timed, values_of, worded
+from payments.asked_words import as_header
 from payments.guest_words import language_of
 from payments.models import Method, Payment, PaymentStatus
 from payments.problems import BAD_HANDSHAKE, CREATING, NOT_HERE, RETRYING, STARTING, TOO_MANY_WAITING
@@ -331,7 +333,7 @@ class RefreshPayment(PaymentRoute):
         tag=TAG,
         headers=[LANGUAGE],
         gives={HTTPStatus.OK: PaymentOut, HTTPStatus.ACCEPTED: PaymentOut},
-        sends=[PLACE, LOOK_AGAIN],
+        sends=[PLACE, LOOK_AGAIN, PROVIDER_ASKED],
         says={HTTPStatus.ACCEPTED: ACCEPTED},
         refuses=[NOT_FOUND, RATE_LIMITED],
     )
@@ -340,8 +342,9 @@ class RefreshPayment(PaymentRoute):
         self.nothing_said()
         payment = self.payment(payment_id)
         counted_hits = limits.check(limits.REFRESH, str(payment.pk))
-        ask_now(payment_id=payment.pk)
-        return self.as_answer(self.tell_changed(payment.pk), counted_hits.headers() if counted_hits else {})
+        asked = {PROVIDER_ASKED.name: as_header(ask_now(payment_id=payment.pk))}
+        counted = counted_hits.headers() if counted_hits else {}
+        return self.as_answer(self.tell_changed(payment.pk), {**counted, **asked})
 
 
 class Handshake(PaymentRoute):

@@ -19,17 +19,17 @@ from accounts.services.idempotency import Call
 from api import limits, pages
 from api.answers import conditional
 from api.describing import documented, page_of
-from api.headers import KNOWN_TAG, LOOK_AGAIN, NEXT_PAGE, PLACE
+from api.headers import KNOWN_TAG, LOOK_AGAIN, NEXT_PAGE, PLACE, PROVIDER_ASKED
 from api.headers import TAG as ENTITY_TAG
 from api.problems import NOT_FOUND, RATE_LIMITED, Problem
 from api.queries import flagged, identified, narrowed, timed, values_of, worded
+from payments.asked_words import as_header
 from payments.models import Payment, Refund, RefundOrigin, RefundStatus
 from payments.problems import REFUNDING
 from payments.selectors import refunds_of
 from payments.serializers import RefundIn, RefundOut, told_refund
-from payments.services.at_once import longest_request, refund_now
+from payments.services.at_once import ask_about_refund_now, longest_request, refund_now
 from payments.services.cash import record_cash_refund
-from payments.services.refunds import look_up_refund
 from payments.views.cash import named_person
 from payments.views.routes import PaymentRoute, look_again, minor_of
 
@@ -176,6 +176,7 @@ class RefreshRefund(_RefundRoute):
         "Ask the provider about a refund now",
         tag=TAG,
         gives={HTTPStatus.OK: RefundOut},
+        sends=[PROVIDER_ASKED],
         refuses=[NOT_FOUND, RATE_LIMITED],
     )
     def post(self, _: Request, refund_id: UUID) -> HttpResponse:
@@ -183,6 +184,6 @@ class RefreshRefund(_RefundRoute):
         self.nothing_said()
         refund = self.refund(refund_id)
         limits.check(limits.REFRESH, str(refund.pk))
-        look_up_refund(refund_id=refund.pk)
+        asked = {PROVIDER_ASKED.name: as_header(ask_about_refund_now(refund_id=refund.pk))}
         told = self.tell_refund(refund.pk)
-        return self.as_answer(Told(status=HTTPStatus.OK, body=told.body, is_kept=told.is_kept))
+        return self.as_answer(Told(status=HTTPStatus.OK, body=told.body, is_kept=told.is_kept), asked)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from accounts.models import Restaurant, Role
 from events.actors import GUEST
 from events.models import Event, Transition
+from kernel import clock
 from kernel.modes import Mode
 from kernel.money import Money
 from orders.models import Order
@@ -196,6 +198,19 @@ def test_the_provider_is_asked_now(key: Caller, order: Order, provider_a: Script
 
     assert (answer.status_code, answer.json()["status"], answer.json()["in_doubt"]) == (200, "completed", False)
     assert "ratelimit" in answer.headers
+    assert answer.headers["provider-asked"] == "yes; answer=succeeded"
+
+
+def test_who_asks_hears_that_nobody_was_asked(key: Caller, order: Order, provider_a: ScriptedGateway) -> None:
+    provider_a.charges.append(outcome(Outcome.UNKNOWN, ErrorCode.TIMED_OUT))
+    doubtful = created(key.post("/payments", card(order)))
+    until = clock.now() + timedelta(seconds=20)
+    Payment.objects.update(lease_token=clock.new_id(), lease_until=until)
+
+    answer = key.post(f"/payments/{doubtful.pk}/refresh")
+
+    assert provider_a.count("look_up") == 0
+    assert answer.headers["provider-asked"].startswith("no; why=in_hand; until=")
 
 
 def test_a_provider_is_not_asked_more_than_a_few_times_a_minute(

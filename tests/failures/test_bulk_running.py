@@ -110,7 +110,7 @@ def test_what_was_done_says_so_and_leads_back_to_the_press(finance: User, cases:
 def test_a_silent_provider_is_no_answer(restaurant: Restaurant, finance: User, gateway: ScriptedGateway) -> None:
     run = finished(BulkAction.ASK, finance, [case := doubtful(restaurant)])
 
-    assert run.steps.get().said == "The provider gave no answer that can be relied on yet."
+    assert run.steps.get().said == "The provider was asked. It gave no answer that can be relied on yet."
     payment = now(case).payment
     assert payment is not None
     assert (payment.status, payment.in_doubt) == (PaymentStatus.PROCESSING, True)

@@ -270,7 +270,10 @@ class TestAsking:
 
         assert answer.status_code == 302
         assert Payment.objects.get().status == PaymentStatus.COMPLETED
-        assert "The provider answered, and the case is closed." in desk.get(page_of(doubt)).content.decode()
+        assert (
+            "The provider was asked. It says that the money moved. The case is closed."
+            in desk.get(page_of(doubt)).content.decode()
+        )
         assert [entry.action for entry in AuditEntry.objects.all()] == ["ask"]
 
     def test_changes_nothing_where_it_stays_silent(self, desk: Client, doubt: Case, gateway: ScriptedGateway) -> None:

@@ -1,0 +1,147 @@
+"""Asking by hand: what was asked says its answer, and where nobody was asked, that and why and until when."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+
+from accounts.models import Restaurant, Role, User
+from events.models import Transition
+from failures.models import BulkAction, Case
+from failures.services.asking import ask_provider
+from failures.services.facts import CaseRefused
+from failures.showing.timeline import timeline_of
+from kernel import clock
+from kernel.modes import Mode
+from payments.gateways.breaker import BreakerState
+from payments.gateways.guard import Operation
+from payments.models import NextAction, Payment, ProviderAccount
+from payments.services import providers
+from payments.services.circuit_overrides import force_circuit
+from payments.services.providers import circuits_of
+from tests.factories import UserFactory, staff
+from tests.failures.bulking import doubtful, finished
+from tests.failures.test_desk import desk_of, press
+from tests.scripted import ScriptedGateway, provider_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def gateway(monkeypatch: pytest.MonkeyPatch) -> ScriptedGateway:
+    scripted = ScriptedGateway()
+    monkeypatch.setitem(providers.PROVIDERS, "a", provider_of(scripted))
+    return scripted
+
+
+@pytest.fixture
+def finance(restaurant: Restaurant) -> User:
+    return staff(restaurant, Role.FINANCE)
+
+
+@pytest.fixture
+def case(restaurant: Restaurant, gateway: ScriptedGateway) -> Case:
+    return doubtful(restaurant)
+
+
+@pytest.fixture
+def desk(finance: User) -> Client:
+    return desk_of(finance)
+
+
+def stop_look_ups() -> None:
+    operator = UserFactory.create(is_staff=True, is_superuser=True)
+    force_circuit(
+        provider="a",
+        mode=Mode.TEST,
+        operation=Operation.LOOK_UP,
+        state=BreakerState.OPEN,
+        person=operator,
+        reason="Their status page says so.",
+        lasts=HOUR,
+    )
+
+
+def refusal(case: Case, finance: User) -> str:
+    with pytest.raises(CaseRefused) as refused:
+        ask_provider(case_id=case.pk, person=finance)
+    assert refused.value.code == "not_asked"
+    return refused.value.sentence.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def told(case: Case) -> list[str]:
+    return [moment.what for moment in timeline_of(Case.objects.get(pk=case.pk))]
+
+
+def test_what_was_asked_says_its_answer_and_is_one_line(case: Case, finance: User, gateway: ScriptedGateway) -> None:
+    said = ask_provider(case_id=case.pk, person=finance).said
+
+    assert said == "The provider was asked. It gave no answer that can be relied on yet."
+    assert (gateway.count("look_up"), told(case)[-1]) == (1, "Asked the provider.")
+
+
+def test_look_ups_that_are_stopped_by_hand_ask_nobody_and_say_until_when(
+    case: Case, finance: User, desk: Client, gateway: ScriptedGateway
+) -> None:
+    stop_look_ups()
+
+    answer = press(desk, case, "ask")
+
+    assert answer.status_code == 409
+    page = answer.content.decode()
+    assert "The provider was not asked: look-ups at " in page
+    assert " are stopped by hand until" in page
+    assert "Asked the provider." not in page
+    assert gateway.count("look_up") == 0
+    assert told(case)[-1] == "The provider was not asked."
+
+
+def test_a_circuit_that_rests_says_so(case: Case, finance: User, gateway: ScriptedGateway) -> None:
+    circuits_of(ProviderAccount.objects.get(provider="a"))[Operation.LOOK_UP].trip(cool_down_seconds=600)
+
+    assert "failed too often and rest until" in refusal(case, finance)
+    assert gateway.count("look_up") == 0
+
+
+def test_whoever_holds_the_lease_is_not_disturbed_and_the_press_says_until_when(
+    case: Case, finance: User, gateway: ScriptedGateway
+) -> None:
+    """Also after a worker that was killed: until the end of its lease nobody asks, however often a person presses."""
+    Payment.objects.update(lease_token=clock.new_id(), lease_until=clock.now() + timedelta(seconds=20))
+
+    said = [refusal(case, finance) for _ in range(4)]
+
+    assert all("somebody sends or asks right now, the latest end of that is" in each for each in said)
+    assert gateway.count("look_up") == 0
+    assert told(case).count("The provider was not asked.") == 4
+    assert "Asked the provider." not in told(case)
+    assert Transition.objects.filter(subject_id=case.pk, step="ask").count() == 4
+
+
+@pytest.mark.parametrize(
+    ("planned", "why"),
+    [
+        (NextAction.RESEND, "it is sent first, with its own key, due at"),
+        (NextAction.CANCEL, "it is being closed at"),
+        (NextAction.NONE, "it waits for a person's decision."),
+    ],
+)
+def test_another_step_that_comes_first_is_named(
+    case: Case, finance: User, gateway: ScriptedGateway, planned: NextAction, why: str
+) -> None:
+    Payment.objects.update(next_action=planned, next_action_at=clock.now() if planned else None)
+
+    assert why in refusal(case, finance)
+    assert gateway.count("look_up") == 0
+
+
+def test_many_at_once_count_only_those_that_were_asked(case: Case, finance: User, gateway: ScriptedGateway) -> None:
+    stop_look_ups()
+
+    step = finished(BulkAction.ASK, finance, [case]).steps.get()
+
+    assert (step.status, step.code) == ("refused", "not_asked")
+    assert "are stopped by hand until" in step.said.replace("\N{NO-BREAK SPACE}", " ")
