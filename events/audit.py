@@ -42,7 +42,12 @@ class Deed:
 
 
 # Whoever began has the entry: what others do on the way is part of it.
-_has_begun: ContextVar[bool] = ContextVar("has_begun", default=False)
+_begun: ContextVar[Deed | None] = ContextVar("begun", default=None)
+
+
+def deed_under_way() -> Deed | None:
+    """For whoever hears of what follows from it, and wants to say why."""
+    return _begun.get()
 
 
 @contextmanager
@@ -52,16 +57,16 @@ def audited(deed: Deed) -> Iterator[None]:
     The chain is locked last, when everything else is written: whoever waits for it holds nothing that its holder
     still needs.
     """
-    if deed.actor.kind is not ActorKind.USER or _has_begun.get():
+    if deed.actor.kind is not ActorKind.USER or _begun.get() is not None:
         yield
         return
     with transaction.atomic():
         before = deed.picture()
-        mark = _has_begun.set(True)
+        mark = _begun.set(deed)
         try:
             yield
         finally:
-            _has_begun.reset(mark)
+            _begun.reset(mark)
         after = deed.picture()
         if not (deed.only_if_it_changes and after == before):
             _write(deed, before=before, after=after)

@@ -29,7 +29,6 @@ from failures.approvals import Verdict
 from failures.decisions import Action
 from failures.models import TAKEABLE, Case, CaseFile, CaseKind, CaseStatus, EvidenceKind
 from failures.services.asking import ABOUT_REFUNDS
-from failures.services.ending import BY_ITSELF
 from failures.services.facts import CaseRefused
 from failures.services.papers import name_of_kind, open_file
 from failures.showing.approvals import Asked, approvals_in, asked_about
@@ -37,7 +36,7 @@ from failures.showing.causes import CAUSES
 from failures.showing.certainty import certainty_of
 from failures.showing.choices import Choice, choices_for, difference_of
 from failures.showing.deadlines import waiting_of
-from failures.showing.timeline import timeline_of
+from failures.showing.timeline import Moment, timeline_of
 from kernel import clock
 from kernel.console import role_at
 from kernel.errors import ServiceError
@@ -45,7 +44,6 @@ from kernel.money import Money
 from kernel.shown import label, moment
 from payments.models import Attempt, Payment, Refund
 from payments.services.bill import Bill
-from payments.services.facts import AccountEvent
 from payments.services.mismatches import Undecided, undecided_in
 
 # What is decided is written at once; what has to be sent the clock sends.
@@ -109,6 +107,7 @@ class CasePage:
             "files": files,
             "next_look": self._next_look(zone),
             **self._doing(live, undecided, asked),
+            **self._ended(told),
         }
         return TemplateResponse(self.request, "failures/case.html", context, status=status)
 
@@ -132,8 +131,13 @@ class CasePage:
             "can_give": self._can_give,
             "can_take": case.status in TAKEABLE and case.owner_id != self.person.pk,
             "can_ask": case.is_waiting and (live is not None or case.kind in ABOUT_REFUNDS),
-            "may_not": "" if case.is_waiting else _ended(case),
         }
+
+    def _ended(self, told: Sequence[Moment]) -> dict[str, str]:
+        if self.case.is_waiting or self.role not in OFFICE:
+            return {}
+        how = next((each.end for each in reversed(told) if each.end), self.case.resolution)
+        return {"may_not": f"This case has ended. {how}"}
 
     def _asked_in_time(self, asked: Asked | None) -> dict[str, Any]:
         if asked is None:
@@ -222,9 +226,9 @@ class CasePage:
         try:
             sentence = VERBS[verb](self, form)
         except (ServiceError, Problem) as refused:
-            self._add_refusal(form, refused)
+            told = self._add_refusal(form, refused)
             self.case = Case.objects.select_related("payment__order", "restaurant", "owner").get(pk=self.case.pk)
-            return self._refuse(name, form, HTTPStatus.CONFLICT)
+            return self._refuse(name, form, HTTPStatus.CONFLICT, told=told)
         messages.success(self.request, sentence)
         return redirect(self.back)
 
@@ -243,18 +247,25 @@ class CasePage:
         answer.headers["Cache-Control"] = "no-store"
         return answer
 
-    def _add_refusal(self, form: SaidForm, refused: ServiceError | Problem) -> None:
+    def _add_refusal(self, form: SaidForm, refused: ServiceError | Problem) -> str:
+        """What is wrong with a field stands beside it; the rest is said once, on top of the page."""
         sentence = refused.sentence if isinstance(refused, ServiceError) else str(refused.detail)
         where = refused.field if isinstance(refused, ServiceError) else ""
-        form.add_error(where if where in form.fields else None, sentence)
+        if where in form.fields:
+            form.add_error(where, sentence)
         if isinstance(refused, ServiceError) and refused.code == "stale":
             # The next press is a decision about the case as it is shown now.
             said = self.request.POST.copy()
             said["version"] = str(Case.objects.values_list("version", flat=True).get(pk=self.case.pk))
             form.data = said
+        if isinstance(refused, ServiceError) and refused.code == "already_ended":
+            return "Nothing was done: this case had ended before you pressed."
+        return "" if where in form.fields else sentence
 
-    def _refuse(self, name: str, form: SaidForm, status: HTTPStatus) -> HttpResponse:
+    def _refuse(self, name: str, form: SaidForm, status: HTTPStatus, *, told: str = "") -> HttpResponse:
         self.refused[name] = form
+        if told:
+            messages.error(self.request, told)
         for sentences in form.errors.values():
             for sentence in sentences:
                 messages.error(self.request, str(sentence))
@@ -286,16 +297,6 @@ def _account_of(case: Case) -> str:
     if case.kind not in {CaseKind.CREDENTIALS, CaseKind.CREDENTIALS_CHANGE}:
         return ""
     return reverse("admin:payments_provideraccount_change", args=[case.data.get("account", case.subject_id)])
-
-
-def _ended(case: Case) -> str:
-    if case.kind == CaseKind.CREDENTIALS_CHANGE:
-        agreed = case.resolution.endswith(f"{AccountEvent.CREDENTIALS_CHANGED.value}.")
-        return "A second person agreed: they are in use." if agreed else "Nobody agreed: the earlier ones stay in use."
-    if case.resolution.startswith(BY_ITSELF):
-        return "This case ended by itself: what it showed is no longer so."
-    outcome = f", {case.get_outcome_display()}" if case.outcome else ""
-    return f"This case is {case.get_status_display()}{outcome}: {case.resolution}"
 
 
 def _attached(name: str) -> str:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 
 from django.db.models import Q
 
 from accounts.services.approvals import overtake_approvals
-from events.actors import Actor
+from events.actors import Actor, ActorKind
+from events.audit import deed_under_way
 from events.models import Event
 from events.services import Journal
 from failures.models import WAITING, Case, CaseKind, CaseStatus
 from failures.services.facts import CaseEvent, type_of
+from failures.services.words_of_ends import said_of_end
+from kernel.texts import MAX_REASON
 from payments.services.facts import AccountEvent, PaymentEvent, RefundEvent
 
 BY_ITSELF = "Ended by itself"
+DID = "did"  # In the history of a case that a decision ended: what somebody did.
 # Which event ends a need by itself: the doubt is over, the surplus went back.
 ENDS: dict[StrEnum, tuple[CaseKind, ...]] = {
     PaymentEvent.COMPLETED: (CaseKind.EXHAUSTED,),
@@ -38,14 +42,29 @@ def end_cases(event: Event, actor: Actor) -> None:
     """The reason for these cases is gone; the same transaction that ended it says so."""
     waiting = Case.objects.select_for_update().filter(kind__in=_ended_kinds(event), status__in=WAITING)
     for case in waiting.filter(_whose(event)).order_by("id"):
-        end_locked(case, case.resolve, f"{BY_ITSELF}: {event.type}.", actor)
+        _end_by(event, case, actor)
 
 
-def end_locked(case: Case, step: Callable[[], None], reason: str, actor: Actor) -> None:
+def _end_by(event: Event, case: Case, actor: Actor) -> None:
+    """Where a person's decision ended it: what that was, and why. Who it was stands in the history, by an id."""
+    by_person, by_itself = said_of_end(type_of(event), event.data)
+    if actor.kind is not ActorKind.USER:
+        end_locked(case, case.resolve, f"{BY_ITSELF}: {by_itself}", actor)
+        return
+    deed = deed_under_way()
+    why = deed.reason if deed else ""
+    said = f"{by_person}: {why}" if why else f"{by_person}."
+    told = f"{said[0].upper()}{said[1:]}"[:MAX_REASON]
+    end_locked(case, case.resolve, told, actor, evidence={DID: by_person, "why": why})
+
+
+def end_locked(
+    case: Case, step: Callable[[], None], reason: str, actor: Actor, evidence: Mapping[str, str] | None = None
+) -> None:
     """Whoever is being asked about it need not answer any more."""
     case.resolution = reason
     journal = Journal(actor)
-    journal.move(case, step, reason=reason)
+    journal.move(case, step, reason=reason, evidence=evidence)
     ended = CaseEvent.RESOLVED if case.status == CaseStatus.RESOLVED else CaseEvent.DISMISSED
     journal.happened(ended, case, kind=case.kind, subject=str(case.subject_id))
     case.save()

@@ -18,6 +18,7 @@ from failures.selectors import by_risk
 from failures.services.deeds import CaseDeed, deed_on
 from failures.services.ending import end_locked
 from failures.services.facts import CaseEvent, CaseRefused
+from failures.services.news import how_it_ended, news_since
 from kernel import clock
 from kernel.modes import Mode
 from kernel.texts import MAX_REASON, check_reason, check_text
@@ -140,7 +141,7 @@ def staffed_case(case_id: UUID, person: User) -> Case:
 
 def check_waiting(case: Case) -> None:
     if not case.is_waiting:
-        raise CaseRefused(f"This case is {case.status} already: {case.resolution}", code="already_ended")
+        raise CaseRefused(f"This case is {case.status} already: {how_it_ended(case)}", code="already_ended")
 
 
 def check_nobody_is_asked(case: Case) -> None:
@@ -189,7 +190,9 @@ def check_nothing_is_given_up(case: Case, outcome: Outcome | str) -> None:
 def check_version(case: Case, version: int | None) -> None:
     """Whoever decides on an old page is told, and decides again."""
     if version is not None and version != case.version:
-        raise CaseRefused("Something happened to this case since you opened it. Look again.", code="stale")
+        news = news_since(case, version)
+        since = f": {news}." if news else "."
+        raise CaseRefused(f"Something happened to this case since you opened it{since} Look again.", code="stale")
 
 
 def _assign(case: Case, person: User, owner: User, note: str = "") -> None:

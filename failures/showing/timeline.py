@@ -13,8 +13,9 @@ from django.db.models import Model
 from accounts.models import ApiKey, Approval, IdempotentCall, User
 from events.actors import ActorKind
 from events.models import Transition
-from failures.models import Case, CaseFile
+from failures.models import DONE, Case, CaseFile
 from failures.services.deeds import CaseDeed
+from failures.services.news import told_of_end
 from failures.services.working import TO
 from failures.showing.approvals import words_of
 from failures.showing.choices import WORDS as CHOICES
@@ -47,6 +48,7 @@ class Moment:
     detail: str = ""
     tone: Tone = Tone.PLAIN
     raw: Mapping[str, Any] = field(default_factory=dict)  # Redacted when it was stored.
+    end: str = ""  # Of the step that ended the case: how it ended.
 
     @property
     def raw_text(self) -> str:
@@ -219,14 +221,19 @@ class _Teller:
         name = "give" if TO in step.evidence else step.step
         words = WORDS.get(step.subject_kind, {}).get(name, f"{step.subject_kind}: {name.replace('_', ' ')}.")
         colleague = self._names.get(step.evidence.get(TO, ""), "a colleague")
+        who = self._names.get(step.actor_id) or _NOBODY.get(step.actor_kind, "somebody")
         return Moment(
             at=step.at,
-            who=self._names.get(step.actor_id) or _NOBODY.get(step.actor_kind, "somebody"),
+            who=who,
+            end=told_of_end(self._case, step, who=who) if self._is_end(step) else "",
             what=words.format(provider=self._provider_of(step), action=self._action_of(step), colleague=colleague),
             detail=" ".join(dict.fromkeys(filter(None, (reason_of(step), answer_in(step), self._amount(step))))),
             tone=_tone(step),
             raw={} if name == "give" else {**self._routing(step), **step.evidence},
         )
+
+    def _is_end(self, step: Transition) -> bool:
+        return step.subject_id == self._case.pk and step.to_status in DONE and step.from_status != step.to_status
 
     def _provider_of(self, step: Transition) -> str:
         row = self._attempts.get(step.subject_id) or self._refunds.get(step.subject_id)

@@ -259,19 +259,23 @@ class TestWhatHappenedMeanwhile:
 
         assert results(run) == [DONE, (StepStatus.REFUSED, "stale"), DONE, DONE]
         said = run.steps.get(case=cases[1]).said
-        assert said == "Something happened to this case since you opened it. Look again."
+        assert said.startswith("Something happened to this case since you opened it: ")
+        assert f"{colleague.username} put it off, " in said
         assert now(cases[1]).is_waiting
 
     def test_that_ended_the_case_is_told_in_its_own_words(
         self, restaurant: Restaurant, finance: User, cases: list[Case]
     ) -> None:
         run = begun(BulkAction.RESOLVE, finance, cases[:1])
-        dismiss_case(case_id=cases[0].pk, person=staff(restaurant, Role.FINANCE), reason="The bank called.")
+        colleague = staff(restaurant, Role.FINANCE)
+        dismiss_case(case_id=cases[0].pk, person=colleague, reason="The bank called.")
 
         work_on_bulk()
 
         assert results(run) == [(StepStatus.REFUSED, "already_ended")]
-        assert run.steps.get().said == "This case is dismissed already: The bank called."
+        said = run.steps.get().said
+        assert said.startswith(f"This case is dismissed already: {colleague.username} closed it as nothing was wrong, ")
+        assert said.endswith(": The bank called.")
 
     @pytest.mark.parametrize("is_gone", ["role", "restaurant", "person"])
     @pytest.mark.parametrize("action", [BulkAction.TAKE, BulkAction.ASK, BulkAction.RETRY])

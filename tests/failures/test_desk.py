@@ -187,7 +187,7 @@ def test_on_an_old_page_nothing_is_decided_and_nothing_typed_is_lost(
     text = answer.content.decode()
     now = Case.objects.get()
     assert answer.status_code == 409
-    assert "Something happened to this case since you opened it. Look again." in text
+    assert text.count("Something happened to this case since you opened it: ") == 1
     assert now.status == CaseStatus.ASSIGNED
     assert button == "take" or REASON in text
     assert f'name="version" value="{now.version}"' in text  # The next press is about what is seen now.
@@ -240,7 +240,8 @@ def test_a_case_that_has_ended_shows_how_and_takes_notes(desk: Client, case: Cas
     resolve_case(case_id=case.pk, person=finance, reason="The bank called.")
 
     text = _main(desk.get(page_of(case)))
-    assert "This case is resolved: The bank called." in text
+    assert "This case has ended. " in text
+    assert ": The bank called." in text
     assert "Close:" not in text  # Nothing is left but to open it again.
     assert "Open it again" in text
     assert press(desk, case, "note", text="The bank wrote, too.").status_code == 302

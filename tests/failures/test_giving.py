@@ -159,7 +159,7 @@ def test_on_an_old_page_it_is_given_to_nobody_and_nothing_typed_is_lost(
 
     text = text_of(answer)
     assert answer.status_code == 409
-    assert "Something happened to this case since you opened it. Look again." in text
+    assert f"Something happened to this case since you opened it: {colleague.username} took it, " in text
     assert f"You had written:</strong> {NOTE}" in text
 
 

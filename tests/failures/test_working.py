@@ -341,5 +341,7 @@ def test_of_two_opposite_endings_one_wins_and_the_other_is_told(payment: Payment
     case = Case.objects.get()
     winner = 0 if case.status == CaseStatus.RESOLVED else 1
     assert said[winner] == case.status
-    assert said[1 - winner] == f"This case is {case.status} already: Ending {winner}."
+    told = said[1 - winner]
+    assert told.startswith(f"This case is {case.status} already: {people[winner].username} closed it")
+    assert told.endswith(f": Ending {winner}.")
     assert AuditEntry.objects.filter(action__in=["resolve", "dismiss"]).count() == 1
