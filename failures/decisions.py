@@ -14,7 +14,7 @@ from accounts.services.idempotency import Call, claim
 from events.actors import Actor
 from events.services import Journal
 from failures.models import Case, CaseKind, CaseStatus, Outcome
-from failures.services.deeds import deed_on
+from failures.services.deeds import CaseDeed, deed_on
 from failures.services.facts import CaseRefused
 from failures.services.reopening import REOPEN, ask_to_reopen
 from failures.services.waiting import wait_for_approval
@@ -70,6 +70,15 @@ NEEDS_TWO = (
     Action.WRITE_OFF,
     Action.REOPEN,
 )
+# So that nobody takes it for done.
+_DEEDS = {
+    Action.RECORD_CHARGED: CaseDeed.ASK_TO_RECORD_CHARGED,
+    Action.RECORD_NOT_CHARGED: CaseDeed.ASK_TO_RECORD_NOT_CHARGED,
+    Action.RECORD_REFUND_MADE: CaseDeed.ASK_TO_RECORD_REFUND_MADE,
+    Action.RECORD_REFUND_NOT_MADE: CaseDeed.ASK_TO_RECORD_REFUND_NOT_MADE,
+    Action.WRITE_OFF: CaseDeed.ASK_TO_WRITE_OFF,
+    Action.REOPEN: CaseDeed.ASK_TO_REOPEN,
+}
 OFFERED: Mapping[CaseKind, tuple[Action, ...]] = {
     CaseKind.EXHAUSTED: (Action.RETRY, Action.WRITE_OFF),
     CaseKind.IN_DOUBT: (Action.RECORD_CHARGED, Action.RECORD_NOT_CHARGED),
@@ -115,7 +124,7 @@ def act_on_case(*, case_id: UUID, decision: Decision, person: User, call: Call) 
             lock_bill_of_payment(payment_id)
         case = staffed_case(case_id, person)
         _check(case, decision)
-        with deed_on(case, decision.action, person=person, reason=decision.reason):
+        with deed_on(case, _DEEDS.get(decision.action, decision.action), person=person, reason=decision.reason):
             journal = Journal(Actor.user(person))
             journal.note(case, step=decision.action.value, reason=decision.reason)
             journal.write()

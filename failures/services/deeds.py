@@ -26,6 +26,12 @@ class CaseDeed(StrEnum):
     NOTE = "note"
     ADD_FILE = "add_file"
     OPEN_FILE = "open_file"
+    ASK_TO_RECORD_CHARGED = "ask_to_record_charged"  # Each of these is done when a second person agrees.
+    ASK_TO_RECORD_NOT_CHARGED = "ask_to_record_not_charged"
+    ASK_TO_RECORD_REFUND_MADE = "ask_to_record_refund_made"
+    ASK_TO_RECORD_REFUND_NOT_MADE = "ask_to_record_refund_not_made"
+    ASK_TO_WRITE_OFF = "ask_to_write_off"
+    ASK_TO_REOPEN = "ask_to_reopen"
     RESOLVE = "resolve"
     DISMISS = "dismiss"
     APPROVE = "approve"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from events.actors import ActorKind
 from events.models import Transition
+from failures.services.ending import BY_ITSELF, DID
 from failures.services.working import GIVEN, TAKEN
 from payments.reason_words import reason_in_words
 
@@ -20,6 +21,9 @@ _SILENT = {
     "The provider refused.",
     "The first send.",
 }
+# What the step before said stands there as their reason.
+_SAY_IT_ALL = {"expire", "go_on"}
+_EVENTS = ("payment.", "refund.", "order.", "account.")
 _SAID: Mapping[str, str] = {
     "Captured, not due, on its way back.": "What came in was not due, and is on its way back.",
     "Captured although it was not due.": "It came in although it was not due.",
@@ -39,7 +43,11 @@ def reason_of(step: Transition) -> str:
         return ""
     if step.subject_kind == "case" and step.step == "assign" and step.reason in {TAKEN, GIVEN}:
         return ""
-    if step.reason.startswith(("payment.", "refund.", "order.", "Ended by itself: ")) or step.reason in _SILENT:
+    if step.step in _SAY_IT_ALL or step.reason in _SILENT:
+        return ""
+    if DID in step.evidence:
+        return str(step.evidence.get("why", ""))
+    if step.reason.removeprefix(f"{BY_ITSELF}: ").startswith(_EVENTS):
         return ""
     # What a person wrote stays as it was written.
     return step.reason if step.actor_kind == ActorKind.USER.value else _plain(step.reason)

@@ -13,16 +13,18 @@ from django.db.models import Model
 from accounts.models import ApiKey, Approval, IdempotentCall, User
 from events.actors import ActorKind
 from events.models import Transition
+from failures.decisions import Action
 from failures.models import DONE, Case, CaseFile
-from failures.services.deeds import CaseDeed
 from failures.services.news import told_of_end
 from failures.services.working import TO
 from failures.showing.approvals import words_of
 from failures.showing.choices import WORDS as CHOICES
+from failures.showing.condensing import Once, is_asked_for, steps_told
 from failures.showing.details import answer_in, call_answer_in_words, call_in_words, reason_of
 from kernel.money import Money
 from kernel.shown import data_in_text
 from payments.models import Attempt, InboundNotice, Refund
+from payments.services.evidence import Source
 
 Row = TypeVar("Row", bound=Model)
 
@@ -120,7 +122,7 @@ _CASE = {
 # What somebody decided, in the words of the button.
 _CHOICES = {action.value: f"Chose: {words.title}." for action, words in CHOICES.items() if action.value not in _CASE}
 _APPROVAL = {
-    "create": "A second person has to agree: {action}.",
+    "create": "Asked a second person to agree: {action}.",
     "approve": "Agreed.",
     "use": "It was done.",
     "reject": "Did not agree.",
@@ -135,6 +137,24 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "refund": _REFUND,
     "case": {**_CASE, **_CHOICES},
     "approval": _APPROVAL,
+}
+# Where a named person said so, and no provider.
+_OF_ATTEMPTS_BY_HAND = {
+    "succeed": "Recorded that the money came in at {provider}.",
+    "succeed_late": "Recorded that money came in at {provider} after this charge was closed.",
+    "not_charged": "Recorded that nothing was charged at {provider}.",
+    "decline": "Recorded that {provider} said no.",
+}
+_OF_REFUNDS_BY_HAND = {
+    "complete": "Recorded that the refund was made.",
+    "complete_late": "Recorded that the refund was made after all.",
+    "fail": "Recorded that the refund was not made.",
+}
+_BY_PEOPLE: Mapping[tuple[str, str], Mapping[str, str]] = {
+    (Source.OPERATOR, "attempt"): _OF_ATTEMPTS_BY_HAND,
+    (Source.OPERATOR, "refund"): _OF_REFUNDS_BY_HAND,
+    (Source.WAITER, "attempt"): {"succeed": "Confirmed that the money came in."},
+    (Source.WAITER, "refund"): {"complete": "Confirmed that the cash was handed back."},
 }
 _GOOD = {"complete", "complete_late", "succeed", "succeed_late"}
 _BAD = {"fail", "decline", "not_sent", "bounce", "contradicted", "mismatched"}
@@ -179,13 +199,14 @@ class _Teller:
         approvals: Mapping[Any, Approval],
     ) -> None:
         self._case, self._attempts, self._refunds, self._approvals = case, attempts, refunds, approvals
+        self._once = Once(each.reason for each in approvals.values())
 
     def told(self, papers: Iterable[Moment]) -> list[Moment]:
         steps = self._steps()
         self._names = _names_of(steps)
         moments = [
             *_left_out(steps),
-            *map(self._step, steps),
+            *map(self._step, steps_told(steps)),
             *map(_notice, self._notices()),
             *map(_call, self._calls()),
             *(
@@ -202,7 +223,7 @@ class _Teller:
         rows = [*self._attempts, *self._refunds, *self._approvals]
         about = [self._case.pk, *rows, *((payment.pk, payment.order_id) if payment else ())]
         newest = Transition.objects.filter(subject_id__in=about).order_by("-id")[:MOST_STEPS]
-        return _without_unasked(list(newest)[::-1])
+        return list(newest)[::-1]
 
     def _notices(self) -> Iterable[InboundNotice]:
         """What a message says of our key; its body stays where it is."""
@@ -219,15 +240,15 @@ class _Teller:
 
     def _step(self, step: Transition) -> Moment:
         name = "give" if TO in step.evidence else step.step
-        words = WORDS.get(step.subject_kind, {}).get(name, f"{step.subject_kind}: {name.replace('_', ' ')}.")
         colleague = self._names.get(step.evidence.get(TO, ""), "a colleague")
+        called = {"provider": self._provider_of(step), "action": self._action_of(step), "colleague": colleague}
         who = self._names.get(step.actor_id) or _NOBODY.get(step.actor_kind, "somebody")
         return Moment(
             at=step.at,
             who=who,
             end=told_of_end(self._case, step, who=who) if self._is_end(step) else "",
-            what=words.format(provider=self._provider_of(step), action=self._action_of(step), colleague=colleague),
-            detail=" ".join(dict.fromkeys(filter(None, (reason_of(step), answer_in(step), self._amount(step))))),
+            what=_words_of(step, name).format(**called),
+            detail=" ".join(dict.fromkeys(filter(None, (*self._said(step), self._amount(step))))),
             tone=_tone(step),
             raw={} if name == "give" else {**self._routing(step), **step.evidence},
         )
@@ -243,6 +264,12 @@ class _Teller:
         approval = self._approvals.get(step.subject_id)
         return words_of(approval.action).title if approval else ""
 
+    def _said(self, step: Transition) -> Iterable[str]:
+        """A person's reason is the message of the evidence as well."""
+        for words in dict.fromkeys((reason_of(step), answer_in(step))):
+            if words:
+                yield self._once.news(step, words)
+
     def _amount(self, step: Transition) -> str:
         money = step.evidence.get("money")
         if money:
@@ -253,6 +280,16 @@ class _Teller:
     def _routing(self, step: Transition) -> dict[str, Any]:
         attempt = self._attempts.get(step.subject_id)
         return {"routing": attempt.routing} if attempt and step.step == "create" else {}
+
+
+def _words_of(step: Transition, name: str) -> str:
+    if is_asked_for(step):
+        return f"Asked for it: {CHOICES[Action(step.step)].title}."
+    if step.subject_kind == "case" and DID in step.evidence:
+        return f"Ended the case: {step.evidence[DID]}."
+    source = str(step.evidence.get("source", ""))
+    said = _BY_PEOPLE.get((source, step.subject_kind), {}).get(name)
+    return said or WORDS.get(step.subject_kind, {}).get(name, f"{step.subject_kind}: {name.replace('_', ' ')}.")
 
 
 def _tone(step: Transition) -> Tone:
@@ -293,22 +330,6 @@ def _left_out(steps: Sequence[Transition]) -> Iterable[Moment]:
     if len(steps) == MOST_STEPS:
         sentence = f"Earlier steps are left out here: the last {MOST_STEPS} are shown, and Transitions has them all."
         yield Moment(at=steps[0].at, who="Steward", what=sentence)
-
-
-def _without_unasked(steps: Sequence[Transition]) -> list[Transition]:
-    """Who presses is written before anybody is asked; where that reached nobody, one line says so and why."""
-    told: list[Transition] = []
-    for step in steps:
-        if step.step == CaseDeed.NOT_ASKED:
-            press = next((each for each in reversed(told) if _is_press_of(each, step)), None)
-            told = [each for each in told if each is not press]
-        told.append(step)
-    return told
-
-
-def _is_press_of(step: Transition, unasked: Transition) -> bool:
-    by_whom = (unasked.subject_id, unasked.actor_id)
-    return step.step == CaseDeed.ASK and (step.subject_id, step.actor_id) == by_whom
 
 
 def _names_of(steps: Iterable[Transition]) -> dict[str, str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from kernel.modes import Mode
 from payments.gateways.breaker import Breaker, BreakerState
 from payments.gateways.contract import ErrorCode
 from payments.gateways.guard import Operation
@@ -67,7 +68,7 @@ def what_was_said(evidence: Evidence, account: ProviderAccount) -> Asked:
 
 
 def _stopped(account: ProviderAccount) -> Asked:
-    word = lasting_words({account.provider}, mode=account.mode).get((account.provider, Operation.LOOK_UP.value))
+    word = lasting_words({account.provider}, mode=Mode(account.mode)).get((account.provider, Operation.LOOK_UP.value))
     if word is not None and word.state == BreakerState.OPEN:
         return _not(WhyNot.STOPPED_BY_HAND, account, word.expires_at)
     circuits = (circuits_of(account)[Operation.LOOK_UP], own_circuits_of(account)[Operation.LOOK_UP])
