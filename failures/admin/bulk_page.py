@@ -27,10 +27,9 @@ from failures.models import BulkAction, BulkRun, BulkStatus, BulkStep, Case, Out
 from failures.services.facts import CaseRefused
 from failures.services.working import GIVES_UP
 from failures.showing.bulk import RUN_TONES, STEP_TONES, WORDS, Tally, said_of, sentences_of, title_of
-from failures.sums import OF_CASES
+from failures.sums import OF_CASES, money_of
 from failures.tasks import work_on_bulk
 from kernel import clock
-from kernel.money import Money
 from kernel.shown import NOTHING, label, moment
 from kernel.texts import MAX_REASON
 
@@ -48,6 +47,7 @@ _OF_A_ROW = (
         "code",
         "said",
         "case__kind",
+        "case__data",
         "case__payment__reference",
         "case__payment__order__table",
     ),
@@ -153,13 +153,13 @@ class BulkPage:
         return rows.annotate(rank=If(*ranks, default=Value(len(ranks)))).order_by("rank", "position")
 
     def _row(self, step: BulkStep) -> dict[str, Any]:
-        payment = step.case.payment
+        money = money_of(step.case)
         return {
             "step": step,
             "what": capfirst(step.case.get_kind_display()),
             "said": said_of(step),
             "stands": label(step.get_status_display(), STEP_TONES[StepStatus(step.status)]),
-            "amount": Money(payment.charge_minor, payment.currency).display() if payment else NOTHING,
+            "amount": money.display() if money else NOTHING,
         }
 
     # --- What is said ---------------------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ from failures.services.asking import ABOUT_REFUNDS
 from failures.services.facts import CaseRefused
 from failures.services.papers import name_of_kind, open_file
 from failures.showing.approvals import Asked, approvals_in, asked_about
-from failures.showing.causes import CAUSES
+from failures.showing.causes import cause_of
 from failures.showing.certainty import certainty_of
 from failures.showing.choices import Choice, choices_for, difference_of
 from failures.showing.deadlines import waiting_of
@@ -95,7 +95,7 @@ class CasePage:
             **self.frame,
             "title": capfirst(case.get_kind_display()),
             "case": case,
-            "cause": CAUSES[CaseKind(case.kind)],
+            "cause": cause_of(case),
             "account": _account_of(case),
             "certainty": certainty_of(attempts),
             "asked_for": Money(case.payment.charge_minor, case.payment.currency) if case.payment else None,

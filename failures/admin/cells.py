@@ -11,8 +11,8 @@ from failures.showing.causes import CAUSES
 from failures.showing.certainty import certainty_of, in_words
 from failures.showing.deadlines import waiting_of
 from failures.showing.tries import dots
+from failures.sums import money_of
 from kernel import clock
-from kernel.money import Money
 from kernel.shown import NOTHING, Column, Link, Tone, label, moment
 from payments.models import Attempt
 
@@ -48,8 +48,8 @@ def waits(case: Case) -> str:
 
 
 def amount(case: Case) -> str:
-    payment = case.payment
-    shown = Money(payment.charge_minor, payment.currency).display() if payment else NOTHING
+    money = money_of(case)
+    shown = money.display() if money else NOTHING
     return format_html('<span class="amount">{}</span>', shown)
 
 

@@ -20,6 +20,7 @@ from failures.searching import words_for
 from failures.services.exporting import Export, export_cases
 from failures.services.facts import CaseRefused
 from failures.showing.certainty import certainty_of, in_words
+from failures.sums import money_of
 from kernel import clock
 from kernel.downloads import streamed
 from kernel.money import Money
@@ -65,8 +66,9 @@ def _lines(export: Export) -> Iterator[str]:
     sums: Counter[str] = Counter()
     yield _BYTE_ORDER_MARK + writer.writerow(COLUMNS)
     for case in export.cases():
-        if case.payment is not None:
-            sums[case.payment.currency] += case.payment.charge_minor
+        money = money_of(case)
+        if money is not None:
+            sums[money.currency] += money.minor
         yield writer.writerow([_disarmed(cell) for cell in _row(case)])
     amounts = [cell for currency in sorted(sums) for cell in (currency, Money(sums[currency], currency).plain())]
     yield writer.writerow([TOTAL, "rows", len(export.ids), *amounts])
@@ -92,8 +94,9 @@ def _of_payment(case: Case) -> tuple[str, ...]:
     if payment is None:
         return ("",) * 6
     certainty = ", ".join(in_words(certainty_of(payment.attempts.all()), _written))
-    amount = Money(payment.charge_minor, payment.currency).plain()
-    return (payment.reference, payment.order.reference, payment.order.table, amount, payment.currency, certainty)
+    money = money_of(case)
+    amount, currency = (money.plain(), money.currency) if money else ("", "")
+    return (payment.reference, payment.order.reference, payment.order.table, amount, currency, certainty)
 
 
 def _provider_references(case: Case) -> Iterator[str]:

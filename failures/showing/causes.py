@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 
-from failures.models import CaseKind
+from failures.models import Case, CaseKind
+from failures.sums import money_of
+from payments.gateways.contract import Theirs
 
 
 class Sureness(StrEnum):
@@ -154,3 +156,25 @@ CAUSES: Mapping[CaseKind, Cause] = {
         within=_TODAY,
     ),
 }
+
+# What the provider says of money that went back without us, behind its sum.
+_THEIRS: Mapping[str, tuple[str, str]] = {
+    Theirs.REFUND: (
+        "went back that nobody here sent back: a refund was made on the provider's own pages.",
+        "Find out which colleague made it there, and why.",
+    ),
+    Theirs.CHARGEBACK: (
+        "was taken back by the guest's bank: a chargeback.",
+        "It has a deadline: answer it on the provider's own pages.",
+    ),
+}
+_NOT_SAID = "went back that nobody here sent back: a refund made at the provider, or a chargeback."
+
+
+def cause_of(case: Case) -> Cause:
+    """Of two that differ only in their sums, each says its own."""
+    cause, money = CAUSES[CaseKind(case.kind)], money_of(case)
+    if case.kind != CaseKind.PROVIDER_REFUND or money is None:
+        return cause
+    what, advice = _THEIRS.get(case.data.get("theirs", ""), (_NOT_SAID, cause.advice))
+    return replace(cause, what=f"{money.display()} {what}", advice=advice)

@@ -15,6 +15,7 @@ from events.actors import ActorKind
 from events.models import Transition
 from failures.decisions import Action
 from failures.models import DONE, Case, CaseFile
+from failures.services.ending import DID
 from failures.services.news import told_of_end
 from failures.services.working import TO
 from failures.showing.approvals import words_of
@@ -23,7 +24,7 @@ from failures.showing.condensing import Once, is_asked_for, steps_told
 from failures.showing.details import answer_in, call_answer_in_words, call_in_words, reason_of
 from kernel.money import Money
 from kernel.shown import data_in_text
-from payments.models import Attempt, InboundNotice, Refund
+from payments.models import Attempt, InboundNotice, Refund, RefundOrigin
 from payments.services.evidence import Source
 
 Row = TypeVar("Row", bound=Model)
@@ -156,6 +157,9 @@ _BY_PEOPLE: Mapping[tuple[str, str], Mapping[str, str]] = {
     (Source.WAITER, "attempt"): {"succeed": "Confirmed that the money came in."},
     (Source.WAITER, "refund"): {"complete": "Confirmed that the cash was handed back."},
 }
+# Two refunds of one payment are told apart by their sums.
+_TELL_THE_SUM = {"create", "complete", "complete_late", "fail", "bounce"}
+_THEIRS = "Money went back that nobody here sent back, as {provider} shows."
 _GOOD = {"complete", "complete_late", "succeed", "succeed_late"}
 _BAD = {"fail", "decline", "not_sent", "bounce", "contradicted", "mismatched"}
 _DOUBTFUL = {"doubt", "release"}
@@ -247,7 +251,7 @@ class _Teller:
             at=step.at,
             who=who,
             end=told_of_end(self._case, step, who=who) if self._is_end(step) else "",
-            what=_words_of(step, name).format(**called),
+            what=(_THEIRS if self._is_theirs(step) else _words_of(step, name)).format(**called),
             detail=" ".join(dict.fromkeys(filter(None, (*self._said(step), self._amount(step))))),
             tone=_tone(step),
             raw={} if name == "give" else {**self._routing(step), **step.evidence},
@@ -255,6 +259,10 @@ class _Teller:
 
     def _is_end(self, step: Transition) -> bool:
         return step.subject_id == self._case.pk and step.to_status in DONE and step.from_status != step.to_status
+
+    def _is_theirs(self, step: Transition) -> bool:
+        refund = self._refunds.get(step.subject_id)
+        return refund is not None and refund.origin == RefundOrigin.PROVIDER and step.step == "complete"
 
     def _provider_of(self, step: Transition) -> str:
         row = self._attempts.get(step.subject_id) or self._refunds.get(step.subject_id)
@@ -266,7 +274,8 @@ class _Teller:
 
     def _said(self, step: Transition) -> Iterable[str]:
         """A person's reason is the message of the evidence as well."""
-        for words in dict.fromkeys((reason_of(step), answer_in(step))):
+        theirs = self._refunds.get(step.subject_id) if self._is_theirs(step) else None
+        for words in dict.fromkeys((theirs.reason if theirs else reason_of(step), answer_in(step))):
             if words:
                 yield self._once.news(step, words)
 
@@ -275,7 +284,8 @@ class _Teller:
         if money:
             return Money(*money).display()
         refund = self._refunds.get(step.subject_id)
-        return Money(refund.total_minor, refund.currency).display() if refund and step.step == "create" else ""
+        is_told = refund is not None and step.step in _TELL_THE_SUM
+        return Money(refund.total_minor, refund.currency).display() if refund is not None and is_told else ""
 
     def _routing(self, step: Transition) -> dict[str, Any]:
         attempt = self._attempts.get(step.subject_id)

@@ -14,7 +14,7 @@ from failures.selectors import approvals_for, pending_approvals
 from failures.showing.day import DayShown, day_shown
 from failures.showing.figures import Figure, List, figure
 from failures.showing.lights import LightShown, light_shown
-from failures.sums import PAYMENT_CURRENCY, PAYMENT_MINOR
+from failures.sums import CASE_CURRENCY, CASE_MINOR
 from kernel import clock
 from kernel.modes import Mode
 from kernel.totals import Total
@@ -63,9 +63,9 @@ def _needing_somebody(outlook: Outlook, now: datetime) -> tuple[Total, datetime 
     """What the queue shows to whoever opens it: what was put off needs nobody yet."""
     cases = Case.objects.filter(outlook.asked, status__in=WAITING).exclude(snoozed_until__gt=now)
     rows = list(
-        cases.annotate(currency=PAYMENT_CURRENCY)
+        cases.annotate(currency=CASE_CURRENCY)
         .values_list("currency")
-        .annotate(rows=Count("pk"), minor=Sum(PAYMENT_MINOR), oldest=Min("opened_at"))
+        .annotate(rows=Count("pk"), minor=Sum(CASE_MINOR), oldest=Min("opened_at"))
     )
     total = Total.of((currency, count, minor) for currency, count, minor, _ in rows)
     return total, min((opened for *_, opened in rows), default=None)

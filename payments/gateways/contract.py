@@ -138,6 +138,14 @@ class Result:
     raw: Mapping[str, Any] = field(default_factory=dict)  # Redacted by the guard, kept as evidence.
 
 
+class Theirs(StrEnum):
+    """Who sent money back that we did not, as far as the provider says."""
+
+    NOT_SAID = ""
+    REFUND = "refund"  # Somebody made it on the provider's own pages.
+    CHARGEBACK = "chargeback"  # The guest's bank took it.
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundFact:
     """One refund or chargeback in the provider's books, ours or not."""
@@ -146,6 +154,7 @@ class RefundFact:
     money: Money
     succeeded: bool
     key: str = ""  # Empty: we did not start it.
+    theirs: Theirs = Theirs.NOT_SAID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -179,7 +179,12 @@ def _read(thing: Mapping[str, Any], subject: Subject, key: str) -> LookUpResult:
     )
 
 
+_THEIRS = {"dashboard": contract.Theirs.REFUND, "chargeback": contract.Theirs.CHARGEBACK}
+
+
 def _refund(fact: Mapping[str, Any]) -> contract.RefundFact:
     money, reference = reading.positive_money(fact["amount"], fact["currency"]), reading.required_text(fact["id"])
     succeeded = fact["status"] == "succeeded"
-    return contract.RefundFact(reference=reference, key=reading.text(fact["key"]), money=money, succeeded=succeeded)
+    theirs = _THEIRS.get(reading.text(fact.get("origin", "")), contract.Theirs.NOT_SAID)
+    key = reading.text(fact["key"])
+    return contract.RefundFact(reference=reference, key=key, money=money, succeeded=succeeded, theirs=theirs)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from kernel import clock
 from kernel.money import Money
-from payments.gateways.contract import Answer, ErrorCode, LookUpResult, Notice, RefundFact, Subject
+from payments.gateways.contract import Answer, ErrorCode, LookUpResult, Notice, RefundFact, Subject, Theirs
 from payments.models import InboundNotice, ProviderAccount
 from payments.services import notice_content
 from payments.services.evidence import Evidence, Finding, Source
@@ -19,9 +19,9 @@ def said(finding: Finding, *, source: Source, code: str = "", **more: Any) -> Ev
     return Evidence(source=source, finding=finding, code=ErrorCode(code), **more)
 
 
-def refund_in_books(*, reference: str, money: Money) -> RefundFact:
+def refund_in_books(*, reference: str, money: Money, theirs: Theirs = Theirs.NOT_SAID) -> RefundFact:
     """Made at the provider by hand, or a chargeback."""
-    return RefundFact(reference=reference, money=money, succeeded=True)
+    return RefundFact(reference=reference, money=money, succeeded=True, theirs=theirs)
 
 
 def store_notice(*, account: ProviderAccount, key: UUID, money: Money, event_id: str, **about: Any) -> InboundNotice:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from kernel.money import Money
-from payments.gateways.contract import Answer, ErrorCode, LookUpResult, Notice, RefundFact, Subject
+from payments.gateways.contract import Answer, ErrorCode, LookUpResult, Notice, RefundFact, Subject, Theirs
 
 
 def written(notice: Notice) -> str:
@@ -20,15 +20,20 @@ def written(notice: Notice) -> str:
             "message": result.message,
             "reference": result.reference,
             "money": _pair(result.money),
-            "refunds": [[fact.reference, _pair(fact.money), fact.succeeded, fact.key] for fact in result.refunds],
+            "refunds": [_written_fact(fact) for fact in result.refunds],
             "raw": dict(result.raw),
         }
     )
 
 
+_DECIDES = 4  # So much of a refund decides about money.
+
+
 def meaning(text: str) -> str:
     """What decides about money in it: a repetition may carry another time, or another number of tries."""
     said: dict[str, Any] = json.loads(text)
+    # Who sent it back is a word for people, and what was stored earlier has none.
+    said["refunds"] = [fact[:_DECIDES] for fact in said["refunds"]]
     return json.dumps({name: value for name, value in said.items() if name not in {"raw", "message"}}, sort_keys=True)
 
 
@@ -41,12 +46,22 @@ def read(event_id: str, text: str) -> Notice:
         reference=said["reference"],
         money=_money(said["money"]),
         refunds=tuple(
-            RefundFact(reference=reference, money=Money(*money), succeeded=succeeded, key=key)
-            for reference, money, succeeded, key in said["refunds"]
+            RefundFact(
+                reference=reference,
+                money=Money(*money),
+                succeeded=succeeded,
+                key=key,
+                theirs=Theirs(theirs[0]) if theirs else Theirs.NOT_SAID,
+            )
+            for reference, money, succeeded, key, *theirs in said["refunds"]
         ),
         raw=said["raw"],
     )
     return Notice(id=event_id, subject=Subject(said["subject"]), key=said["key"], result=result)
+
+
+def _written_fact(fact: RefundFact) -> list[Any]:
+    return [fact.reference, _pair(fact.money), fact.succeeded, fact.key, fact.theirs.value]
 
 
 def _pair(money: Money | None) -> list[Any] | None:

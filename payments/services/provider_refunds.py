@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from payments.gateways.contract import RefundFact
+from payments.gateways.contract import RefundFact, Theirs
 from payments.models import NextAction, Refund, RefundOrigin, RefundStatus
 from payments.services.facts import PaymentEvent, RefundEvent
 from payments.services.returned_refunds import plan_last_look
 from payments.services.settling import Settling
+
+_REASONS = {
+    Theirs.NOT_SAID: "Started at the provider.",
+    Theirs.REFUND: "Made on the provider's own pages.",
+    Theirs.CHARGEBACK: "A chargeback: the guest's bank took it back.",
+}
 
 
 def record_provider_refunds(s: Settling) -> None:
@@ -83,7 +89,7 @@ def _record(s: Settling, fact: RefundFact) -> None:
         amount_minor=fact.money.minor,
         currency=fact.money.currency,
         origin=RefundOrigin.PROVIDER,
-        reason="Started at the provider.",
+        reason=_REASONS[fact.theirs],
         provider_reference=fact.reference,
         next_action=NextAction.NONE,
     )
@@ -98,6 +104,7 @@ def _record(s: Settling, fact: RefundFact) -> None:
         attempt=str(attempt.pk),
         amount_minor=fact.money.minor,
         currency=fact.money.currency,
+        theirs=fact.theirs.value,
     )
 
 

@@ -16,6 +16,7 @@ from payments.gateways.contract import (
     ErrorCode,
     Outcome,
     RefundFact,
+    Theirs,
 )
 from payments.gateways.simulated import FACTS, SimulatedCredentials, SimulatedGateway
 from sandbox.behaviours import CHARGES, Mode
@@ -352,7 +353,7 @@ def test_a_charge_lists_all_refunds_ours_and_theirs(gateway: SimulatedGateway, s
     theirs = sandbox.provider.till.refund_here(known, 500, Origin.CHARGEBACK)
     assert gateway.look_up(look_up_of(charge)).refunds == (
         RefundFact(reference=reference, key=ours.key, money=Money(1000, "INR"), succeeded=True),
-        RefundFact(reference=theirs.id, key="", money=Money(500, "INR"), succeeded=True),
+        RefundFact(reference=theirs.id, key="", money=Money(500, "INR"), succeeded=True, theirs=Theirs.CHARGEBACK),
     )
 
 
