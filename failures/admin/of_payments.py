@@ -1,0 +1,43 @@
+"""The cases of a payment, on the payment's own page: whoever looks there gets to what asks for a decision."""
+
+from __future__ import annotations
+
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.text import capfirst
+
+from failures.models import Case, CaseStatus
+from kernel.console import ReadOnlyAdmin, ReadOnlyInline
+from kernel.shown import Itself, Moment, State, Tone
+from payments.admin.money import PaymentAdmin
+
+_TONES = {
+    CaseStatus.OPEN: Tone.BAD,
+    CaseStatus.REOPENED: Tone.BAD,
+    CaseStatus.ASSIGNED: Tone.WAIT,
+    CaseStatus.WAITING_SECOND_PERSON: Tone.WAIT,
+}
+
+
+class CaseInline(ReadOnlyInline):
+    model = Case
+    verbose_name_plural = "Cases: what of it needs a person"
+    fields = readonly_fields = ["itself", "stands", "has", "opened"]
+
+    itself = Itself(lambda case: capfirst(case.get_kind_display()), "case")
+    stands = State("status", tones=_TONES)
+    opened = Moment("opened_at", "opened")
+
+    def has(self, case: Case) -> str:
+        return case.owner.get_username() if case.owner else "nobody"
+
+    has.short_description = "who has it"  # type: ignore[attr-defined]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Case]:
+        """With the zone of their restaurant, as on their own pages. The newest first."""
+        cases: QuerySet[Case] = ReadOnlyAdmin.get_queryset(self.admin_site.get_model_admin(Case), request)
+        return cases.select_related("owner").order_by("-opened_at")
+
+
+# First, above the attempts: a doubt is ended there.
+PaymentAdmin.inlines = [CaseInline, *PaymentAdmin.inlines]
