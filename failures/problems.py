@@ -50,6 +50,13 @@ CATALOGUE.add(
     next_action=NextAction.READ_AGAIN,
 )
 CATALOGUE.add(
+    "not_asked",
+    HTTPStatus.CONFLICT,
+    "The provider was not asked",
+    remedy="`detail` says why, and until when where that is known. Ask again then.",
+    next_action=NextAction.READ_AGAIN,
+)
+CATALOGUE.add(
     "nothing_to_ask",
     HTTPStatus.CONFLICT,
     "This case is about no payment",

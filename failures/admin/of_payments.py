@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.text import capfirst
@@ -28,10 +29,9 @@ class CaseInline(ReadOnlyInline):
     stands = State("status", tones=_TONES)
     opened = Moment("opened_at", "opened")
 
+    @admin.display(description="who has it")
     def has(self, case: Case) -> str:
         return case.owner.get_username() if case.owner else "nobody"
-
-    has.short_description = "who has it"  # type: ignore[attr-defined]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Case]:
         """With the zone of their restaurant, as on their own pages. The newest first."""
