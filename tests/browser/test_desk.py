@@ -135,7 +135,7 @@ def test_finance_ends_a_doubt_with_three_presses(stack: Stack) -> None:
         # Three times: the provider knows it by now.
         _tab_to(visitor, "Ask the provider now")
         _enter(visitor)
-        visitor.page.get_by_text("The provider answered, and the case is closed.").wait_for()
+        visitor.page.get_by_text("The case is closed.").wait_for()
         visitor.look("desk-case-ended")
 
     assert visitor.complaints == [], "\n" + "\n".join(visitor.complaints)
