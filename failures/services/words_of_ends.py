@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from payments.services.facts import AccountEvent, PaymentEvent, RefundEvent
-from payments.services.operators import MismatchChoice
+from payments.services.mismatches import MismatchChoice
 
 # After a person's name, and as a sentence of its own.
 _ENDS: Mapping[StrEnum, tuple[str, str]] = {

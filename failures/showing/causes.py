@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from failures.models import Case, CaseKind
 from failures.sums import money_of
-from payments.gateways.contract import Theirs
+from payments.services.provider_refunds import Theirs
 
 
 class Sureness(StrEnum):

@@ -8,6 +8,8 @@ from payments.services.facts import PaymentEvent, RefundEvent
 from payments.services.returned_refunds import plan_last_look
 from payments.services.settling import Settling
 
+# Whoever shows such a refund asks us what it was, and no gateway.
+__all__ = ["Theirs", "ask_about_differing_refunds", "made_by_hand", "record_provider_refunds"]
 _REASONS = {
     Theirs.NOT_SAID: "Started at the provider.",
     Theirs.REFUND: "Made on the provider's own pages.",

@@ -23,7 +23,8 @@ from payments.gateways.contract import RefundFact
 from payments.models import Attempt, Limited, Payment, Refund, RefundLimit, RefundStatus
 from payments.services.cash import CashTaken, confirm_cash, record_cash_refund
 from payments.services.evidence import Evidence, Finding, Source
-from payments.services.operators import MismatchChoice, resolve_mismatch
+from payments.services.mismatches import MismatchChoice
+from payments.services.operators import resolve_mismatch
 from payments.services.refund_requests import request_refund
 from payments.services.settlement import settle_attempt
 from payments.services.sweeps import sweep_refunds
