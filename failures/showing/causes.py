@@ -63,7 +63,7 @@ CAUSES: Mapping[CaseKind, Cause] = {
         who="The provider",
         what="The money arrived after the payment had failed. It was due, and is kept.",
         sureness=Sureness.CERTAIN,
-        advice="See whether the guest paid in another way meanwhile; if so, give it back.",
+        advice="See whether the guest paid in another way meanwhile; if so, give the money back on the payment's page.",
         step="See whether it was paid twice",
         within=_TODAY,
     ),

@@ -144,7 +144,8 @@ def payment(transactional_db: None) -> Payment:
 def test_a_circuit_is_forced_as_the_page_says(payment: Payment) -> None:
     command = re.search(r"^\.venv/bin/python manage\.py (circuit .*)$", OPERATIONS.read_text("utf-8"), re.M)
     assert command is not None
-    ProviderAccountFactory.create(restaurant=payment.restaurant, provider="sandbox_a")
+    its = {"base_url": "http://127.0.0.1:8800", "api_key": "of a sandbox", "webhook_secrets": ["of a sandbox of 16"]}
+    ProviderAccountFactory.create(restaurant=payment.restaurant, provider="sandbox_a", credentials=its)
 
     call_command(*shlex.split(command[1]))
 
