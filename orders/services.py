@@ -21,7 +21,7 @@ from events.services import Journal
 from kernel import clock
 from kernel.errors import ServiceError
 from kernel.modes import Mode
-from kernel.money import MAX_MINOR
+from kernel.money import MAX_MINOR, Money
 from kernel.statements import Insertion
 from kernel.texts import check_text
 from orders.models import Channel, Order, OrderLine, OrderStatus, PaymentState
@@ -161,7 +161,8 @@ def _amend(order: Order, amendment: Amendment, actor: Actor) -> None:
     before, order.total_minor = order.total_minor, _total(amendment.lines)
     journal = Journal(actor)
     old = order.lines.order_by("position").values("name", "quantity", "unit_minor")
-    reason = f"The total was {before} and is {order.total_minor}."
+    was, is_now = (Money(minor, order.currency).display() for minor in (before, order.total_minor))
+    reason = f"The total was {was} and is {is_now}."
     journal.note(order, step="amend", reason=reason, evidence={"lines_before": list(old)})
     journal.happened(
         OrderEvent.AMENDED,
