@@ -99,9 +99,10 @@ def _wrong_amount(r: Recorder) -> None:
     case = case_of(r, payment["id"], "amount_mismatch")
     refuse(r, case, "not_over", "dismiss")
     refuse(r, case, "not_due", "keep")
+    refuse(r, case, "above_limit", "refund_all", expected=403)
     steer(r, "next-refund", behaviour="declined", times=1)
     body = {"action": "refund_all", "reason": WHY}
-    r.ask(f"POST /cases/{case['id']}/actions", body, caller="finance")
+    r.ask(f"POST /cases/{case['id']}/actions", body, caller="lead")
     case_of(r, payment["id"], "refund_failed")
     part = {"amount": INR_5, "reason": "A part of what was too much."}
     path = f"POST /payments/{payment['id']}/refunds"

@@ -30,6 +30,7 @@ _DAY = re.compile(r'"day": "[^"]+"')
 _LATENCY = re.compile(r'"(latency_ms|p50_ms|p95_ms)": [0-9.]+')
 _SIGNED = re.compile(r"sandbox_event=[^\"]+")
 _CODE = re.compile(r'"code": "\d{6}"')
+_TOLD_AT = re.compile(r"\d{1,2}\s[A-Z][a-z]{2}\s\d{4}, \d\d:\d\d(?=\s[A-Z]{3})")
 _WAIT = re.compile(r"(Go on|Send it again) in \d+ s")
 NO_ID = "019c8a4e-0000-7000-8000-000000000000"
 REQUEST = "req-4K7M2Q9X-9B3TZ0AW"
@@ -148,6 +149,7 @@ class Recorder:
         text = _SECRET.sub(lambda match: f"{match[1]}_…", text)
         for pattern, word in (
             (_MOMENT, "2026-11-25T18:30:00Z"),
+            (_TOLD_AT, "26 Nov 2026, 00:00"),
             (_HERE, EXAMPLE_URL),
             (_CHARGE, "ch_0123456789abcdef0123456789abcdef"),
             (_REQUEST, REQUEST),
