@@ -18,7 +18,7 @@ _NEWS: Mapping[str, str] = {
     CaseEvent.OPENED: "opened it again",
     CaseEvent.GREW: "brought news of it",
     CaseEvent.ASSIGNED: "took it",
-    CaseEvent.GIVEN_BACK: "gave it back",
+    CaseEvent.GIVEN_BACK: "handed it back to the queue",
     CaseEvent.SNOOZED: "put it off",
     CaseEvent.NOTED: "wrote a note",
     CaseEvent.FILE_ADDED: "added a file",

@@ -20,7 +20,7 @@ _ENDS: Mapping[StrEnum, tuple[str, str]] = {
     RefundEvent.COMPLETED: ("recorded that the money went back", "the money went back to the guest."),
     RefundEvent.CONFIRMED: ("recorded that the money went back", "the provider confirms that the money went back."),
     RefundEvent.RELEASED: ("agreed to the refund", "the refund is the guest's by now, and may be sent."),
-    RefundEvent.TURNED_DOWN: ("did not agree to the refund", "nobody agreed in time, and the refund is not made."),
+    RefundEvent.TURNED_DOWN: ("ended the request for the refund", "nobody agreed in time, and the refund is not made."),
     RefundEvent.FAILED: ("recorded that the refund was not made", "the refund was not made."),
     AccountEvent.CREDENTIALS_CHANGED: ("agreed to the new credentials", "the new credentials are in use."),
     AccountEvent.CREDENTIALS_TURNED_DOWN: (

@@ -129,7 +129,7 @@ class GivingBack:
             # The next press is a decision about the payment as it is shown now.
             said["version"] = str(payment.version)
         form = GiveBackForm(said, outlook=outlook)
-        form.add_error(refused.field if refused.field in form.fields else None, _in_words(refused, outlook))
+        form.add_error(refused.field if refused.field in form.fields else None, refused.sentence)
         if refused.code == "stale":
             form.add_error(None, _since(payment, seen))
         is_strange = refused.code == "not_finance_here"
@@ -206,14 +206,6 @@ def _came_of(refund: Refund) -> str:
     if facts_of(refund.account).is_manual:
         return f"{money} has to be handed back in cash. A case in the queue stays open until somebody records that."
     return f"{money} goes back through {refund.account.label}: it is sent within seconds."
-
-
-def _in_words(refused: ServiceError, left: RefundOutlook) -> str:
-    """The service speaks of minor units, as programs do."""
-    if refused.code != "more_than_left":
-        return refused.sentence
-    tip = f", and {left.tip.display()} of the tip" if left.tip_minor else ""
-    return f"That is more than is left. {left.share.display()} can go back{tip}."
 
 
 def _since(payment: Payment, seen: int) -> str:

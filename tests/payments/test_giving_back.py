@@ -236,7 +236,7 @@ def test_where_all_went_back_meanwhile_the_reason_that_was_typed_is_still_there(
 @pytest.mark.parametrize(
     ("typed", "sentence"),
     [
-        ({"amount": "840.01"}, "That is more than is left. ₹840.00 can go back."),
+        ({"amount": "840.01"}, "Only ₹840.00 of ₹840.00 is left to refund."),
         ({"amount": "0"}, "A refund is above zero."),
         ({"amount": "-1"}, "&#x27;-1&#x27; is not an amount. Write it like 840 or 840.50."),
         ({"amount": "ten"}, "is not an amount. Write it like 840 or 840.50."),
