@@ -92,6 +92,7 @@ def _look_at_giving(visitor: Visitor) -> None:
     visitor.press(visitor.page.locator("#result_list tbody th a").first)
     visitor.press(visitor.page.get_by_role("link", name="Give it to a colleague"))
     visitor.look("case-give")
+    visitor.page.get_by_label("Colleague").select_option(index=1)
     visitor.page.get_by_label("What they should know").fill("She knows the guest.")
     visitor.press(visitor.page.get_by_role("button", name="Give it"))
     visitor.go("/admin/events/auditentry/?action=assign")
