@@ -60,14 +60,11 @@ class GivingBack:
         own = path("<uuid:payment_id>/give-back/", give, name="payments_payment_give_back")
         return [own, *super().get_urls()]  # type: ignore[misc]  # Of the page that this is mixed into.
 
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: Any = None, **kwargs: Any
     ) -> HttpResponse:
-        page: Any = self
-        payment = page.get_object(request, object_id)
-        giving = {"giving": _outlook(payment)} if payment is not None and _may(request, payment) else {}
-        more = {**giving, **(extra_context or {})}
-        shown: HttpResponse = super().change_view(request, object_id, form_url, more)  # type: ignore[misc]  # Of the page that this is mixed into.
+        giving = {"giving": _outlook(obj)} if obj is not None and _may(request, obj) else {}
+        shown: HttpResponse = super().render_change_form(request, {**context, **giving}, *args, obj=obj, **kwargs)  # type: ignore[misc]  # Of the page that this is mixed into.
         return shown
 
     def give_back(self, request: HttpRequest, payment_id: UUID) -> HttpResponse:
