@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import os
 import shlex
+import socket
 import sys
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -153,9 +154,10 @@ class Run:
         # Both take their time importing; neither needs the other.
         web = self._start(self.workshop.web(self.port), vital=True)
         self._seed()
-        self._start(self.workshop.waiting(self.chosen_ports[Role.WAITING]))
+        waiting = self._start(self.workshop.waiting(self.chosen_ports[Role.WAITING]))
         self._start_clock()
         self._wait_for_web(web)
+        self._wait_for_waiting(waiting)
         self.is_ready = True
         self._write_files()
         say(summary(self.record, state=self.state))
@@ -211,6 +213,11 @@ class Run:
         if not web.is_running():
             raise CannotStart(f"web cannot start. The last lines of {web.log}:\n{last_lines(web.log)}")
 
+    def _wait_for_waiting(self, waiting: Child) -> None:
+        """The first payment names its address. Without it everything else works."""
+        port = self.chosen_ports[Role.WAITING]
+        wait_until(lambda: not waiting.is_running() or _listens(port), seconds=WEB_READY_SECONDS)
+
     def _start(self, child: Child, *, vital: bool = False) -> Child:
         self._begin(child)
         self.supervisor.watch(child, vital=vital)
@@ -247,6 +254,14 @@ def _answers(port: int) -> bool:
         return False
     finally:
         connection.close()
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection((ports.LOOPBACK, port), timeout=ANSWER_SECONDS).close()
+    except OSError:
+        return False
+    return True
 
 
 # Who may open the console; the others are for programs and for what is built on Steward.

@@ -6,6 +6,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.scenarios.stack import ROOT, Stack
@@ -31,6 +32,8 @@ def test_every_block_says_what_it_prints() -> None:
 
 @pytest.mark.slow
 def test_the_guide_works_when_it_is_pasted(stack: Stack, tmp_path: Path) -> None:
+    # Whoever reads that Steward runs pastes at once: the process in which pages wait is there by then.
+    assert not httpx.get(stack.record["environment"]["STEWARD_WAITING_URL"], trust_env=False).is_server_error
     script = f"echo '{MARK}'\n".join(code for code, _ in blocks())
 
     done = subprocess.run(
