@@ -94,7 +94,8 @@ def _check_that_no_more_went_back(bill: Bill, refund: Refund, asked: Approval) -
     if seen is not None and besides > seen:
         more = Money(besides - seen, refund.currency).display()
         raise RefundRefused(
-            f"{more} more of this payment went back since this was asked for. Reject it; it can be asked for again.",
+            f"Since this was asked for, {more} more of this payment went back, or is to go back. "
+            "Reject it; it can be asked for again.",
             code="stale",
         )
 

@@ -291,6 +291,20 @@ def test_what_went_back_meanwhile_is_seen_and_not_given_back_once_more(
     assert status_of(made) == RefundStatus.FAILED
 
 
+def test_of_two_that_wait_the_second_is_agreed_to_by_who_sees_the_first(
+    payment: Payment, finance: User, lead: User
+) -> None:
+    """Who looks at the first one alone does not see how much is to go back by now."""
+    first, second = (refund(payment, Actor.user(finance), 40_000) for _ in range(2))
+    asked = {each.subject_id: each.pk for each in Approval.objects.all()}
+    agree = partial(decide_approval, reply=Reply(verdict=Verdict.APPROVE, reason="Seen as well."), person=lead)
+
+    assert refused(partial(agree, approval_id=asked[first.pk])) == "stale"
+    agree(approval_id=asked[second.pk])
+
+    assert (status_of(first), status_of(second)) == (RefundStatus.WAITING_APPROVAL, RefundStatus.REQUESTED)
+
+
 def shown_to(person: User) -> Asked:
     case = Case.objects.get(kind=CaseKind.REFUND_APPROVAL)
     asked = asked_about(
