@@ -70,6 +70,7 @@ FITTING: Mapping[CaseKind, tuple[Outcome, ...]] = {
     CaseKind.REFUND_FAILED: (Outcome.GIVEN_BACK, Outcome.NOTHING_WRONG),
     CaseKind.REFUND_IN_DOUBT: (Outcome.GIVEN_BACK, Outcome.NOTHING_WRONG),
     CaseKind.CASH_REFUND: (Outcome.GIVEN_BACK, Outcome.NOTHING_WRONG),
+    CaseKind.PROVIDER_REFUND: (Outcome.GIVEN_BACK, Outcome.NOTHING_WRONG),
     CaseKind.CREDENTIALS: (Outcome.REPAIRED, Outcome.NOTHING_WRONG),
 }
 WAITING = (CaseStatus.OPEN, CaseStatus.ASSIGNED, CaseStatus.WAITING_SECOND_PERSON, CaseStatus.REOPENED)

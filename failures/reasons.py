@@ -7,6 +7,8 @@ from typing import Any
 
 from django.db.models import F, Q, QuerySet
 
+from accounts.models import User
+from events.actors import Actor
 from failures.models import Case, CaseKind
 from orders.models import OrderStatus, PaymentState
 from payments.models import (
@@ -22,6 +24,8 @@ from payments.models import (
     Refund,
 )
 from payments.models.refund import RESERVING
+from payments.services.provider_refunds import Theirs
+from payments.services.refund_limits import is_past_limit
 from payments.services.settling import PROLONGED_DOUBT
 from payments.services.timing import MAX_CLAIMS
 
@@ -44,6 +48,27 @@ def is_unpaid(case: Case) -> bool:
     order = case.payment.order
     is_owed = order.payment_state in {PaymentState.UNPAID, PaymentState.PART_PAID}
     return is_owed and order.status != OrderStatus.CANCELLED
+
+
+CHARGEBACK = "A chargeback is money that was lost: write it off, which takes two people."
+PAST_LIMIT = "More went back than you may give back alone: write it off, which takes two people."
+
+
+def why_not_alone(case: Case, person: User) -> str:
+    """Money that went back past this house is put away by one person only where that one could have given it back."""
+    if case.kind != CaseKind.PROVIDER_REFUND:
+        return ""
+    refund = Refund.objects.select_related("attempt").get(pk=case.subject_id)
+    if refund.attempt.capture == Capture.SURPLUS or _came_again(refund):
+        return ""
+    if case.data.get("theirs") == Theirs.CHARGEBACK:
+        return CHARGEBACK
+    return PAST_LIMIT if is_past_limit(Actor.user(person), refund) else ""
+
+
+def _came_again(refund: Refund) -> bool:
+    """A chargeback that was won: the provider does not show it any more, and a case of its own says so."""
+    return Case.objects.filter(kind=CaseKind.CONTRADICTION, subject_id=refund.pk).exists()
 
 
 def _in_doubt(case: Case) -> QuerySet[Attempt]:

@@ -118,7 +118,14 @@ class CasePage:
         if self.role not in OFFICE:
             may_not = "You may look. Only finance staff of this restaurant work on its cases."
             return {**doing, "typed": self._typed_elsewhere(set()), "may_not": may_not}
-        choices = choices_for(case, payment=case.payment, live=live, undecided=undecided, is_asked=asked is not None)
+        choices = choices_for(
+            case,
+            person=self.person,
+            payment=case.payment,
+            live=live,
+            undecided=undecided,
+            is_asked=asked is not None,
+        )
         replies = self._replies(asked)
         return {
             **doing,

@@ -16,6 +16,7 @@ from failures.services.facts import CaseRefused
 from failures.services.working import (
     GIVES_UP,
     assign_case,
+    check_alone,
     check_nobody_is_asked,
     check_nothing_is_given_up,
     check_outcome,
@@ -39,7 +40,7 @@ class Work:
 
     checks: tuple[Callable[[Case], None], ...]
     do: Callable[[BulkStep], str]  # What became of it, in a sentence.
-    is_taking: bool = False
+    for_whom: Callable[[Case, User], None] | None = None  # What one person may and another one may not.
     needs_reason: bool = True
     is_about_money: bool = False
     calls_provider: bool = False  # So that it is done with no transaction open.
@@ -47,8 +48,8 @@ class Work:
     def check(self, case: Case, person: User) -> None:
         for check in self.checks:
             check(case)
-        if self.is_taking and case.owner_id == person.pk:
-            raise CaseRefused("It is yours already.", code="yours_already")
+        if self.for_whom is not None:
+            self.for_whom(case, person)
 
 
 def check_wish(run: BulkRun) -> None:
@@ -62,6 +63,11 @@ def check_wish(run: BulkRun) -> None:
         if run.until is None:
             raise CaseRefused("Say until when.", field="until", code="bad_time")
         check_until(run.until)
+
+
+def _check_not_theirs(case: Case, person: User) -> None:
+    if case.owner_id == person.pk:
+        raise CaseRefused("It is yours already.", code="yours_already")
 
 
 def _can_be_tried_again(case: Case) -> None:
@@ -125,7 +131,7 @@ _CLOSING = (*_FREE, check_over)
 _DISMISSING = (*_CLOSING, partial(check_nothing_is_given_up, outcome=Outcome.NOTHING_WRONG))
 WORKS: Mapping[BulkAction, Work] = {
     BulkAction.ASK: Work(checks=(check_waiting, check_askable), do=_ask, needs_reason=False, calls_provider=True),
-    BulkAction.TAKE: Work(checks=_FREE, do=_take, needs_reason=False, is_taking=True),
+    BulkAction.TAKE: Work(checks=_FREE, do=_take, for_whom=_check_not_theirs, needs_reason=False),
     BulkAction.GIVE_BACK: Work(checks=(*_FREE, check_somebody_has_it), do=_give_back),
     BulkAction.SNOOZE: Work(checks=_FREE, do=_snooze),
     BulkAction.RETRY: Work(
@@ -133,6 +139,10 @@ WORKS: Mapping[BulkAction, Work] = {
         do=_decided(Action.RETRY, "The payment is being tried again."),
         is_about_money=True,
     ),
-    BulkAction.RESOLVE: Work(checks=_CLOSING, do=_decided(Action.RESOLVE, "Closed."), is_about_money=True),
-    BulkAction.DISMISS: Work(checks=_DISMISSING, do=_decided(Action.DISMISS, "Closed."), is_about_money=True),
+    BulkAction.RESOLVE: Work(
+        checks=_CLOSING, do=_decided(Action.RESOLVE, "Closed."), for_whom=check_alone, is_about_money=True
+    ),
+    BulkAction.DISMISS: Work(
+        checks=_DISMISSING, do=_decided(Action.DISMISS, "Closed."), for_whom=check_alone, is_about_money=True
+    ),
 }

@@ -13,7 +13,7 @@ from accounts.services.people import works_as
 from events.actors import Actor
 from events.services import Journal
 from failures.models import FITTING, TAKEABLE, Case, CaseKind, CaseStatus, Outcome
-from failures.reasons import UNPAID, is_unpaid, what_is_left
+from failures.reasons import UNPAID, is_unpaid, what_is_left, why_not_alone
 from failures.selectors import by_risk
 from failures.services.deeds import CaseDeed, deed_on
 from failures.services.ending import end_locked
@@ -106,6 +106,7 @@ def resolve_case(
         check_outcome(outcome)
         check_fits(case, outcome)
         check_nothing_is_given_up(case, outcome)
+        check_alone(case, person)
         with deed_on(case, CaseDeed.RESOLVE, person=person, reason=reason):
             case.outcome = outcome
             end_locked(case, case.resolve, reason, Actor.user(person))
@@ -118,6 +119,7 @@ def dismiss_case(*, case_id: UUID, person: User, reason: str, version: int | Non
         case = locked_case(case_id, person, version=version)
         check_over(case)
         check_nothing_is_given_up(case, Outcome.NOTHING_WRONG)
+        check_alone(case, person)
         with deed_on(case, CaseDeed.DISMISS, person=person, reason=reason):
             case.outcome = Outcome.NOTHING_WRONG
             end_locked(case, case.dismiss, reason, Actor.user(person))
@@ -185,6 +187,13 @@ def check_nothing_is_given_up(case: Case, outcome: Outcome | str) -> None:
     """By whatever name, and by none: money that is still owed is given up by two people."""
     if outcome not in PAYS and is_unpaid(case):
         raise CaseRefused(UNPAID, field="outcome", code="needs_two")
+
+
+def check_alone(case: Case, person: User) -> None:
+    """However it is said to have ended: what one may not give back alone, one does not put away alone either."""
+    sentence = why_not_alone(case, person)
+    if sentence:
+        raise CaseRefused(sentence, code="needs_two")
 
 
 def check_version(case: Case, version: int | None) -> None:

@@ -165,7 +165,7 @@ _THEIRS: Mapping[str, tuple[str, str]] = {
     ),
     Theirs.CHARGEBACK: (
         "was taken back by the guest's bank: a chargeback.",
-        "It has a deadline: answer it on the provider's own pages.",
+        "It has a deadline: answer it on the provider's own pages. If it stays lost, two people write it off.",
     ),
 }
 _NOT_SAID = "went back that nobody here sent back: a refund made at the provider, or a chargeback."

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from accounts.models import User
 from failures.decisions import ENDS_BY_AN_ANSWER, NEEDS_TWO, OFFERED, Action
 from failures.models import Case, CaseKind
-from failures.reasons import UNPAID, is_unpaid, what_is_left
+from failures.reasons import UNPAID, is_unpaid, what_is_left, why_not_alone
 from payments.models import Attempt, AttemptStatus, Payment, PaymentStatus
 from payments.services.mismatches import MismatchChoice, Undecided
 
@@ -64,6 +65,7 @@ WORDS: Mapping[Action, Words] = {
     Action.RESOLVE: Words(title="Close: it is dealt with", does="The case leaves the queue."),
     Action.DISMISS: Words(title="Close: nothing was wrong", does="The case leaves the queue."),
 }
+_LOST = "What went back counts as lost, and the case ends. Nothing is sent, and the guest is asked for nothing."
 _ENDING = (Action.RESOLVE, Action.DISMISS)
 _IS_ASKED = "A second person is being asked. Approve, reject or withdraw that first."
 _OF_AN_AMOUNT: Mapping[Action, MismatchChoice] = {
@@ -87,19 +89,20 @@ class Choice:
 def choices_for(
     case: Case,
     *,
+    person: User,
     payment: Payment | None,
     live: Attempt | None,
     undecided: Undecided | None = None,
     is_asked: bool = False,
 ) -> list[Choice]:
     """All that there are for this kind, also those that are locked: whoever looks for one finds out why."""
-    left = what_is_left(case) if case.is_waiting else ""
+    left = (what_is_left(case) or why_not_alone(case, person)) if case.is_waiting else ""
     ended = () if case.kind in ENDS_BY_AN_ANSWER else (Action.REOPEN,)
     offered = (*OFFERED.get(CaseKind(case.kind), ()), *_ENDING) if case.is_waiting else ended
     return [
         Choice(
             action=action,
-            words=_words_of(action, undecided),
+            words=_words_of(case, action, undecided),
             locked=_IS_ASKED
             if is_asked
             else _why_not_ended(case, action, left)
@@ -119,8 +122,10 @@ def _why_not_ended(case: Case, action: Action, left: str) -> str:
     return left if action in _ENDING else ""
 
 
-def _words_of(action: Action, undecided: Undecided | None) -> Words:
+def _words_of(case: Case, action: Action, undecided: Undecided | None) -> Words:
     """Where an amount waits for a decision, with how much each one moves and keeps."""
+    if action == Action.WRITE_OFF and case.kind == CaseKind.PROVIDER_REFUND:
+        return replace(WORDS[action], does=_LOST)
     if undecided is None or action not in _OF_AN_AMOUNT:
         return WORDS[action]
     asked, captured, held = undecided.asked.display(), undecided.captured.display(), undecided.held.display()

@@ -52,9 +52,8 @@ def is_above_limit(actor: Actor, attempt: Attempt, total_minor: int, *, can_wait
     """
     if actor.kind not in _LIMITED or attempt.capture == Capture.SURPLUS:  # That was never ours: it goes back.
         return False
-    limits = RefundLimit.objects.filter(restaurant=attempt.restaurant_id, currency=attempt.captured_currency)
-    most = limits.filter(who__in=_who(actor, attempt)).values_list("most_minor", flat=True).first()
-    if most is None or _given_back(attempt) + total_minor <= most:
+    most = _most_alone(actor, attempt)
+    if most is None or _given_back(attempt, RefundOrigin.PERSON) + total_minor <= most:
         return False
     if not can_wait:
         raise RefundRefused(
@@ -65,6 +64,18 @@ def is_above_limit(actor: Actor, attempt: Attempt, total_minor: int, *, can_wait
     return True
 
 
+def is_past_limit(actor: Actor, refund: Refund) -> bool:
+    """Of one that was made where no limit holds, on the provider's own pages: with all others of its payment."""
+    most = _most_alone(actor, refund.attempt)
+    return most is not None and _given_back(refund.attempt, RefundOrigin.PERSON, RefundOrigin.PROVIDER) > most
+
+
+def _most_alone(actor: Actor, attempt: Attempt) -> int | None:
+    """None: nobody has set a limit."""
+    limits = RefundLimit.objects.filter(restaurant=attempt.restaurant_id, currency=attempt.captured_currency)
+    return limits.filter(who__in=_who(actor, attempt)).values_list("most_minor", flat=True).first()
+
+
 def _who(actor: Actor, attempt: Attempt) -> Any:
     """By the role that somebody has there; a program has none."""
     if actor.kind is ActorKind.API_KEY:
@@ -72,9 +83,9 @@ def _who(actor: Actor, attempt: Attempt) -> Any:
     return Membership.objects.filter(user=UUID(actor.id), restaurant=attempt.restaurant_id).values("role")
 
 
-def _given_back(attempt: Attempt) -> int:
+def _given_back(attempt: Attempt, *origins: RefundOrigin) -> int:
     """Or waits to be: what a second person will agree to is not there any more for a third one."""
-    asked_for = Refund.objects.filter(attempt__payment=attempt.payment_id, origin=RefundOrigin.PERSON)
-    counted = asked_for.exclude(status=RefundStatus.FAILED)
+    of_payment = Refund.objects.filter(attempt__payment=attempt.payment_id, origin__in=origins)
+    counted = of_payment.exclude(status=RefundStatus.FAILED)
     total: int | None = counted.aggregate(sum=Sum(F("amount_minor") + F("tip_minor")))["sum"]
     return total or 0
