@@ -70,6 +70,24 @@ class Day:
         return sorted({tuple(getattr(share, name) for name in names) for share in self.shares if share.has(wanted)})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Returns:
+    """The refunds that a day brought, by how they stand now."""
+
+    shares: tuple[tuple[str, str, int, int], ...]  # Status, currency, how many, how much.
+
+    def total(self, *statuses: str) -> Total:
+        return Total.of((currency, rows, minor) for status, currency, rows, minor in self.shares if status in statuses)
+
+
+def returns_of(outlook: Outlook) -> Returns:
+    """Whoever started them: a colleague, a program, the system, the provider or the guest's bank."""
+    refunds = Refund.objects.filter(on_day(outlook.restaurants, DayWord.TODAY), mode=outlook.mode)
+    return Returns(
+        shares=tuple(refunds.values_list("status", "currency").annotate(rows=Count("pk"), minor=Sum(_WHOLE)))
+    )
+
+
 def day_of(outlook: Outlook) -> Day:
     """The business day that now runs in each of the restaurants."""
     payments = with_its_try(Payment.objects.filter(on_day(outlook.restaurants, DayWord.TODAY), mode=outlook.mode))

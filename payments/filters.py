@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from kernel.console import restaurants_seen_by
 from kernel.filters import AddressFilter
 from payments.days import DayWord, on_day
-from payments.models import Attempt, Payment
+from payments.models import Attempt
 from payments.reason_words import reason_in_words
 from payments.services.providers import PROVIDERS
 from payments.tries import Try, of_try
@@ -31,7 +31,7 @@ class DayFilter(admin.SimpleListFilter):
         value = self.value()
         return [(each, each) for each in (*words, *([value] if value and value not in words else []))]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Payment]) -> QuerySet[Payment]:
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
         if not value:
             return queryset
@@ -48,7 +48,7 @@ class TryFilter(AddressFilter):
     def words(self, value: str) -> str:
         return dict(Try.choices).get(value, value)
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Payment]) -> QuerySet[Payment]:
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
         return queryset if value is None else of_try(queryset, value)
 

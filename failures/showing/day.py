@@ -9,8 +9,8 @@ from failures.showing.figures import Figure, List, figure
 from kernel.modes import Mode
 from kernel.totals import Total
 from payments.days import DayWord
-from payments.figures import Day
-from payments.models import Method, PaymentStatus
+from payments.figures import Day, Returns
+from payments.models import Method, PaymentStatus, RefundStatus
 from payments.reason_words import reason_in_words
 from payments.tries import Try
 
@@ -22,6 +22,13 @@ _ENDS: Mapping[str, tuple[PaymentStatus, ...]] = {
     "paid": (PaymentStatus.COMPLETED,),
     "under_way": (PaymentStatus.PENDING, PaymentStatus.PROCESSING),
     "failed": (PaymentStatus.FAILED,),
+}
+# How a refund stands, in the order in which it is read.
+_RETURNS: Mapping[str, tuple[RefundStatus, ...]] = {
+    "gone back": (RefundStatus.COMPLETED,),
+    "on its way back": (RefundStatus.REQUESTED, RefundStatus.PROCESSING),
+    "waiting for a second person": (RefundStatus.WAITING_APPROVAL,),
+    "failed: not gone back": (RefundStatus.FAILED,),
 }
 # By which words of its address the list of payments asks for a field.
 _ASKS = {
@@ -65,10 +72,11 @@ class DayShown:
     methods: tuple[MethodRow, ...]
     tries: tuple[Part, ...]
     reasons: tuple[Part, ...]
+    returns: tuple[Part, ...]
     has_several_currencies: bool
 
 
-def day_shown(day: Day, *, mode: Mode) -> DayShown:
+def day_shown(day: Day, returns: Returns, *, mode: Mode) -> DayShown:
     telling = _Telling(day=day, mode=mode)
     return DayShown(
         every=telling.figure(),
@@ -76,6 +84,7 @@ def day_shown(day: Day, *, mode: Mode) -> DayShown:
         methods=tuple(_method_row(telling, *each) for each in day.values("currency", "method")),
         tries=telling.parts("paid_on", {each.value: each.label for each in Try}, PaymentStatus.COMPLETED),
         reasons=_reasons(telling),
+        returns=_returns(returns, mode),
         has_several_currencies=len(day.values("currency")) > 1,
     )
 
@@ -119,6 +128,20 @@ def _reasons(telling: _Telling) -> tuple[Part, ...]:
     codes = [code for (code,) in telling.day.values("failure_code", status=[failed])]
     parts = telling.parts("failure_code", {code: reason_in_words(code) for code in codes}, failed)
     return tuple(sorted(parts, key=lambda part: -part.figure.total.count)[:TOP_REASONS])
+
+
+def _returns(returns: Returns, mode: Mode) -> tuple[Part, ...]:
+    whole = returns.total(*RefundStatus).count
+    totals = {words: returns.total(*statuses) for words, statuses in _RETURNS.items()}
+    return tuple(
+        Part(
+            words=words,
+            figure=figure(total, List.REFUNDS, mode, day=DayWord.TODAY.value, statuses=",".join(_RETURNS[words])),
+            share=_share(total.count, whole),
+        )
+        for words, total in totals.items()
+        if total.count
+    )
 
 
 def _method_row(telling: _Telling, currency: str, method: str) -> MethodRow:

@@ -18,7 +18,7 @@ from failures.sums import CASE_CURRENCY, CASE_MINOR
 from kernel import clock
 from kernel.modes import Mode
 from kernel.totals import Total
-from payments.figures import day_of, in_doubt
+from payments.figures import day_of, in_doubt, returns_of
 from payments.models import ProviderAccount
 from payments.outlooks import Outlook
 from payments.services.provider_lights import provider_lights
@@ -55,7 +55,7 @@ def today_of(outlook: Outlook, *, person: User) -> Today:
         approvals=figure(approvals.mine, List.APPROVALS, mode, answer="mine"),
         all_approvals=figure(approvals.waiting, List.APPROVALS, mode),
         lights=[light_shown(light, mode=mode, now=now) for light in provider_lights(outlook, now=now)],
-        day=day_shown(day_of(outlook), mode=mode),
+        day=day_shown(day_of(outlook), returns_of(outlook), mode=mode),
     )
 
 

@@ -26,6 +26,7 @@ from payments.models import (
     RefundStatus,
 )
 from payments.reason_words import reason_in_words
+from payments.returns import return_of, with_what_went_back
 from payments.searching import SEARCHED, payments_found
 
 IN_DOUBT = ("in doubt: money may have moved", Tone.DOUBT)
@@ -56,7 +57,15 @@ _REFUND_TONES = {
 def _payment_says(payment: Payment) -> tuple[str, Tone]:
     if payment.in_doubt:
         return IN_DOUBT
-    return payment.get_status_display(), _PAYMENT_TONES.get(PaymentStatus(payment.status), Tone.QUIET)
+    returned, says = return_of(payment), payment.get_status_display()
+    if returned is None:
+        return says, _PAYMENT_TONES.get(PaymentStatus(payment.status), Tone.QUIET)
+    return f"{says}, {returned.words}", Tone.QUIET if returned.is_all else Tone.GOOD
+
+
+def _payment_means(payment: Payment) -> str:
+    returned = return_of(payment)
+    return f"{meaning_of_payment(payment)} {returned.sentence}" if returned else meaning_of_payment(payment)
 
 
 def _refund_says(refund: Refund) -> tuple[str, Tone]:
@@ -175,7 +184,7 @@ class PaymentAdmin(GivingBack, SearchedByPayment):
     amount = Amount("charge_minor", "amount", ordering="amount_minor")
     tip = Amount("tip_minor", "tip in it", zero=False)
     said = Said(_payment_says, "status", ordering="status")
-    meaning = Meaning(meaning_of_payment)
+    meaning = Meaning(_payment_means)
     why = _said_by("failure_code", "why it failed")
     paid_by = Word("method")
     of_order = Link("order")
@@ -195,7 +204,7 @@ class PaymentAdmin(GivingBack, SearchedByPayment):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Payment]:
         """What somebody pays with, and who it is, is not even read for a list."""
         payments: QuerySet[Payment] = super().get_queryset(request)
-        return payments.defer("instrument", "customer")
+        return with_what_went_back(payments.defer("instrument", "customer"))
 
 
 @admin.register(Attempt)
@@ -272,7 +281,7 @@ class RefundAdmin(SearchedByPayment):
     nothing = "No refunds yet. Whoever may give money back asks for one at its payment."
     adds = Adds(minor=F("amount_minor") + F("tip_minor"))
     list_display = ["named", "created", "of_payment", "amount", "said", "origin", "reason"]
-    list_filter = ["status", "in_doubt", "origin", "mode"]
+    list_filter = [DayFilter, "status", "in_doubt", "origin", "mode", AnyStatusFilter]
     of_a_payment = "payment"
     ordering = ["-id"]
     list_select_related = ["payment"]
@@ -307,6 +316,9 @@ class RefundAdmin(SearchedByPayment):
     due = Moment("next_action_at", "next step")
     doubted = Moment("doubt_since", "in doubt since")
     evidence_said = Data("evidence", "its last answer")
+
+    def get_ordering(self, request: HttpRequest) -> list[str]:
+        return _by_time_within(DayFilter, request) or list(super().get_ordering(request))
 
     @admin.display(description="refund")
     def named(self, refund: Refund) -> str:

@@ -27,6 +27,8 @@ from payments.services.attempts import begin_attempt
 from payments.services.evidence import Evidence, Finding, Source
 from payments.services.facts import PaymentEvent
 from payments.services.refund_requests import request_refund
+from payments.services.refund_settlement import settle_refund
+from payments.services.refunds import begin_refund
 from payments.services.settlement import settle_attempt
 from tests.factories import ProviderAccountFactory, RestaurantFactory, accepted, staff
 from tests.failures.test_services import happened
@@ -102,11 +104,20 @@ def a_day_of(restaurant: Restaurant, mode: Mode) -> None:
     tried(doubtful, Finding.UNKNOWN)
     refund = request_refund(payment_id=kept.payment_id, amount_minor=1_200, reason="cold food", actor=GUEST)
     set_to(refund, "status = 'processing', in_doubt = true")
+    asked_back(first, 2_100)
+    asked_back(rescued, None)
     _cases(doubtful, declined, upi, first)
     yesterday = accepted(order_in(restaurant, mode))
     tried(yesterday, Finding.DECLINED, ErrorCode.EXPIRED_CARD)
     update(yesterday, "created_at = created_at - interval '1 day'")
     run("UPDATE payments_attempt SET created_at = created_at - interval '1 day' WHERE payment_id = %s", yesterday.pk)
+
+
+def asked_back(payment: Payment, minor: int | None) -> None:
+    refund = request_refund(payment_id=payment.pk, amount_minor=minor, reason="cold food", actor=GUEST)
+    begin_refund(refund_id=refund.pk)
+    money = Money(refund.total_minor, refund.currency)
+    settle_refund(refund_id=refund.pk, evidence=Evidence(source=Source.CHARGE, finding=Finding.SUCCEEDED, money=money))
 
 
 def set_to(row: Refund | Case, assignments: str) -> None:

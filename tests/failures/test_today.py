@@ -70,6 +70,9 @@ def test_it_says_what_there_is(boss: Client, restaurants: list[Restaurant]) -> N
     assert count(live, day, "status__exact=completed", "paid_on=first") == "3"
     assert count(live, day, "status__exact=completed", "paid_on=rescued") == "3"
     assert count(live, day, "status__exact=failed", "failure_code=card_declined") == "3"
+    assert count(live, day, "statuses=completed") == "6"  # Two went back in each.
+    assert count(live, day, "statuses=requested%2Cprocessing") == "3"
+    assert "failed: not gone back" not in page.lower()
     assert "expired card" not in page.lower()
     (money,) = {each.amounts for address, each in said.items() if address.endswith("?mode__exact=live&day=today")}
     assert [amount[0] for amount in money] == ["₹", "$"]
@@ -140,7 +143,7 @@ def test_nothing_is_said_in_words(db: None) -> None:
     for sentence in (
         *("Nothing needs a person.", "Nothing is in doubt.", "Nothing waits for your word."),
         *("No account at a provider is in use here", "No payments yet on this business day."),
-        *("Nobody has paid yet today.", "Nothing failed today."),
+        *("Nobody has paid yet today.", "Nothing failed today.", "Nothing was given back today."),
     ):
         assert sentence in page
     assert figures_of(page) == []
