@@ -12,7 +12,7 @@ from django.db import connection
 
 from events.actors import Actor
 from events.models import Event, Transition
-from kernel.statements import Insertion
+from kernel.statements import Insertion, write_together
 
 
 class Stream(Protocol):
@@ -92,13 +92,12 @@ class Journal:
         )
 
     def write(self) -> None:
-        """Two inserts however much happened, then the subscribers, who may write journals of their own."""
+        """One statement however much happened, then the subscribers, who may write journals of their own."""
         if not connection.in_atomic_block:
             raise RuntimeError("A journal is written in the transaction that it describes.")
         events, self._events = self._events, []
         transitions, self._transitions = self._transitions, []
-        _TRANSITIONS.write(transitions)
-        _EVENTS.write(events)
+        write_together((_TRANSITIONS, transitions), (_EVENTS, events))
         for event in events:
             for subscriber in _subscribers[event.type]:
                 subscriber(event, self.actor)

@@ -63,25 +63,23 @@ class Insertion:
         self._model = model
 
     def write(self, rows: Sequence[models.Model]) -> None:
-        if not rows:
-            return
-        self._write(rows)
+        write_together((self, rows))
 
     def write_unless_there(self, row: models.Model, *names: str) -> bool:
         """Whether it was written: no row has the same values in these fields, which a constraint makes unique."""
         columns = ", ".join(f'"{field.column}"' for field in self._fields if field.name in names)
-        return self._write([row], ending=f" ON CONFLICT ({columns}) DO NOTHING") == 1
-
-    def _write(self, rows: Sequence[models.Model], ending: str = "") -> int:
-        row = f"({', '.join(['%s'] * len(self._fields))})"
+        ending = f" ON CONFLICT ({columns}) DO NOTHING"
         with connection.cursor() as cursor:
-            cursor.execute(self._beginning + ", ".join([row] * len(rows)) + ending, [*self._values(rows)])
+            cursor.execute(self.text([row]) + ending, [*self.values([row])])
             written: int = cursor.rowcount
-        for each in rows:
-            each._state.adding, each._state.db = False, connection.alias
-        return written
+        _are_there([row])
+        return written == 1
 
-    def _values(self, rows: Sequence[models.Model]) -> Iterator[Any]:
+    def text(self, rows: Sequence[models.Model]) -> str:
+        row = f"({', '.join(['%s'] * len(self._fields))})"
+        return self._beginning + ", ".join([row] * len(rows))
+
+    def values(self, rows: Sequence[models.Model]) -> Iterator[Any]:
         own = _own_connection()
         for row in rows:
             for field in self._fields:
@@ -97,6 +95,27 @@ class Insertion:
     def _beginning(self) -> str:
         columns = ", ".join(f'"{field.column}"' for field in self._fields)
         return _INSERT.format(self._model._meta.db_table, columns)
+
+
+def write_together(*parts: tuple[Insertion, Sequence[models.Model]]) -> None:
+    """Rows of several tables in one statement: one way to the database and back."""
+    some = [(insertion, rows) for insertion, rows in parts if rows]
+    if not some:
+        return
+    *first, last = [insertion.text(rows) for insertion, rows in some]
+    before = ", ".join(f"part_{number} AS ({text})" for number, text in enumerate(first))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"WITH {before} {last}" if before else last,
+            [value for insertion, rows in some for value in insertion.values(rows)],
+        )
+    for _, rows in some:
+        _are_there(rows)
+
+
+def _are_there(rows: Sequence[models.Model]) -> None:
+    for each in rows:
+        each._state.adding, each._state.db = False, connection.alias
 
 
 class Rewriting:

@@ -15,6 +15,7 @@ from kernel import clock
 from kernel.crashpoints import CrashPoint, crashpoint
 from kernel.fields import UnreadableText
 from kernel.money import Money
+from kernel.statements import Statement
 from payments.gateways.contract import ChargeRequest, ErrorCode
 from payments.gateways.waits import backoff_seconds
 from payments.models import Attempt, AttemptStatus, NextAction, Payment, PaymentStatus, ProviderAccount
@@ -82,15 +83,16 @@ def begin_locked(
     if choice.account is None:
         _without_candidate(payment, choice, mine, journal)
         return None
-    attempt = _new_attempt(bill, payment, choice)
-    payment.account = choice.account
+    account = _as_it_is_now(choice.account)
+    attempt = _new_attempt(bill, payment, account, choice)
+    payment.account = account
     if payment.status == PaymentStatus.PENDING:
         journal.move(payment, payment.process, reason="The first attempt begins.")
-        journal.happened(PaymentEvent.STARTED, payment, attempt=str(attempt.pk), provider=choice.account.provider)
+        journal.happened(PaymentEvent.STARTED, payment, attempt=str(attempt.pk), provider=account.provider)
     journal.created(attempt, reason=choice.why["rule"])
     token = payment.lease(clock.now() + timing.lease())
     bill.attempts.append(attempt)
-    return Sending(payment=payment, attempt=attempt, account=choice.account, lease_token=token, forced=choice.forced)
+    return Sending(payment=payment, attempt=attempt, account=account, lease_token=token, forced=choice.forced)
 
 
 def resend_attempt(*, payment_id: UUID, lease_token: UUID | None = None, actor: Actor = SYSTEM) -> Sending | None:
@@ -167,10 +169,22 @@ def _may_act(payment: Payment, action: NextAction, lease_token: UUID | None) -> 
     return payment.next_action == action and payment.holds_its_share and payment.may_be_taken_by(lease_token)
 
 
-def _new_attempt(bill: Bill, payment: Payment, choice: routing.Choice) -> Attempt:
-    now, facts, account = clock.now(), choice.facts, choice.account
-    if facts is None or account is None:
-        raise ValueError("An attempt needs a chosen provider.")
+# Whoever takes other credentials into use waits for this one's commit, or this one for theirs.
+_CHOSEN = Statement("SELECT {c} FROM payments_provideraccount c WHERE c.id = %s FOR SHARE OF c", c=ProviderAccount)
+
+
+def _as_it_is_now(chosen: ProviderAccount) -> ProviderAccount:
+    """It was read before the lock. Sent with credentials that are out of use by now, its money would be sought with
+    others, and not found there: it would be charged once more.
+    """
+    if facts_of(chosen).is_manual:
+        return chosen
+    ((account,),) = _CHOSEN.read([chosen.pk])
+    return account  # type: ignore[no-any-return]  # A statement's rows are of the models that it names.
+
+
+def _new_attempt(bill: Bill, payment: Payment, account: ProviderAccount, choice: routing.Choice) -> Attempt:
+    now, facts = clock.now(), facts_of(account)
     return Attempt(
         restaurant_id=payment.restaurant_id,
         mode=payment.mode,

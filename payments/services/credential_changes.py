@@ -149,7 +149,7 @@ def _is_undecided_at(account: ProviderAccount) -> bool:
 
 
 def _locked(account_id: UUID) -> ProviderAccount:
-    """Attempts that refer to it go on being written."""
+    """Attempts that refer to it go on being written, but none is begun there: whoever begins one shares this row."""
     return ProviderAccount.objects.select_for_update(no_key=True).get(pk=account_id)
 
 

@@ -30,7 +30,7 @@ def test_a_charge_that_succeeds_completes_the_payment_and_pays_the_order(
     assert provider_b.asked == []
 
 
-def test_accepting_and_completing_costs_two_commits_and_at_most_16_statements(restaurant: Restaurant) -> None:
+def test_accepting_and_completing_costs_two_commits_and_at_most_15_statements(restaurant: Restaurant) -> None:
     order = order_of(restaurant)
 
     with CaptureQueriesContext(connection) as captured:
@@ -40,7 +40,7 @@ def test_accepting_and_completing_costs_two_commits_and_at_most_16_statements(re
     said = [query["sql"] for query in captured.captured_queries]
     statements = [sql for sql in said if sql not in {"BEGIN", "COMMIT"}]
     assert said.count("COMMIT") == 2
-    assert len(statements) <= 16, "\n".join(statements)
+    assert len(statements) <= 15, "\n".join(statements)
 
 
 def test_a_timeout_is_doubt_and_never_reaches_the_other_provider(
