@@ -20,9 +20,9 @@ from failures.decisions import Action
 from failures.models import Case, CaseStatus
 from failures.services.deeds import CaseDeed, deed_on
 from failures.services.facts import CaseEvent
+from failures.services.giving_up import give_up
 from failures.services.reopening import reopen_case
 from failures.services.working import check_version
-from failures.services.writing_off import write_off_case
 from kernel import clock
 from payments.services.bill import lock_bill_of_payment
 from payments.services.credential_changes import (
@@ -55,7 +55,8 @@ _DOES: Mapping[str, Callable[..., None]] = {
     Action.RECORD_NOT_CHARGED: record_sighting,
     Action.RECORD_REFUND_MADE: record_sighting,
     Action.RECORD_REFUND_NOT_MADE: record_sighting,
-    Action.WRITE_OFF: write_off_case,
+    Action.RECORD_PAID_ELSEWHERE: give_up,
+    Action.WRITE_OFF: give_up,
     Action.REOPEN: reopen_case,
     PaymentDeed.REQUEST_REFUND: approve_refund,
     CHANGE_CREDENTIALS: take_credentials_into_use,
@@ -144,6 +145,8 @@ def _go_on(approval_id: UUID, case_id: UUID, actor: Actor, reason: str) -> None:
     if case.status == CaseStatus.WAITING_SECOND_PERSON:
         case.snoozed_until = None
         journal.move(case, case.go_on, reason=reason)
+        if case.owner_id is None:  # A program asked: somebody has to take it.
+            journal.move(case, case.give_back, reason=reason)
     journal.happened(CaseEvent.APPROVAL_ENDED, case, approval=str(approval_id), status=approval.status)
     case.save()
     journal.write()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -16,6 +17,7 @@ from events.services import Journal
 from failures.models import Case, CaseKind, CaseStatus, Outcome
 from failures.services.deeds import CaseDeed, deed_on
 from failures.services.facts import CaseRefused
+from failures.services.giving_up import ask_to_give_up
 from failures.services.reopening import REOPEN, ask_to_reopen
 from failures.services.waiting import wait_for_approval
 from failures.services.working import (
@@ -26,14 +28,14 @@ from failures.services.working import (
     resolve_case,
     staffed_case,
 )
-from failures.services.writing_off import WRITE_OFF, ask_to_write_off
 from kernel.texts import check_reason
-from payments.models import InboundNotice, Refund
+from payments.models import InboundNotice, RefundStatus
 from payments.services import operators
 from payments.services.bill import lock_bill_of_payment
 from payments.services.cash import hand_over_refund
 from payments.services.deeds import PaymentDeed
 from payments.services.forcing import ask_to_record_charge, ask_to_record_refund
+from payments.services.made_again import make_refund_again
 from payments.services.mismatches import MismatchChoice
 from payments.services.payments import retry_payment
 from payments.services.refund_requests import request_refund
@@ -53,7 +55,8 @@ class Action(StrEnum):
     RECORD_REFUND_NOT_MADE = "record_refund_not_made"
     HAND_OVER = "hand_over"
     TAKE_UP = "take_up"
-    WRITE_OFF = WRITE_OFF
+    RECORD_PAID_ELSEWHERE = "record_paid_elsewhere"
+    WRITE_OFF = "write_off"
     REOPEN = REOPEN
 
 
@@ -67,6 +70,7 @@ NEEDS_TWO = (
     Action.RECORD_NOT_CHARGED,
     Action.RECORD_REFUND_MADE,
     Action.RECORD_REFUND_NOT_MADE,
+    Action.RECORD_PAID_ELSEWHERE,
     Action.WRITE_OFF,
     Action.REOPEN,
 )
@@ -76,11 +80,12 @@ _DEEDS = {
     Action.RECORD_NOT_CHARGED: CaseDeed.ASK_TO_RECORD_NOT_CHARGED,
     Action.RECORD_REFUND_MADE: CaseDeed.ASK_TO_RECORD_REFUND_MADE,
     Action.RECORD_REFUND_NOT_MADE: CaseDeed.ASK_TO_RECORD_REFUND_NOT_MADE,
+    Action.RECORD_PAID_ELSEWHERE: CaseDeed.ASK_TO_RECORD_PAID_ELSEWHERE,
     Action.WRITE_OFF: CaseDeed.ASK_TO_WRITE_OFF,
     Action.REOPEN: CaseDeed.ASK_TO_REOPEN,
 }
 OFFERED: Mapping[CaseKind, tuple[Action, ...]] = {
-    CaseKind.EXHAUSTED: (Action.RETRY, Action.WRITE_OFF),
+    CaseKind.EXHAUSTED: (Action.RETRY, Action.RECORD_PAID_ELSEWHERE, Action.WRITE_OFF),
     CaseKind.IN_DOUBT: (Action.RECORD_CHARGED, Action.RECORD_NOT_CHARGED),
     CaseKind.AMOUNT_MISMATCH: (Action.KEEP, Action.REFUND_ALL, Action.REFUND_DIFFERENCE),
     CaseKind.SURPLUS: (Action.REFUND,),
@@ -200,8 +205,9 @@ def _ask_about_refund(a: _Act) -> None:
     wait_for_approval(a.case, approval, actor=Actor.user(a.person))
 
 
-def _write_off(a: _Act) -> None:
-    approval = ask_to_write_off(case=a.case, person=a.person, reason=a.decision.reason)
+def _give_up(a: _Act) -> None:
+    action = a.decision.action.value
+    approval = ask_to_give_up(case=a.case, action=action, person=a.person, reason=a.decision.reason)
     wait_for_approval(a.case, approval, actor=Actor.user(a.person))
 
 
@@ -218,19 +224,19 @@ def _resolve_mismatch(choice: MismatchChoice) -> Callable[[_Act], None]:
 
 
 def _refund(a: _Act) -> None:
-    """Of a failed refund its own amount, once: its case ends, and a new failure opens another. Of a surplus all."""
-    failed = Refund.objects.filter(pk=a.case.subject_id).first()
-    request_refund(
-        payment_id=a.payment_id,
-        refund_id=a.decision.refund_id,
-        attempt_id=failed.attempt_id if failed else a.case.subject_id,
-        amount_minor=failed.amount_minor if failed else None,
-        tip_minor=failed.tip_minor if failed else 0,
-        reopens_order=failed.reopens_order if failed else False,
-        reason=a.decision.reason,
-        actor=Actor.user(a.person),
-    )
-    if failed is not None:
+    """Of a surplus all. Of a failed refund its own amount: its case ends once that is sent, and a new failure opens
+    another.
+    """
+    said: dict[str, Any] = {
+        "refund_id": a.decision.refund_id,
+        "reason": a.decision.reason,
+        "actor": Actor.user(a.person),
+    }
+    if a.case.kind == CaseKind.SURPLUS:
+        request_refund(payment_id=a.payment_id, attempt_id=a.case.subject_id, **said)
+        return
+    refund = make_refund_again(failed_id=a.case.subject_id, **said)
+    if refund.status != RefundStatus.WAITING_APPROVAL:
         resolve_case(case_id=a.case.pk, person=a.person, reason=a.decision.reason)
 
 
@@ -260,6 +266,7 @@ _ACTS: Mapping[Action, Callable[[_Act], None]] = {
     Action.RECORD_REFUND_NOT_MADE: _ask_about_refund,
     Action.HAND_OVER: _hand_over,
     Action.TAKE_UP: _take_up,
-    Action.WRITE_OFF: _write_off,
+    Action.RECORD_PAID_ELSEWHERE: _give_up,
+    Action.WRITE_OFF: _give_up,
     Action.REOPEN: _reopen,
 }

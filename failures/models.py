@@ -52,6 +52,7 @@ class Outcome(models.TextChoices):
     PAID_ELSEWHERE = "paid_elsewhere", "paid in another way"
     NEVER_PAID = "never_paid", "never paid"
     GIVEN_BACK = "given_back", "given back to the guest"
+    GIVEN_BACK_ELSEWHERE = "given_back_elsewhere", "given back in another way"
     REPAIRED = "repaired", "what was broken is repaired"
     WRITTEN_OFF = "written_off", "written off"
     NOTHING_WRONG = "nothing_wrong", "nothing was wrong"
@@ -67,12 +68,18 @@ FITTING: Mapping[CaseKind, tuple[Outcome, ...]] = {
     CaseKind.AMOUNT_MISMATCH: (Outcome.PAID, Outcome.GIVEN_BACK, Outcome.NOTHING_WRONG),
     CaseKind.LATE_SUCCESS: (Outcome.PAID, Outcome.GIVEN_BACK, Outcome.NOTHING_WRONG),
     CaseKind.SURPLUS: (Outcome.GIVEN_BACK, Outcome.NOTHING_WRONG),
-    CaseKind.REFUND_FAILED: (Outcome.GIVEN_BACK, Outcome.NOTHING_WRONG),
+    CaseKind.REFUND_FAILED: (Outcome.GIVEN_BACK, Outcome.GIVEN_BACK_ELSEWHERE, Outcome.NOTHING_WRONG),
     CaseKind.REFUND_IN_DOUBT: (Outcome.GIVEN_BACK, Outcome.NOTHING_WRONG),
     CaseKind.CASH_REFUND: (Outcome.GIVEN_BACK, Outcome.NOTHING_WRONG),
     CaseKind.PROVIDER_REFUND: (Outcome.GIVEN_BACK, Outcome.NOTHING_WRONG),
     CaseKind.CREDENTIALS: (Outcome.REPAIRED, Outcome.NOTHING_WRONG),
 }
+# What a guest owes is ended by two people in one of these ways, each an action of its own.
+GIVING_UP: Mapping[str, Outcome] = {
+    "write_off": Outcome.WRITTEN_OFF,
+    "record_paid_elsewhere": Outcome.PAID_ELSEWHERE,
+}
+GIVEN_UP = tuple(GIVING_UP.values())
 WAITING = (CaseStatus.OPEN, CaseStatus.ASSIGNED, CaseStatus.WAITING_SECOND_PERSON, CaseStatus.REOPENED)
 TAKEABLE = (CaseStatus.OPEN, CaseStatus.REOPENED, CaseStatus.ASSIGNED)
 DONE = (CaseStatus.RESOLVED, CaseStatus.DISMISSED)

@@ -1,15 +1,15 @@
-"""Why a case has to stay open: what it shows is still so, and nothing else shows it."""
+"""Why a case has to stay open, or cannot have ended as somebody says: what it shows is still so."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from django.db.models import F, Q, QuerySet
 
-from accounts.models import User
+from accounts.models import Approval, ApprovalStatus, User
 from events.actors import Actor
-from failures.models import Case, CaseKind
+from failures.models import FITTING, GIVEN_UP, GIVING_UP, Case, CaseKind, Outcome
 from orders.models import OrderStatus, PaymentState
 from payments.models import (
     Attempt,
@@ -22,8 +22,11 @@ from payments.models import (
     Payment,
     PaymentStatus,
     Refund,
+    RefundStatus,
 )
 from payments.models.refund import RESERVING
+from payments.services.bill import Bill
+from payments.services.made_again import given_back_since
 from payments.services.provider_refunds import Theirs
 from payments.services.refund_limits import is_past_limit
 from payments.services.settling import PROLONGED_DOUBT
@@ -38,24 +41,18 @@ def what_is_left(case: Case) -> str:
     return ""
 
 
-UNPAID = "The bill is not paid. Close it by saying how it was paid, or write it off, which takes two people."
-
-
-def is_unpaid(case: Case) -> bool:
-    """Whether the guest still owes what this case is about, as far as anybody knows."""
-    if case.kind != CaseKind.EXHAUSTED or case.payment is None or case.payment.status != PaymentStatus.FAILED:
-        return False
-    order = case.payment.order
-    is_owed = order.payment_state in {PaymentState.UNPAID, PaymentState.PART_PAID}
-    return is_owed and order.status != OrderStatus.CANCELLED
-
-
+UNPAID = (
+    "The bill is not paid. Try again or take cash; or let a second person agree that it was paid in another way, or is "
+    "lost."
+)
 CHARGEBACK = "A chargeback is money that was lost: write it off, which takes two people."
 PAST_LIMIT = "More went back than you may give back alone: write it off, which takes two people."
 
 
 def why_not_alone(case: Case, person: User) -> str:
-    """Money that went back past this house is put away by one person only where that one could have given it back."""
+    """What one person does not put away, whatever it is called: money that is owed, or that went past this house."""
+    if is_unpaid(case):
+        return UNPAID
     if case.kind != CaseKind.PROVIDER_REFUND:
         return ""
     refund = Refund.objects.select_related("attempt").get(pk=case.subject_id)
@@ -66,9 +63,99 @@ def why_not_alone(case: Case, person: User) -> str:
     return PAST_LIMIT if is_past_limit(Actor.user(person), refund) else ""
 
 
+def is_unpaid(case: Case) -> bool:
+    """Whether the guest still owes what this case is about, as far as anybody knows, and nobody has given it up."""
+    if case.kind != CaseKind.EXHAUSTED or case.payment is None or case.payment.status != PaymentStatus.FAILED:
+        return False
+    order = case.payment.order
+    if (
+        order.payment_state not in {PaymentState.UNPAID, PaymentState.PART_PAID}
+        or order.status == OrderStatus.CANCELLED
+    ):
+        return False
+    given_up = given_up_besides(case)
+    if not given_up:
+        return True
+    attempts = Attempt.objects.filter(payment__order=order.pk)
+    return Bill(order=order, attempts=list(attempts)).due_minor > given_up
+
+
+def given_up_besides(case: Case) -> int:
+    """Of the same bill, in other cases of guests who did not pay: what is given up once is not owed a second time."""
+    failed = Case.objects.filter(payment__order__payments=case.payment, kind=CaseKind.EXHAUSTED, outcome__in=GIVEN_UP)
+    others = failed.exclude(pk=case.pk).values("pk")
+    agreed = Approval.objects.filter(asked_from__in=others, action__in=GIVING_UP, status=ApprovalStatus.DONE)
+    # A case that was opened again and given up again: the last word counts.
+    last = dict(agreed.order_by("id").values_list("asked_from", "data__amount_minor"))
+    return sum(last.values())
+
+
 def _came_again(refund: Refund) -> bool:
     """A chargeback that was won: the provider does not show it any more, and a case of its own says so."""
     return Case.objects.filter(kind=CaseKind.CONTRADICTION, subject_id=refund.pk).exists()
+
+
+def outcomes_for(case: Case, attempts: Sequence[Attempt]) -> list[Outcome]:
+    """How this case can have ended, as it is now. A loss is not chosen from a list: two people write it off."""
+    fitting = FITTING.get(CaseKind(case.kind), tuple(Outcome))
+    return [each for each in fitting if each != Outcome.WRITTEN_OFF and not why_not_so(case, each, attempts)]
+
+
+def why_not_so(case: Case, outcome: Outcome | str, attempts: Iterable[Attempt]) -> str:
+    """Whoever counts how cases ended must be able to believe it: what the books say against it is no end.
+
+    `attempts` are those of the order, which a page has read already.
+    """
+    if outcome == Outcome.GIVEN_BACK:
+        return _not_given_back(case, attempts)
+    check = _SAYS_AGAINST.get(Outcome(outcome)) if outcome else None
+    return check(case) if check else ""
+
+
+def _not_paid(case: Case) -> str:
+    if case.payment is None or case.payment.status == PaymentStatus.COMPLETED or _is_order_paid(case.payment):
+        return ""
+    return "As the books stand nothing came in, and the order is not paid."
+
+
+def _not_paid_elsewhere(case: Case) -> str:
+    is_open = case.payment is not None and not _is_order_paid(case.payment)
+    return "As the books stand the order is not paid." if is_open else ""
+
+
+def _is_paid(case: Case) -> str:
+    is_paid = case.payment is not None and case.payment.status == PaymentStatus.COMPLETED
+    return "As the books stand the money came in." if is_paid else ""
+
+
+def _not_given_back(case: Case, attempts: Iterable[Attempt]) -> str:
+    if case.payment_id is None:
+        return ""
+    if case.kind in _OF_REFUNDS:
+        refund = Refund.objects.get(pk=case.subject_id)
+        others = Refund.objects.filter(attempt=refund.attempt_id)
+        went_back = refund.status == RefundStatus.COMPLETED or given_back_since(refund, others) is not None
+    else:
+        mine = [each for each in attempts if each.payment_id == case.payment_id]
+        went_back = any(each.refunded_minor or each.refunding_minor for each in mine)
+    return "" if went_back else "As the books stand nothing went back."
+
+
+def _is_order_paid(payment: Payment) -> bool:
+    return payment.order.payment_state in {PaymentState.PAID, PaymentState.REFUNDED}
+
+
+_OF_REFUNDS = (CaseKind.REFUND_FAILED, CaseKind.REFUND_IN_DOUBT, CaseKind.CASH_REFUND)
+_SAYS_AGAINST: dict[Outcome, Callable[[Case], str]] = {
+    Outcome.PAID: _not_paid,
+    Outcome.PAID_ELSEWHERE: _not_paid_elsewhere,
+    Outcome.NEVER_PAID: _is_paid,
+}
+
+
+def _being_tried(case: Case) -> QuerySet[Payment]:
+    holding = [PaymentStatus.PENDING, PaymentStatus.PROCESSING]
+    return Payment.objects.filter(cases=case, status__in=holding)
 
 
 def _in_doubt(case: Case) -> QuerySet[Attempt]:
@@ -124,10 +211,13 @@ def _owed(case: Case) -> QuerySet[Attempt]:
 
 _TAKE_UP = "It is still set aside: repair what breaks and take it up again, or it stays where it is for ever."
 _LEFT: dict[CaseKind, tuple[tuple[Callable[[Case], QuerySet[Any]], str], ...]] = {
+    CaseKind.EXHAUSTED: ((_being_tried, "It is being tried again, and is not over: its answer comes by itself."),),
     CaseKind.IN_DOUBT: ((_in_doubt, "The doubt is not over: record what the provider says, or take cash against it."),),
     CaseKind.AMOUNT_MISMATCH: ((_undecided, "The amount is not decided: keep it, or give it back."),),
-    CaseKind.SURPLUS: ((_surplus, "The money has not gone back yet: ask for its refund again, or record it."),),
-    CaseKind.REFUND_FAILED: ((_owed, "The guest's money has not gone back: ask for its refund again, or record it."),),
+    CaseKind.SURPLUS: ((_surplus, "The money has not gone back yet. It is the guest's: the case stays until it has."),),
+    CaseKind.REFUND_FAILED: (
+        (_owed, "The guest's money has not gone back. It is the guest's: the case stays until it has."),
+    ),
     CaseKind.REFUND_IN_DOUBT: tuple(
         (left, "The refund is not over: record what the provider says.") for left in (_refund_under_way, _asked_about)
     ),

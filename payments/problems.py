@@ -54,6 +54,12 @@ for _code, _title, _remedy, _next in (
         _READ,
     ),
     (
+        "given_back_since",
+        "As much has gone back since",
+        "Read the payment's refunds. Give back more of it only if the guest is owed that once more.",
+        _READ,
+    ),
+    (
         "more_than_left",
         "More than what is left to refund",
         "Read the payment's refunds: `detail` says what is left.",

@@ -25,7 +25,6 @@ from failures.bulk.steering import Wish, give_up_bulk, go_on_with_bulk, start_bu
 from failures.bulk.work import WORKS
 from failures.models import BulkAction, BulkRun, BulkStatus, BulkStep, Case, Outcome, StepStatus
 from failures.services.facts import CaseRefused
-from failures.services.working import GIVES_UP
 from failures.showing.bulk import RUN_TONES, STEP_TONES, WORDS, Tally, said_of, sentences_of, title_of
 from failures.sums import OF_CASES, money_of
 from failures.tasks import work_on_bulk
@@ -67,7 +66,7 @@ class StartForm(forms.Form):
     # A loss is written off by two people, case by case, and not chosen from a list.
     outcome = forms.ChoiceField(
         label="How they ended",
-        choices=[each for each in Outcome.choices if each[0] not in {Outcome.WRITTEN_OFF, *GIVES_UP}],
+        choices=[each for each in Outcome.choices if each[0] != Outcome.WRITTEN_OFF],
     )
 
     def __init__(self, run: BulkRun, said: Mapping[str, Any] | None = None) -> None:

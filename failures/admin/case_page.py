@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
@@ -26,9 +26,9 @@ from failures.admin.case_verbs import VERBS
 from failures.admin.forms import DecisionForm, FileForm, GiveForm, NoteForm, ReasonForm, ReplyForm, SaidForm, SnoozeForm
 from failures.admin.typed import typed_in
 from failures.approvals import Verdict
-from failures.decisions import Action
 from failures.models import TAKEABLE, Case, CaseFile, CaseKind, CaseStatus, EvidenceKind
-from failures.services.asking import ABOUT_REFUNDS
+from failures.reasons import outcomes_for
+from failures.services.asking import refusal_to_ask
 from failures.services.facts import CaseRefused
 from failures.services.papers import name_of_kind, open_file
 from failures.showing.approvals import Asked, approvals_in, asked_about
@@ -36,6 +36,7 @@ from failures.showing.causes import cause_of
 from failures.showing.certainty import certainty_of
 from failures.showing.choices import Choice, choices_for, difference_of
 from failures.showing.deadlines import waiting_of
+from failures.showing.locks import Seen
 from failures.showing.timeline import Moment, timeline_of
 from kernel import clock
 from kernel.console import role_at
@@ -85,6 +86,7 @@ class CasePage:
         attempts = [attempt for attempt in of_order if attempt.payment_id == case.payment_id]
         live = next((attempt for attempt in attempts if attempt.is_live), None)
         undecided = _undecided(case.payment, live, of_order)
+        bill = self._bill(of_order)
         now, zone = clock.now(), case.restaurant.time_zone
         waiting = waiting_of(case, now=now)
         files = list(case.files.defer("content").select_related("author"))
@@ -95,7 +97,7 @@ class CasePage:
             **self.frame,
             "title": capfirst(case.get_kind_display()),
             "case": case,
-            "cause": cause_of(case),
+            "cause": cause_of(case, attempts),
             "account": _account_of(case),
             "certainty": certainty_of(attempts),
             "asked_for": Money(case.payment.charge_minor, case.payment.currency) if case.payment else None,
@@ -106,26 +108,19 @@ class CasePage:
             "attempts": attempts,
             "files": files,
             "next_look": self._next_look(zone),
-            **self._doing(live, undecided, asked),
+            **self._doing(Seen(case=case, person=self.person, bill=bill, refunds=refunds, undecided=undecided), asked),
             **self._ended(told),
         }
         return TemplateResponse(self.request, "failures/case.html", context, status=status)
 
-    def _doing(self, live: Attempt | None, undecided: Undecided | None, asked: Asked | None) -> dict[str, Any]:
+    def _doing(self, seen: Seen, asked: Asked | None) -> dict[str, Any]:
         """What may be done, or in one sentence why nothing may."""
         case = self.case
         doing = {"pending": asked, **self._asked_in_time(asked)}
         if self.role not in OFFICE:
             may_not = "You may look. Only finance staff of this restaurant work on its cases."
             return {**doing, "typed": self._typed_elsewhere(set()), "may_not": may_not}
-        choices = choices_for(
-            case,
-            person=self.person,
-            payment=case.payment,
-            live=live,
-            undecided=undecided,
-            is_asked=asked is not None,
-        )
+        choices = choices_for(replace(seen, is_asked=asked is not None))
         replies = self._replies(asked)
         return {
             **doing,
@@ -133,12 +128,28 @@ class CasePage:
             **{name: self.form(name) for name in ("note", "file")},
             "replies": replies,
             "typed": self._typed_elsewhere(self._on_page(choices, replies)),
-            "choices": [{"choice": one, "form": self._decision(one.action)} for one in choices],
+            "choices": [{"choice": one, "form": self._decision(one, seen)} for one in choices],
             "is_mine": case.owner_id == self.person.pk,
             "can_give": self._can_give,
             "can_take": case.status in TAKEABLE and case.owner_id != self.person.pk,
-            "can_ask": case.is_waiting and (live is not None or case.kind in ABOUT_REFUNDS),
+            **self._asking(seen),
         }
+
+    def _asking(self, seen: Seen) -> dict[str, Any]:
+        """Whether there is somebody to ask; and if nobody can be just now, why, before anybody presses."""
+        if not self.case.is_waiting:
+            return {"can_ask": False}
+        refusal = refusal_to_ask(self.case, live=seen.live, refund=seen.refund)
+        why = refusal.sentence if refusal and refusal.code == "not_asked" else ""
+        return {"can_ask": refusal is None, "cannot_ask": why}
+
+    def _bill(self, of_order: list[Attempt]) -> Bill | None:
+        """As it is, without a lock. Whose share is free matters where a guest has not paid."""
+        payment = self.case.payment
+        if payment is None:
+            return None
+        others = payment.order.payments.exclude(pk=payment.pk) if self.case.kind == CaseKind.EXHAUSTED else ()
+        return Bill(order=payment.order, payments=[payment, *others], attempts=of_order)
 
     def _ended(self, told: Sequence[Moment]) -> dict[str, str]:
         if self.case.is_waiting or self.role not in OFFICE:
@@ -190,11 +201,13 @@ class CasePage:
     def form(self, name: str) -> SaidForm:
         return self.refused.get(name) or _FORMS[name].on_page(self.case, name)
 
-    def _decision(self, action: Action) -> SaidForm:
-        name = f"decide-{action.value}"
-        form = self.refused.get(name) or DecisionForm.on_page(self.case, name, action=action.value)
-        form.offer(self.case)
-        return form
+    def _decision(self, choice: Choice, seen: Seen) -> SaidForm:
+        name = f"decide-{choice.action.value}"
+        form: Any = self.refused.get(name) or DecisionForm.on_page(self.case, name, action=choice.action.value)
+        if choice.has_outcome and not choice.locked:
+            form.offer(outcomes_for(self.case, seen.bill.attempts if seen.bill else ()))
+        said: SaidForm = form
+        return said
 
     def _attempts_of_order(self) -> list[Attempt]:
         """What others paid of the same bill decides how much of this one is due."""

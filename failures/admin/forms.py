@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
 
 from failures.approvals import Verdict
 from failures.decisions import Action
-from failures.models import FITTING, Case, CaseKind, Outcome
+from failures.models import Case, Outcome
 from failures.services.papers import LONGEST_NOTE
 from kernel import clock
 from kernel.texts import MAX_REASON
@@ -24,9 +25,6 @@ class SaidForm(forms.Form):
 
     version = forms.IntegerField(widget=forms.HiddenInput)
     press = forms.UUIDField(widget=forms.HiddenInput)
-
-    def offer(self, case: Case) -> None:
-        """Only what fits such a case is offered. Whatever else is said is for the service to refuse."""
 
     @classmethod
     def on_page(cls, case: Case, name: str, **initial: Any) -> SaidForm:
@@ -52,11 +50,21 @@ class DecisionForm(ReasonForm):
         max_length=20,
         widget=forms.TextInput(attrs={"required": True, "inputmode": "decimal", "autocomplete": "off"}),
     )
-    outcome = forms.ChoiceField(label="How it ended", choices=_OUTCOMES, required=False)
+    outcome = forms.ChoiceField(
+        label="How it ended", choices=_OUTCOMES, required=False, widget=forms.Select(attrs={"required": True})
+    )
 
-    def offer(self, case: Case) -> None:
-        fitting = FITTING.get(CaseKind(case.kind), Outcome)
-        self.fields["outcome"].widget.choices = [one for one in _OUTCOMES if one[0] in fitting]
+    def clean_outcome(self) -> str:
+        """Whoever closes a case says it; of nothing else it is asked."""
+        outcome = str(self.cleaned_data["outcome"])
+        if self.cleaned_data.get("action") == Action.RESOLVE and not outcome:
+            raise forms.ValidationError("Choose how it ended.")
+        return outcome
+
+    def offer(self, outcomes: Iterable[Outcome]) -> None:
+        """How it ended is chosen: whoever presses Enter has not said it yet."""
+        fitting = [(each.value, each.label) for each in outcomes]
+        self.fields["outcome"].widget.choices = [("", "Choose how it ended"), *fitting]
 
 
 class ReplyForm(SaidForm):

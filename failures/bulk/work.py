@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 
 from accounts.models import User
 from accounts.services.idempotency import Call
 from failures.decisions import Action, Decision, act_on_case, check_offered
-from failures.models import BulkAction, BulkRun, BulkStep, Case, Outcome
+from failures.models import BulkAction, BulkRun, BulkStep, Case
 from failures.services.asking import ask_provider, check_askable
 from failures.services.facts import CaseRefused
 from failures.services.working import (
-    GIVES_UP,
     assign_case,
     check_alone,
     check_nobody_is_asked,
-    check_nothing_is_given_up,
     check_outcome,
     check_over,
     check_somebody_has_it,
@@ -57,8 +54,6 @@ def check_wish(run: BulkRun) -> None:
     if WORKS[BulkAction(run.action)].needs_reason:
         check_reason(run.reason, refusal=CaseRefused)
     check_outcome(run.outcome)
-    if run.outcome in GIVES_UP:
-        raise CaseRefused("What is given up is looked at case by case.", field="outcome", code="needs_two")
     if run.action == BulkAction.SNOOZE:
         if run.until is None:
             raise CaseRefused("Say until when.", field="until", code="bad_time")
@@ -128,7 +123,6 @@ def _call_of(step: BulkStep) -> Call:
 
 _FREE = (check_waiting, check_nobody_is_asked)
 _CLOSING = (*_FREE, check_over)
-_DISMISSING = (*_CLOSING, partial(check_nothing_is_given_up, outcome=Outcome.NOTHING_WRONG))
 WORKS: Mapping[BulkAction, Work] = {
     BulkAction.ASK: Work(checks=(check_waiting, check_askable), do=_ask, needs_reason=False, calls_provider=True),
     BulkAction.TAKE: Work(checks=_FREE, do=_take, for_whom=_check_not_theirs, needs_reason=False),
@@ -143,6 +137,6 @@ WORKS: Mapping[BulkAction, Work] = {
         checks=_CLOSING, do=_decided(Action.RESOLVE, "Closed."), for_whom=check_alone, is_about_money=True
     ),
     BulkAction.DISMISS: Work(
-        checks=_DISMISSING, do=_decided(Action.DISMISS, "Closed."), for_whom=check_alone, is_about_money=True
+        checks=_CLOSING, do=_decided(Action.DISMISS, "Closed."), for_whom=check_alone, is_about_money=True
     ),
 }

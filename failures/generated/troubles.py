@@ -28,7 +28,6 @@ _UNREACHABLE: dict[str, Any] = {"code": "unreachable", "message": "Connection re
 _NOTES = (
     "The guest called and asks where the money is.",
     "Wrote to the provider's support; they answer within a day.",
-    "Seen on the provider's pages: nothing there yet.",
     "The waiter remembers this table: they paid by card and left.",
 )
 
@@ -284,12 +283,15 @@ def _refund_approved(t: Teller) -> None:
     t.send_refund(Refund.objects.get(payment=case.payment_id), Finding.SUCCEEDED)
 
 
-def _written_off(t: Teller) -> None:
-    _exhausted(t)
-    case = _taken(t)
-    t.decide(case, Action.WRITE_OFF, "The guest has left, and nobody knows the name.")
-    t.later(minutes=t.dice.between(5, 300))
-    t.agree(case, "Nothing is to be done.")
+def _given_up(action: Action, reason: str, answer: str) -> Trouble:
+    def tell(t: Teller) -> None:
+        _exhausted(t)
+        case = _taken(t)
+        t.decide(case, action, reason)
+        t.later(minutes=t.dice.between(5, 300))
+        t.agree(case, answer)
+
+    return tell
 
 
 def _refund_confirmed(t: Teller) -> None:
@@ -312,18 +314,10 @@ def _taken_up(t: Teller) -> None:
     t.tell(t.asked_attempt(), Finding.SUCCEEDED)
 
 
-def _resolved(trouble: Trouble, outcome: Outcome, reason: str) -> Trouble:
+def _closed(trouble: Trouble, reason: str, end: Callable[..., Case] = dismiss_case, **how: Outcome) -> Trouble:
     def tell(t: Teller) -> None:
         trouble(t)
-        resolve_case(case_id=_taken(t).pk, person=t.finance, reason=reason, outcome=outcome)
-
-    return tell
-
-
-def _dismissed(trouble: Trouble, reason: str) -> Trouble:
-    def tell(t: Teller) -> None:
-        trouble(t)
-        dismiss_case(case_id=_taken(t).pk, person=t.finance, reason=reason)
+        end(case_id=_taken(t).pk, person=t.finance, reason=reason, **how)
 
     return tell
 
@@ -383,18 +377,22 @@ ENDED = (
     _done("doubt, answered", _answered_after_all, 240),
     _done("doubt, seen", _seen_at_the_provider, 120),
     _done("exhausted, tried again", _tried_again, 110),
-    _done("exhausted", _resolved(_exhausted, Outcome.PAID_ELSEWHERE, "They paid in cash."), 40),
-    _done("exhausted, written off", _written_off, 20),
+    _done("exhausted", _given_up(Action.RECORD_PAID_ELSEWHERE, "Paid at the terminal.", "Its roll shows it."), 40),
+    _done("exhausted, written off", _given_up(Action.WRITE_OFF, "The guest has left.", "Nothing is to be done."), 20),
     _done("refund, approved", _refund_approved, 20),
     _done("mismatch, difference", _difference_given_back, 50),
     _done("mismatch, all", _all_given_back, 40),
-    _done("late", _resolved(_late, Outcome.PAID, "The guest had not paid in another way."), 70),
+    _done("late", _closed(_late, "The guest had not paid in another way.", resolve_case, outcome=Outcome.PAID), 70),
     _done("surplus", _surplus_went_back, 90),
-    _done("contradiction", _dismissed(_contradiction, "The provider's test message, they say."), 40),
+    _done("contradiction", _closed(_contradiction, "The provider's test message, they say."), 40),
     _done("refund failed", _refunded_again, 70),
     _done("refund in doubt", _refund_confirmed, 60),
     _done("cash", _handed_over, 50),
-    _done("chargeback", _resolved(_chargeback, Outcome.GIVEN_BACK, "The guest was right; nothing to answer."), 30),
-    _done("orphan", _dismissed(_orphan, "A charge of our neighbour's."), 10),
+    _done(
+        "chargeback",
+        _closed(_chargeback, "The guest was right.", resolve_case, outcome=Outcome.GIVEN_BACK),
+        30,
+    ),
+    _done("orphan", _closed(_orphan, "A charge of our neighbour's."), 10),
     _done("quarantined", _taken_up, 20),
 )

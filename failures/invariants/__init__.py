@@ -76,7 +76,8 @@ _WORDS: dict[str, list[Any] | str | int] = {
     "machines": [model._meta.db_table for model in _MACHINES.values()],
     "written_once": [model._meta.db_table for model in _WRITTEN_ONCE],
     # A case may be resolved by what happened; whoever resolves it by a word has a row for the decision.
-    "decisions": [each.value for each in (*CaseDeed, *Action) if each != CaseDeed.RESOLVE],
+    # That nobody could be asked is no decision; the press before it is one.
+    "decisions": [each.value for each in (*CaseDeed, *Action) if each not in {CaseDeed.RESOLVE, CaseDeed.NOT_ASKED}],
     "operator": Source.OPERATOR.value,
     "people": [Source.OPERATOR.value, Source.WAITER.value],
     # What no clock goes on with, until people decide. Whatever other case is open, the clock goes on.

@@ -18,7 +18,7 @@ from payments.asked_words import said_of, why_not
 from payments.models import Attempt, Refund
 from payments.models.attempt import LIVE
 from payments.services.asking import Asked
-from payments.services.at_once import ask_about_refund_now, ask_now
+from payments.services.at_once import ask_about_refund_now, ask_now, why_not_asked
 
 _NOTHING_TO_ASK = "This case is about no payment: there is nothing to ask."
 ABOUT_REFUNDS = (CaseKind.REFUND_IN_DOUBT, CaseKind.REFUND_FAILED)
@@ -51,7 +51,7 @@ def ask_provider(*, case_id: UUID, person: User, version: int | None = None) -> 
 
 
 def _ask(case: Case) -> Asked:
-    if _is_about_refund(case):
+    if case.kind in ABOUT_REFUNDS:
         return ask_about_refund_now(refund_id=case.subject_id)
     if case.payment_id is None:
         raise CaseRefused(_NOTHING_TO_ASK, code="nothing_to_ask")
@@ -66,13 +66,25 @@ def _write_that_nobody_was_asked(case: Case, person: User, why: str) -> None:
 
 
 def check_askable(case: Case) -> None:
-    """Nobody is told that a provider was asked where none could be."""
-    if case.payment_id is None:
-        raise CaseRefused(_NOTHING_TO_ASK, code="nothing_to_ask")
-    if _is_about_refund(case) or Attempt.objects.filter(payment=case.payment_id, status__in=LIVE).exists():
-        return
-    raise CaseRefused("Nothing of this payment is open at a provider: there is nothing to ask.", code="nothing_to_ask")
+    """Nobody is told that a provider was asked where none could be. What is known beforehand is said beforehand."""
+    live = Attempt.objects.filter(payment=case.payment_id, status__in=LIVE).select_related("account").first()
+    refund = Refund.objects.filter(pk=case.subject_id).select_related("account").first()
+    refusal = refusal_to_ask(case, live=live, refund=refund)
+    if refusal is not None:
+        raise refusal
 
 
-def _is_about_refund(case: Case) -> bool:
-    return case.kind in ABOUT_REFUNDS and Refund.objects.filter(pk=case.subject_id).exists()
+def refusal_to_ask(case: Case, *, live: Attempt | None, refund: Refund | None) -> CaseRefused | None:
+    """The one rule, for whoever asks and for the page that offers it.
+
+    `live` is the payment's open attempt, and `refund` what the case may be about.
+    """
+    if case.payment is None:
+        return CaseRefused(_NOTHING_TO_ASK, code="nothing_to_ask")
+    is_about_refund = case.kind in ABOUT_REFUNDS
+    about, whose = (refund, refund) if is_about_refund else (case.payment, live)
+    if about is None or whose is None:
+        sentence = "Nothing of this payment is open at a provider: there is nothing to ask."
+        return CaseRefused(sentence, code="nothing_to_ask")
+    known = why_not_asked(about, whose.account)
+    return CaseRefused(said_of(known, case.restaurant.time_zone), code="not_asked") if known else None

@@ -30,7 +30,8 @@ ENDS: dict[StrEnum, tuple[CaseKind, ...]] = {
     PaymentEvent.NOTICE_TAKEN_UP: (CaseKind.QUARANTINED, CaseKind.ORPHAN_NOTICE),
     RefundEvent.COMPLETED: (CaseKind.REFUND_IN_DOUBT, CaseKind.REFUND_FAILED, CaseKind.CASH_REFUND),
     RefundEvent.CONFIRMED: (CaseKind.REFUND_IN_DOUBT,),
-    RefundEvent.RELEASED: (CaseKind.REFUND_APPROVAL,),
+    # Of one that is made in the place of another: that one has its answer as well.
+    RefundEvent.RELEASED: (CaseKind.REFUND_APPROVAL, CaseKind.REFUND_FAILED),
     RefundEvent.TURNED_DOWN: (CaseKind.REFUND_APPROVAL,),
     RefundEvent.FAILED: (CaseKind.REFUND_IN_DOUBT, CaseKind.CASH_REFUND),
     AccountEvent.CREDENTIALS_CHANGED: (CaseKind.CREDENTIALS_CHANGE, CaseKind.CREDENTIALS),
@@ -38,8 +39,14 @@ ENDS: dict[StrEnum, tuple[CaseKind, ...]] = {
 }
 
 
+# What a second person says; by itself only time says it.
+_ANSWERS = (RefundEvent.TURNED_DOWN, AccountEvent.CREDENTIALS_TURNED_DOWN)
+
+
 def end_cases(event: Event, actor: Actor) -> None:
     """The reason for these cases is gone; the same transaction that ended it says so."""
+    if type_of(event) in _ANSWERS and actor.kind is ActorKind.SYSTEM:
+        return  # Nobody answered in time. Whoever asked has to know, and asks again or lets it be.
     waiting = Case.objects.select_for_update().filter(kind__in=_ended_kinds(event), status__in=WAITING)
     for case in waiting.filter(_whose(event)).order_by("id"):
         _end_by(event, case, actor)
@@ -77,7 +84,8 @@ def _whose(event: Event) -> Q:
     credentials end their own, and that of the account which was refused.
     """
     if isinstance(type_of(event), RefundEvent):
-        return Q(subject_id__in=[event.data["refund"], event.data["attempt"]])
+        named = (event.data.get(name) for name in ("refund", "attempt", "again_of"))
+        return Q(subject_id__in=[each for each in named if each])
     if isinstance(type_of(event), AccountEvent):
         return Q(subject_id__in=[event.stream_id, event.data["account"]])
     return Q(payment_id=event.stream_id) | Q(subject_id=event.stream_id)

@@ -19,6 +19,7 @@ class CaseEvent(StrEnum):
     FILE_ADDED = "case.file_added"
     APPROVAL_ASKED = "case.approval_asked"
     APPROVAL_ENDED = "case.approval_ended"
+    PAID_ELSEWHERE = "case.paid_elsewhere"
     WRITTEN_OFF = "case.written_off"
     RESOLVED = "case.resolved"
     DISMISSED = "case.dismissed"

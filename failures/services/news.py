@@ -24,6 +24,7 @@ _NEWS: Mapping[str, str] = {
     CaseEvent.FILE_ADDED: "added a file",
     CaseEvent.APPROVAL_ASKED: "asked a second person",
     CaseEvent.APPROVAL_ENDED: "ended the request to a second person",
+    CaseEvent.PAID_ELSEWHERE: "recorded that it was paid in another way",
     CaseEvent.WRITTEN_OFF: "wrote it off",
     CaseEvent.RESOLVED: "closed it",
     CaseEvent.DISMISSED: "closed it",

@@ -13,7 +13,7 @@ from accounts.services.people import works_as
 from events.actors import Actor
 from events.services import Journal
 from failures.models import FITTING, TAKEABLE, Case, CaseKind, CaseStatus, Outcome
-from failures.reasons import UNPAID, is_unpaid, what_is_left, why_not_alone
+from failures.reasons import what_is_left, why_not_alone, why_not_so
 from failures.selectors import by_risk
 from failures.services.deeds import CaseDeed, deed_on
 from failures.services.ending import end_locked
@@ -22,10 +22,9 @@ from failures.services.news import how_it_ended, news_since
 from kernel import clock
 from kernel.modes import Mode
 from kernel.texts import MAX_REASON, check_reason, check_text
+from payments.models import Attempt
 
 TAKEN = "Taken."
-GIVES_UP = (Outcome.NEVER_PAID, Outcome.NOTHING_WRONG)
-PAYS = (Outcome.PAID, Outcome.PAID_ELSEWHERE)
 GIVEN = "Given to a colleague."
 TO = "given_to"  # In the history: an id, so that a person can be forgotten.
 # A provider's answer may take days; what waits longer than a week is not put off but forgotten.
@@ -104,9 +103,8 @@ def resolve_case(
         case = locked_case(case_id, person, version=version)
         check_over(case)
         check_outcome(outcome)
-        check_fits(case, outcome)
-        check_nothing_is_given_up(case, outcome)
         check_alone(case, person)
+        check_fits(case, outcome)
         with deed_on(case, CaseDeed.RESOLVE, person=person, reason=reason):
             case.outcome = outcome
             end_locked(case, case.resolve, reason, Actor.user(person))
@@ -118,7 +116,6 @@ def dismiss_case(*, case_id: UUID, person: User, reason: str, version: int | Non
     with transaction.atomic():
         case = locked_case(case_id, person, version=version)
         check_over(case)
-        check_nothing_is_given_up(case, Outcome.NOTHING_WRONG)
         check_alone(case, person)
         with deed_on(case, CaseDeed.DISMISS, person=person, reason=reason):
             case.outcome = Outcome.NOTHING_WRONG
@@ -176,17 +173,14 @@ def check_outcome(outcome: Outcome | str) -> None:
 
 
 def check_fits(case: Case, outcome: Outcome | str) -> None:
-    """Whoever counts how cases ended must be able to believe it: a failed refund was not "paid after all"."""
+    """A failed refund was not "paid after all", and no payment that failed was either."""
     fitting = FITTING.get(CaseKind(case.kind))
     if outcome and fitting and outcome not in fitting:
         words = ", ".join(str(each.label) for each in fitting)
         raise CaseRefused(f"This case cannot have ended so. What fits: {words}.", field="outcome", code="does_not_fit")
-
-
-def check_nothing_is_given_up(case: Case, outcome: Outcome | str) -> None:
-    """By whatever name, and by none: money that is still owed is given up by two people."""
-    if outcome not in PAYS and is_unpaid(case):
-        raise CaseRefused(UNPAID, field="outcome", code="needs_two")
+    sentence = why_not_so(case, outcome, Attempt.objects.filter(payment=case.payment_id))
+    if sentence:
+        raise CaseRefused(f"It did not end so. {sentence}", field="outcome", code="does_not_fit")
 
 
 def check_alone(case: Case, person: User) -> None:

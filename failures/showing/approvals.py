@@ -45,6 +45,7 @@ _FIELDS = {
     "tip_minor": "tip",
     "outcome": "how it ended",
     "written_off": "written off",
+    "paid_elsewhere": "paid in another way",
 }
 
 
@@ -65,6 +66,7 @@ class Asked:
     since: tuple[Change, ...]  # What differs from what the maker saw.
     may_decide: bool
     may_withdraw: bool
+    moves_money: bool
     why_not: str
     opens_at: datetime | None  # For whoever is alone.
 
@@ -106,9 +108,15 @@ def asked_about(
         since=(*_since(case, approval), *_went_back_since(approval, attempts)),
         may_decide=may_check or (alone and not is_early and not approval.is_left_alone),
         may_withdraw=is_maker,
+        moves_money=words_of(approval.action).moves_money or _sends_a_refund(approval),
         why_not=_why_not(approval, is_maker=is_maker, alone=alone, is_checker=is_checker),
         opens_at=opens_at if is_early and not approval.is_left_alone else None,
     )
+
+
+def _sends_a_refund(approval: Approval) -> bool:
+    """What is not due any more goes back in the moment in which somebody agrees that it came in."""
+    return len(approval.after.get("refunds", [])) > len(approval.before.get("refunds", []))
 
 
 def words_of(action: str) -> Words:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 
-from failures.models import Case, CaseKind
+from failures.models import Case, CaseKind, CaseStatus
 from failures.sums import money_of
+from payments.models import Attempt
 from payments.services.provider_refunds import Theirs
 
 
@@ -171,9 +172,52 @@ _THEIRS: Mapping[str, tuple[str, str]] = {
 _NOT_SAID = "went back that nobody here sent back: a refund made at the provider, or a chargeback."
 
 
-def cause_of(case: Case) -> Cause:
+# Of what goes on since the case was opened.
+_TRIED_AGAIN = ("It is being tried again.", "Wait for its answer. It comes by itself, mostly within a minute.")
+_IN_DOUBT_AGAIN = (
+    "It was tried again, and the provider gave no answer that can be relied on. The guest may have been charged.",
+    "Ask the provider now. Charging again and cash wait until it is known.",
+)
+_STILL_HERE = (
+    "Money came in that was not due, and its refund failed: it is still here.",
+    "Send the refund again. If the bank does not take it, ask the guest for another way.",
+)
+_UNANSWERED = {
+    CaseKind.REFUND_APPROVAL: (
+        "A refund above the limit was asked for, and nobody answered in time. Nothing was sent.",
+        "Ask for it again on the payment's page, or close the case.",
+    ),
+    CaseKind.CREDENTIALS_CHANGE: (
+        "New credentials were entered, and nobody answered in time. The earlier ones are in use.",
+        "Enter them again on the account's page, or close the case.",
+    ),
+}
+
+
+def cause_of(case: Case, attempts: Iterable[Attempt] = ()) -> Cause:
+    """As it is now, and of what has ended, as it was. `attempts` are those of its payment."""
+    cause = _with_its_sum(CAUSES[CaseKind(case.kind)], case)
+    if not case.is_waiting:
+        return replace(cause, what=f"When it was opened: {cause.what}")
+    now = _as_it_is_now(case, attempts)
+    return replace(cause, what=now[0], advice=now[1]) if now else cause
+
+
+def _as_it_is_now(case: Case, attempts: Iterable[Attempt]) -> tuple[str, str] | None:
+    kind, payment = CaseKind(case.kind), case.payment
+    if kind in _UNANSWERED and case.status != CaseStatus.WAITING_SECOND_PERSON:
+        return _UNANSWERED[kind]
+    if kind == CaseKind.EXHAUSTED and payment is not None and payment.holds_its_share:
+        return _IN_DOUBT_AGAIN if payment.in_doubt else _TRIED_AGAIN
+    surplus = next((each for each in attempts if each.pk == case.subject_id), None)
+    if kind == CaseKind.SURPLUS and surplus is not None and surplus.refundable_minor:
+        return _STILL_HERE
+    return None
+
+
+def _with_its_sum(cause: Cause, case: Case) -> Cause:
     """Of two that differ only in their sums, each says its own."""
-    cause, money = CAUSES[CaseKind(case.kind)], money_of(case)
+    money = money_of(case)
     if case.kind != CaseKind.PROVIDER_REFUND or money is None:
         return cause
     what, advice = _THEIRS.get(case.data.get("theirs", ""), (_NOT_SAID, cause.advice))

@@ -1,16 +1,16 @@
-"""What a person may do about a case, in words: what each choice does, and why one is locked and until when."""
+"""What a person may do about a case, in words: what each choice does with its money, and why one is locked."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from accounts.models import User
 from failures.decisions import ENDS_BY_AN_ANSWER, NEEDS_TWO, OFFERED, Action
-from failures.models import Case, CaseKind
-from failures.reasons import UNPAID, is_unpaid, what_is_left, why_not_alone
-from payments.models import Attempt, AttemptStatus, Payment, PaymentStatus
-from payments.services.mismatches import MismatchChoice, Undecided
+from failures.models import CaseKind
+from failures.showing.locks import OF_AN_AMOUNT, Seen, end_lock_of, lock_of
+from kernel.money import Money
+from payments.services.mismatches import Undecided
+from payments.services.providers import facts_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,10 @@ WORDS: Mapping[Action, Words] = {
     ),
     Action.RECORD_CHARGED: Words(
         title="Record: it was charged",
-        does="You saw at the provider that the money came in. The payment completes with that amount.",
+        does=(
+            "You saw at the provider that the money came in. If it is what was asked for, the payment completes; of "
+            "another amount somebody decides what becomes of it."
+        ),
     ),
     Action.RECORD_NOT_CHARGED: Words(
         title="Record: it was not charged",
@@ -44,7 +47,7 @@ WORDS: Mapping[Action, Words] = {
         moves_money=True,
     ),
     Action.REFUND: Words(
-        title="Send the refund again", does="A refund is sent to the provider within seconds.", moves_money=True
+        title="Send the refund again", does="It is sent to the provider within seconds.", moves_money=True
     ),
     Action.RECORD_REFUND_MADE: Words(
         title="Record: the refund was made", does="You saw at the provider that the money went back."
@@ -56,7 +59,15 @@ WORDS: Mapping[Action, Words] = {
     Action.HAND_OVER: Words(
         title="Record: the cash was handed back", does="You, or a colleague, gave the guest the cash."
     ),
-    Action.TAKE_UP: Words(title="Take it up again", does="The clock works on it again. Do this after the repair."),
+    Action.TAKE_UP: Words(
+        title="Take it up again",
+        does="The clock goes on where it stopped, also with a charge or a refund. Do this after the repair.",
+        moves_money=True,
+    ),
+    Action.RECORD_PAID_ELSEWHERE: Words(
+        title="Record: it was paid in another way",
+        does="At a terminal of its own, say, or by a bank transfer. The case ends; the bill stays as it is.",
+    ),
     Action.WRITE_OFF: Words(
         title="Write it off",
         does="The money is given up, and the case ends. A guest who comes back can still pay.",
@@ -66,14 +77,11 @@ WORDS: Mapping[Action, Words] = {
     Action.DISMISS: Words(title="Close: nothing was wrong", does="The case leaves the queue."),
 }
 _LOST = "What went back counts as lost, and the case ends. Nothing is sent, and the guest is asked for nothing."
+_NOT_DUE = (
+    "You saw at the provider that the money came in. As the bill stands it is not due any more: a refund of it is sent."
+)
+_HANDED = "Nothing is sent: a case waits until somebody has handed the cash to the guest."
 _ENDING = (Action.RESOLVE, Action.DISMISS)
-_IS_ASKED = "A second person is being asked. Approve, reject or withdraw that first."
-_OF_AN_AMOUNT: Mapping[Action, MismatchChoice] = {
-    Action.KEEP: MismatchChoice.KEEP,
-    Action.REFUND_ALL: MismatchChoice.REFUND_ALL,
-    Action.REFUND_DIFFERENCE: MismatchChoice.REFUND_DIFFERENCE,
-}
-_BY_HAND = (Action.RECORD_CHARGED, Action.RECORD_NOT_CHARGED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,28 +94,16 @@ class Choice:
     needs_two: bool
 
 
-def choices_for(
-    case: Case,
-    *,
-    person: User,
-    payment: Payment | None,
-    live: Attempt | None,
-    undecided: Undecided | None = None,
-    is_asked: bool = False,
-) -> list[Choice]:
+def choices_for(seen: Seen) -> list[Choice]:
     """All that there are for this kind, also those that are locked: whoever looks for one finds out why."""
-    left = (what_is_left(case) or why_not_alone(case, person)) if case.is_waiting else ""
+    case, end_lock = seen.case, end_lock_of(seen)
     ended = () if case.kind in ENDS_BY_AN_ANSWER else (Action.REOPEN,)
     offered = (*OFFERED.get(CaseKind(case.kind), ()), *_ENDING) if case.is_waiting else ended
     return [
         Choice(
             action=action,
-            words=_words_of(case, action, undecided),
-            locked=_IS_ASKED
-            if is_asked
-            else _why_not_ended(case, action, left)
-            or _why_not_so_much(action, undecided)
-            or why_not(action, payment, live),
+            words=_words_of(seen, action),
+            locked=lock_of(seen, action) or (end_lock if action in _ENDING else ""),
             has_amount=action == Action.RECORD_CHARGED,
             has_outcome=action == Action.RESOLVE,
             needs_two=action in NEEDS_TWO,
@@ -116,25 +112,44 @@ def choices_for(
     ]
 
 
-def _why_not_ended(case: Case, action: Action, left: str) -> str:
-    if action == Action.DISMISS and not left and is_unpaid(case):
-        return UNPAID
-    return left if action in _ENDING else ""
+def _words_of(seen: Seen, action: Action) -> Words:
+    """What it does to the money of this case, as that stands now."""
+    words = WORDS[action]
+    if action in OF_AN_AMOUNT:
+        return replace(words, does=_of_amount(action, seen.undecided)) if seen.undecided else words
+    if action == Action.REFUND:
+        return _of_refund(seen, words)
+    if action == Action.WRITE_OFF and seen.case.kind == CaseKind.PROVIDER_REFUND:
+        return replace(words, does=_LOST)
+    if action == Action.RECORD_CHARGED and not _is_due(seen):
+        return replace(words, does=_NOT_DUE, moves_money=True)
+    return words
 
 
-def _words_of(case: Case, action: Action, undecided: Undecided | None) -> Words:
-    """Where an amount waits for a decision, with how much each one moves and keeps."""
-    if action == Action.WRITE_OFF and case.kind == CaseKind.PROVIDER_REFUND:
-        return replace(WORDS[action], does=_LOST)
-    if undecided is None or action not in _OF_AN_AMOUNT:
-        return WORDS[action]
+def _is_due(seen: Seen) -> bool:
+    bill, payment = seen.bill, seen.payment
+    return bill is None or payment is None or (bill.is_payable and bill.due_minor >= payment.amount_minor)
+
+
+def _of_refund(seen: Seen, words: Words) -> Words:
+    """With how much it is, and whether any provider has a part in it."""
+    if seen.refund is None:
+        return words
+    money = Money(seen.refund.total_minor, seen.refund.currency).display()
+    if facts_of(seen.refund.account).is_manual:
+        return replace(words, title=f"Hand {money} back again", does=_HANDED, moves_money=False)
+    return replace(words, does=f"{money} is sent back to the guest within seconds, by the same way.")
+
+
+def _of_amount(action: Action, undecided: Undecided) -> str:
+    """How much each one moves and keeps."""
     asked, captured, held = undecided.asked.display(), undecided.captured.display(), undecided.held.display()
     does = {
         Action.KEEP: f"The payment completes with {captured}. Asked for was {asked}.",
         Action.REFUND_ALL: f"{held} is sent back: everything that came in. Nothing is paid then.",
         Action.REFUND_DIFFERENCE: f"{_difference(undecided)} is sent back, and {asked} is kept.",
     }
-    return replace(WORDS[action], does=does[action])
+    return does[action]
 
 
 def difference_of(undecided: Undecided) -> tuple[str, str]:
@@ -152,29 +167,3 @@ def _difference(undecided: Undecided) -> str:
         return "Nothing"
     too_much = undecided.held - undecided.asked
     return too_much.display() if too_much.minor > 0 else "Nothing more"
-
-
-def _why_not_so_much(action: Action, undecided: Undecided | None) -> str:
-    """By the rule of the service, in its own words."""
-    if undecided is None or action not in _OF_AN_AMOUNT:
-        return ""
-    refusal = undecided.refusal(_OF_AN_AMOUNT[action])
-    return refusal.sentence if refusal else ""
-
-
-def why_not(action: Action, payment: Payment | None, live: Attempt | None) -> str:
-    if action == Action.RETRY and payment is not None and payment.status != PaymentStatus.FAILED:
-        if payment.in_doubt:
-            return "Nobody knows yet whether it was charged. Charging again is locked until that is known."
-        return f"The payment is {payment.get_status_display()}: there is nothing to try again."
-    if action == Action.WRITE_OFF and payment is not None and payment.status == PaymentStatus.PROCESSING:
-        return "The payment is under way: nothing is lost yet."
-    if action in _BY_HAND and (live is None or live.mismatch):
-        return "No charge of this payment is open any more." if live is None else "Decide about its amount instead."
-    if action in _BY_HAND and live is not None and _is_being_sent(payment, live):
-        return "Somebody is asking the provider right now. This opens again within half a minute."
-    return ""
-
-
-def _is_being_sent(payment: Payment | None, live: Attempt) -> bool:
-    return live.status == AttemptStatus.SENT or (payment is not None and payment.is_leased)

@@ -47,6 +47,13 @@ class Refund(Leased, Telling):
     amount_minor = models.BigIntegerField()
     tip_minor = models.BigIntegerField(default=0)
     currency = models.CharField(max_length=3)
+    again_of = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="made_again",
+        help_text="The one that failed, in whose place this one was asked for.",
+    )
     origin = models.CharField(max_length=10, choices=RefundOrigin.choices, default=RefundOrigin.PERSON)
     reason = models.CharField(max_length=500)
     reopens_order = models.BooleanField(default=False, help_text="The order becomes payable again by this amount.")
@@ -86,6 +93,12 @@ class Refund(Leased, Telling):
                 condition=~models.Q(provider_reference=""),
                 name="one_refund_per_provider_reference",
             ),
+            # Under way: that one went back after all is news that no constraint may keep out.
+            models.UniqueConstraint(
+                fields=["again_of"],
+                condition=models.Q(status__in=RESERVING),
+                name="one_refund_in_the_place_of_another",
+            ),
             models.UniqueConstraint(
                 fields=["attempt"],
                 condition=models.Q(origin=RefundOrigin.SURPLUS, status__in=RESERVING),
@@ -114,7 +127,17 @@ class Refund(Leased, Telling):
             *machine_triggers(),
             pgtrigger.ReadOnly(
                 name="identity_is_fixed",
-                fields=["id", "payment", "attempt", "account", "amount_minor", "tip_minor", "currency", "origin"],
+                fields=[
+                    "id",
+                    "payment",
+                    "attempt",
+                    "account",
+                    "amount_minor",
+                    "tip_minor",
+                    "currency",
+                    "origin",
+                    "again_of",
+                ],
             ),
         ]
 

@@ -50,12 +50,12 @@ _INSTEAD = {
 }
 
 
-def nobody_was_asked(row: Payment | Refund, *, is_over: bool) -> Asked:
+def nobody_was_asked(row: Payment | Refund, account: ProviderAccount | None, *, is_over: bool) -> Asked:
     if row.is_leased:
-        return _not(WhyNot.IN_HAND, row.account, row.lease_until)
+        return _not(WhyNot.IN_HAND, account, row.lease_until)
     if is_over:
-        return _not(WhyNot.OVER, row.account)
-    return _not(_INSTEAD[NextAction(row.next_action)], row.account, row.next_action_at)
+        return _not(WhyNot.OVER, account)
+    return _not(_INSTEAD[NextAction(row.next_action)], account, row.next_action_at)
 
 
 def what_was_said(evidence: Evidence, account: ProviderAccount) -> Asked:
@@ -67,10 +67,16 @@ def what_was_said(evidence: Evidence, account: ProviderAccount) -> Asked:
     return Asked(finding=evidence.finding, provider=account.label)
 
 
-def _stopped(account: ProviderAccount) -> Asked:
+def stopped_by_hand(account: ProviderAccount) -> Asked | None:
     word = lasting_words({account.provider}, mode=Mode(account.mode)).get((account.provider, Operation.LOOK_UP.value))
-    if word is not None and word.state == BreakerState.OPEN:
-        return _not(WhyNot.STOPPED_BY_HAND, account, word.expires_at)
+    is_stopped = word is not None and word.state == BreakerState.OPEN
+    return _not(WhyNot.STOPPED_BY_HAND, account, word.expires_at) if word and is_stopped else None
+
+
+def _stopped(account: ProviderAccount) -> Asked:
+    by_hand = stopped_by_hand(account)
+    if by_hand is not None:
+        return by_hand
     circuits = (circuits_of(account)[Operation.LOOK_UP], own_circuits_of(account)[Operation.LOOK_UP])
     return _not(WhyNot.RESTING, account, max(filter(None, map(_rests_until, circuits)), default=None))
 

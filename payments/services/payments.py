@@ -104,6 +104,15 @@ def retry_payment(
     return payment
 
 
+def retry_refusal(bill: Bill, payment: Payment) -> PaymentRefused | None:
+    """For a page, of a bill that it read without a lock."""
+    try:
+        _check_retry(bill, payment)
+    except PaymentRefused as refused:
+        return refused
+    return None
+
+
 def check_retry(payment_id: UUID) -> None:
     """For whoever wants to know before asking. Whoever asks is told anew, by what is so then."""
     with transaction.atomic():

@@ -65,7 +65,8 @@ def release_refund(bill: Bill, refund: Refund, journal: Journal, *, reason: str)
     """Of a locked refund; the caller saves the payment and writes the journal."""
     journal.move(refund, refund.release, reason=reason)
     words = {"refund": str(refund.pk), "attempt": str(refund.attempt_id)}
-    journal.happened(RefundEvent.RELEASED, refund.payment, **words)
+    again_of = {"again_of": str(refund.again_of_id)} if refund.again_of_id else {}
+    journal.happened(RefundEvent.RELEASED, refund.payment, **words, **again_of)
     if facts_of(bill.attempt(refund.attempt_id).account).is_manual:
         journal.happened(RefundEvent.HAND_OVER_NEEDED, refund.payment, **words)
     else:

@@ -37,6 +37,7 @@ def request_refund(
     actor: Actor,
     reopens_order: bool = False,
     is_handed_over: bool = False,
+    again_of: Refund | None = None,
     version: int | None = None,
     call: Call | None = None,
 ) -> Refund:
@@ -51,13 +52,11 @@ def request_refund(
         payment = bill.payment(payment_id)
         _check_who_and_what(actor, payment, version, is_handed_over=is_handed_over)
         attempt = refundable_attempt(bill, payment, attempt_id)
-        is_surplus = attempt.capture == Capture.SURPLUS
-        tip_left = 0 if is_surplus else tip_left_of(attempt)
+        is_surplus, tip_left = attempt.capture == Capture.SURPLUS, tip_left_of(attempt)
         if amount_minor is None:
             amount_minor, tip_minor = attempt.refundable_minor - tip_left, tip_left
         check_reason(reason, refusal=RefundRefused)
         _check(attempt, amount_minor, tip_minor, tip_left)
-        needs_two = is_above_limit(actor, attempt, amount_minor + tip_minor, can_wait=not is_handed_over)
         with deed_on(payment, PaymentDeed.REQUEST_REFUND, actor=actor, reason=reason):
             journal = Journal(actor)
             refund = reserve_refund(
@@ -70,7 +69,8 @@ def request_refund(
                 journal=journal,
                 reopens_order=reopens_order and not is_surplus,
                 is_handed_over=is_handed_over,
-                needs_two=needs_two,
+                again_of=again_of,
+                needs_two=is_above_limit(actor, attempt, amount_minor + tip_minor, can_wait=not is_handed_over),
             )
             _save_reservation(attempt, journal)
         crashpoint(CrashPoint.RESERVE_BEFORE_COMMIT)
@@ -106,6 +106,7 @@ def reserve_refund(
     refund_id: UUID | None = None,
     reopens_order: bool = False,
     is_handed_over: bool = False,
+    again_of: Refund | None = None,
     needs_two: bool = False,
 ) -> Refund:
     """For a locked attempt; the caller saves attempt and payment and writes the journal."""
@@ -123,6 +124,7 @@ def reserve_refund(
         origin=origin,
         reason=reason,
         reopens_order=reopens_order,
+        again_of=again_of,
         requested_by=journal.actor.id,
     )
     attempt.refunding_minor += refund.total_minor
@@ -162,7 +164,9 @@ def refundable_attempt(bill: Bill, payment: Payment, attempt_id: UUID | None = N
 
 
 def tip_left_of(attempt: Attempt) -> int:
-    """What no refund gave back of the tip: share and tip are two columns, and each goes back once."""
+    """What no refund gave back of the tip: share and tip are two columns, and each goes back once. A surplus: none."""
+    if attempt.capture == Capture.SURPLUS:
+        return 0
     if not attempt.refunded_minor and not attempt.refunding_minor:
         return attempt.tip_minor
     returned = Refund.objects.filter(attempt=attempt, status__in=[*RESERVING, RefundStatus.COMPLETED])

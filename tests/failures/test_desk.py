@@ -86,8 +86,8 @@ BUTTONS: dict[str, tuple[Callable[[], dict[str, Any]], Callable[[Case], bool]]] 
     "note": (lambda: {"text": "The guest was told."}, lambda case: case.notes.count() == 1),
     "file": (lambda: {"file": letter()}, lambda case: case.files.count() == 1),
     "decide": (
-        lambda: {"action": "resolve", "reason": REASON, "outcome": Outcome.PAID},
-        lambda case: (case.status, case.outcome) == (CaseStatus.RESOLVED, Outcome.PAID),
+        lambda: {"action": "resolve", "reason": REASON, "outcome": Outcome.REPAIRED},
+        lambda case: (case.status, case.outcome) == (CaseStatus.RESOLVED, Outcome.REPAIRED),
     ),
 }
 
@@ -196,8 +196,10 @@ def test_on_an_old_page_nothing_is_decided_and_nothing_typed_is_lost(
 @pytest.mark.parametrize(
     ("button", "said", "sentence"),
     [
-        ("decide", {"action": "resolve", "reason": "ok"}, "Say in a few words why"),
-        ("decide", {"action": "resolve", "reason": "Card 4111 1111 1111 1111"}, "This looks like a card number"),
+        ("decide", {"action": "dismiss", "reason": "ok"}, "Say in a few words why"),
+        ("decide", {"action": "dismiss", "reason": "Card 4111 1111 1111 1111"}, "This looks like a card number"),
+        ("decide", {"action": "resolve", "reason": REASON, "outcome": ""}, "Choose how it ended"),
+        ("decide", {"action": "resolve", "reason": REASON, "outcome": "paid"}, "It did not end so. As the books stand"),
         ("decide", {"action": "resolve", "reason": ""}, "This field is required"),
         ("decide", {"action": "retry", "reason": REASON}, "For this case there are"),
         ("snooze", {"reason": REASON, "minutes": "9999999"}, "Select a valid choice"),

@@ -165,7 +165,7 @@ class TestTakeNext:
 
     def test_whose_number_is_of_something_else_takes_nothing(self, desk: Client, finance: User) -> None:
         case, said = Case.objects.all()[0], {"press": self.press_of(desk)}
-        press(desk, case, "decide", action="resolve", reason=REASON, **said)
+        press(desk, case, "decide", action="dismiss", reason=REASON, **said)
 
         assert "There is no case that nobody has." in desk.post(f"{QUEUE}next/", said, follow=True).content.decode()
         assert not Case.objects.filter(owner=finance).exists()

@@ -59,7 +59,7 @@ OVER: set[tuple[CaseKind, StrEnum]] = {
     (CaseKind.REFUND_IN_DOUBT, RefundEvent.FAILED),
     (CaseKind.REFUND_APPROVAL, RefundEvent.RELEASED),
     (CaseKind.REFUND_APPROVAL, RefundEvent.TURNED_DOWN),
-    (CaseKind.REFUND_FAILED, RefundEvent.COMPLETED),
+    *((CaseKind.REFUND_FAILED, event) for event in (RefundEvent.COMPLETED, RefundEvent.RELEASED)),
     (CaseKind.CASH_REFUND, RefundEvent.FAILED),
     (CaseKind.CASH_REFUND, RefundEvent.COMPLETED),
     (CaseKind.CREDENTIALS, AccountEvent.CREDENTIALS_CHANGED),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +12,6 @@ import pytest
 from django.db import connection
 
 from accounts.models import Membership, Restaurant, Role, User
-from events.actors import GUEST
 from events.models import AuditEntry, Event, Transition
 from failures.models import Case, CaseKind, CaseStatus, Outcome
 from failures.services.facts import CaseEvent, CaseRefused
@@ -28,14 +26,10 @@ from failures.services.working import (
 )
 from kernel import clock
 from kernel.modes import Mode
-from orders.services import cancel_order
-from payments.gateways.contract import ErrorCode
 from payments.models import Payment
-from payments.services.evidence import Finding
 from payments.services.facts import PaymentEvent
 from tests.factories import RestaurantFactory, accepted, order_of, routed, staff
 from tests.failures.test_services import REASON, happened
-from tests.failures.world import attempted
 
 pytestmark = pytest.mark.django_db
 SOON = timedelta(hours=1)
@@ -180,8 +174,8 @@ def test_news_of_a_case_wakes_it(payment: Payment, case: Case, finance: User) ->
 
 
 def test_how_it_ended_is_kept_until_it_is_opened_again(payment: Payment, case: Case, finance: User) -> None:
-    resolve_case(case_id=case.pk, person=finance, reason=REASON, outcome=Outcome.PAID_ELSEWHERE)
-    assert Case.objects.get().outcome == Outcome.PAID_ELSEWHERE
+    resolve_case(case_id=case.pk, person=finance, reason=REASON, outcome=Outcome.REPAIRED)
+    assert Case.objects.get().outcome == Outcome.REPAIRED
 
     happened(PaymentEvent.CONTRADICTED, payment, reason="Another thing.")
 
@@ -190,50 +184,14 @@ def test_how_it_ended_is_kept_until_it_is_opened_again(payment: Payment, case: C
 
 
 def test_a_case_ends_only_as_one_of_its_kind_can(payment: Payment, finance: User) -> None:
-    happened(PaymentEvent.EXHAUSTED, payment)
-    unpaid = Case.objects.get(kind=CaseKind.EXHAUSTED)
-    end = partial(resolve_case, case_id=unpaid.pk, person=finance, reason=REASON)
+    happened(PaymentEvent.COMPLETED_LATE, payment)
+    late = Case.objects.get(kind=CaseKind.LATE_SUCCESS)
 
     with pytest.raises(CaseRefused) as refused:
-        end(outcome=Outcome.GIVEN_BACK)
+        resolve_case(case_id=late.pk, person=finance, reason=REASON, outcome=Outcome.REPAIRED)
 
     assert (refused.value.code, refused.value.field) == ("does_not_fit", "outcome")
-    assert "paid in another way" in refused.value.sentence
-    assert end(outcome=Outcome.PAID).status == CaseStatus.RESOLVED
-
-
-class TestABillThatIsNotPaid:
-    @pytest.fixture
-    def unpaid(self, restaurant: Restaurant) -> Case:
-        """The guest tried, no provider took it, and the bill is still open."""
-        failed = attempted(order_of(restaurant), Finding.DECLINED, code=ErrorCode.CARD_DECLINED)
-        happened(PaymentEvent.EXHAUSTED, Payment.objects.get(pk=failed.payment_id))
-        return Case.objects.get(payment=failed.payment_id, kind=CaseKind.EXHAUSTED)
-
-    def test_is_given_up_by_nobody_alone_by_whatever_name(self, unpaid: Case, finance: User) -> None:
-        for end in (
-            lambda: dismiss_case(case_id=unpaid.pk, person=finance, reason=REASON),
-            lambda: resolve_case(case_id=unpaid.pk, person=finance, reason=REASON),
-            lambda: resolve_case(case_id=unpaid.pk, person=finance, reason=REASON, outcome=Outcome.NEVER_PAID),
-            lambda: resolve_case(case_id=unpaid.pk, person=finance, reason=REASON, outcome=Outcome.NOTHING_WRONG),
-        ):
-            with pytest.raises(CaseRefused) as refused:
-                end()
-            assert refused.value.code == "needs_two"
-
-        assert Case.objects.get(pk=unpaid.pk).is_waiting
-
-    def test_is_closed_by_saying_how_it_was_paid(self, unpaid: Case, finance: User) -> None:
-        resolve_case(case_id=unpaid.pk, person=finance, reason=REASON, outcome=Outcome.PAID_ELSEWHERE)
-
-        assert Case.objects.get(pk=unpaid.pk).outcome == Outcome.PAID_ELSEWHERE
-
-    def test_of_a_cancelled_order_is_owed_by_nobody(self, unpaid: Case, finance: User) -> None:
-        assert unpaid.payment is not None
-        cancel_order(order_id=unpaid.payment.order_id, actor=GUEST)
-
-        dismiss_case(case_id=unpaid.pk, person=finance, reason=REASON)
-        assert Case.objects.get(pk=unpaid.pk).outcome == Outcome.NOTHING_WRONG
+    assert "given back to the guest" in refused.value.sentence
 
 
 class TestTheNextCase:

@@ -1,6 +1,4 @@
-"""New credentials come into use in the very moment in which a charge begins: it is sent to one contract, and asked
-about there.
-"""
+"""New credentials come into use in the moment in which a charge begins: it is sent to one contract, and asked there."""
 
 from __future__ import annotations
 

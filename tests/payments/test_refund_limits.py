@@ -13,6 +13,7 @@ from accounts.models import Approval, Restaurant, Role, User
 from events.actors import GUEST, SYSTEM, Actor, ActorKind
 from failures.approvals import Reply, Verdict, decide_approval, expire_approvals
 from failures.models import Case, CaseKind, CaseStatus
+from failures.services.working import dismiss_case
 from failures.showing.approvals import Asked, approvals_in, asked_about
 from kernel import clock
 from kernel.errors import ServiceError
@@ -161,7 +162,7 @@ class TestOneThatNobodyAgreedTo:
         assert {case.status for case in Case.objects.all()} == {CaseStatus.RESOLVED}
         assert refund(payment, Actor.user(finance), LIMIT).status == RefundStatus.REQUESTED
 
-    def test_after_a_day_is_as_if_it_had_been_rejected(
+    def test_after_a_day_frees_its_amount_and_goes_back_to_whoever_asked(
         self, payment: Payment, finance: User, time: ShiftedClock
     ) -> None:
         made = refund(payment, Actor.user(finance))
@@ -171,7 +172,10 @@ class TestOneThatNobodyAgreedTo:
 
         assert status_of(made) == RefundStatus.FAILED
         assert Attempt.objects.get(payment=payment).refunding_minor == 0
-        assert not Case.objects.get().is_waiting
+        # But whoever asked has to know that nobody answered.
+        case = Case.objects.get()
+        assert (case.status, case.owner) == (CaseStatus.ASSIGNED, finance)
+        assert dismiss_case(case_id=case.pk, person=finance, reason=WHY).status == CaseStatus.DISMISSED
 
 
 class TestWhatIsOwed:

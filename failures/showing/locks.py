@@ -1,0 +1,118 @@
+"""Why a choice about a case is locked: by the rule of the service that would refuse it, and in that one's own words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from accounts.models import User
+from failures.decisions import Action
+from failures.models import Case, CaseKind
+from failures.reasons import what_is_left, why_not_alone
+from failures.services.giving_up import lost_of
+from kernel.errors import ServiceError
+from payments.models import Attempt, AttemptStatus, Payment, Refund
+from payments.services.bill import Bill
+from payments.services.made_again import refusal_to_make_again
+from payments.services.mismatches import MismatchChoice, Undecided
+from payments.services.payments import retry_refusal
+
+OF_AN_AMOUNT: Mapping[Action, MismatchChoice] = {
+    Action.KEEP: MismatchChoice.KEEP,
+    Action.REFUND_ALL: MismatchChoice.REFUND_ALL,
+    Action.REFUND_DIFFERENCE: MismatchChoice.REFUND_DIFFERENCE,
+}
+_IS_ASKED = "A second person is being asked. Approve, reject or withdraw that first."
+_IN_DOUBT = "Nobody knows yet whether it was charged. Charging again is locked until that is known."
+_NOTHING_OPEN = "No charge of this payment is open any more."
+_ASKING = "Somebody is asking the provider right now. This opens again within half a minute."
+_GOING_BACK = "All of it is on its way back, or has gone back."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A case with its money as its page has read it. Whoever then decides looks again, under the lock."""
+
+    case: Case
+    person: User
+    bill: Bill | None = None
+    refunds: Sequence[Refund] = ()  # Of its payment.
+    undecided: Undecided | None = None
+    is_asked: bool = False
+
+    @property
+    def payment(self) -> Payment | None:
+        return self.case.payment
+
+    @property
+    def live(self) -> Attempt | None:
+        return self.bill.live_attempt_of(self.payment) if self.bill and self.payment else None
+
+    @property
+    def refund(self) -> Refund | None:
+        """That the case is about."""
+        return next((each for each in self.refunds if each.pk == self.case.subject_id), None)
+
+
+def end_lock_of(seen: Seen) -> str:
+    """Of both ways to close a case. Asked once for a page."""
+    case = seen.case
+    return (what_is_left(case) or why_not_alone(case, seen.person)) if case.is_waiting else ""
+
+
+def lock_of(seen: Seen, action: Action) -> str:
+    """Empty: it may be done, as things stand."""
+    if seen.is_asked:
+        return _IS_ASKED
+    rule = _RULES.get(action)
+    return rule(seen) if rule else ""
+
+
+def _retry(seen: Seen) -> str:
+    if seen.bill is None or seen.payment is None:
+        return ""
+    return _IN_DOUBT if seen.payment.in_doubt else _said(retry_refusal(seen.bill, seen.payment))
+
+
+def _give_up(seen: Seen) -> str:
+    if seen.bill is None or seen.payment is None or seen.case.kind != CaseKind.EXHAUSTED:
+        return ""
+    return _said(lost_of(seen.case, seen.bill, seen.payment)[1])
+
+
+def _by_hand(seen: Seen) -> str:
+    live = seen.live
+    if live is None:
+        return _NOTHING_OPEN
+    if live.mismatch:
+        return "Decide about its amount instead."
+    is_leased = seen.payment is not None and seen.payment.is_leased
+    return _ASKING if live.status == AttemptStatus.SENT or is_leased else ""
+
+
+def _amount(action: Action) -> Callable[[Seen], str]:
+    def rule(seen: Seen) -> str:
+        return _said(seen.undecided.refusal(OF_AN_AMOUNT[action])) if seen.undecided else ""
+
+    return rule
+
+
+def _refund(seen: Seen) -> str:
+    if seen.case.kind == CaseKind.SURPLUS and seen.bill is not None:
+        return "" if seen.bill.attempt(seen.case.subject_id).refundable_minor else _GOING_BACK
+    return _said(refusal_to_make_again(seen.refund, seen.refunds)) if seen.refund else ""
+
+
+def _said(refusal: ServiceError | None) -> str:
+    return refusal.sentence if refusal else ""
+
+
+_RULES: Mapping[Action, Callable[[Seen], str]] = {
+    Action.RETRY: _retry,
+    Action.WRITE_OFF: _give_up,
+    Action.RECORD_PAID_ELSEWHERE: _give_up,
+    Action.RECORD_CHARGED: _by_hand,
+    Action.RECORD_NOT_CHARGED: _by_hand,
+    Action.REFUND: _refund,
+    **{action: _amount(action) for action in OF_AN_AMOUNT},
+}
