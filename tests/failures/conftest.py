@@ -18,8 +18,11 @@ from payments.services.facts import PaymentEvent
 from payments.services.settling import PROLONGED_DOUBT
 from tests.factories import RestaurantFactory, UserFactory, accepted, order_of, routed, staff
 from tests.failures.days import a_day_of, restaurant_with
+from tests.failures.presses import PRESSES
+from tests.failures.scenes import Scene, crew_of, scene_of
 from tests.failures.test_services import happened
 from tests.failures.world import World, make_world
+from tests.failures.worlds_of_cases import Crew
 from tests.scripted import ScriptedGateway, provider_of
 from tests.time_machine import ShiftedClock
 
@@ -89,3 +92,15 @@ def doubt(house: World) -> Case:
     Payment.objects.filter(pk=attempt.payment_id).update(lease_until=None)
     happened(PaymentEvent.DOUBT_PROLONGED, Payment.objects.get(pk=attempt.payment_id), attempt=str(attempt.pk))
     return Case.objects.get(kind=CaseKind.IN_DOUBT)
+
+
+@pytest.fixture
+def crew(db: None, monkeypatch: pytest.MonkeyPatch) -> Crew:
+    gateway = ScriptedGateway()
+    monkeypatch.setitem(providers.PROVIDERS, "a", provider_of(gateway))
+    return crew_of(gateway)
+
+
+@pytest.fixture
+def scene(request: pytest.FixtureRequest, crew: Crew) -> Scene:
+    return scene_of(PRESSES[request.param], crew)

@@ -1,9 +1,8 @@
-"""The desk over HTTP: the queue in its order, a case on its page, and each button, pressed by all sorts of people."""
+"""The desk over HTTP: the queue in its order, and a case on its page. Each of its presses: `test_every_press.py`."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -17,7 +16,7 @@ from pytest_django import DjangoAssertNumQueries
 from accounts.models import Restaurant, Role, User
 from events.actors import SYSTEM
 from events.models import AuditEntry
-from failures.models import Case, CaseFile, CaseKind, CaseNote, CaseStatus, EvidenceKind, Outcome
+from failures.models import Case, CaseFile, CaseKind, CaseStatus, EvidenceKind
 from failures.services.papers import add_file
 from failures.services.working import assign_case, resolve_case, snooze_case
 from kernel import clock
@@ -30,7 +29,7 @@ from payments.services.evidence import Finding
 from payments.services.facts import PaymentEvent, RefundEvent
 from payments.services.refund_requests import request_refund
 from payments.services.settling import PROLONGED_DOUBT
-from tests.factories import RestaurantFactory, accepted, order_of, paid, staff
+from tests.factories import accepted, order_of, paid, staff
 from tests.failures.test_papers import PDF
 from tests.failures.test_services import REASON, happened
 from tests.failures.world import attempted
@@ -75,122 +74,10 @@ def press(client: Client, case: Case, verb: str, **said: Any) -> Any:
     return client.post(reverse("admin:failures_case_do", args=[case.pk, verb]), {**hidden, **said})
 
 
-def letter() -> SimpleUploadedFile:
-    return SimpleUploadedFile("letter.pdf", PDF)
-
-
-# What each button says, and how one sees that it did something.
-BUTTONS: dict[str, tuple[Callable[[], dict[str, Any]], Callable[[Case], bool]]] = {
-    "take": (dict, lambda case: case.status == CaseStatus.ASSIGNED),
-    "snooze": (lambda: {"reason": REASON, "minutes": "60"}, lambda case: case.snoozed_until is not None),
-    "note": (lambda: {"text": "The guest was told."}, lambda case: case.notes.count() == 1),
-    "file": (lambda: {"file": letter()}, lambda case: case.files.count() == 1),
-    "decide": (
-        lambda: {"action": "resolve", "reason": REASON, "outcome": Outcome.REPAIRED},
-        lambda case: (case.status, case.outcome) == (CaseStatus.RESOLVED, Outcome.REPAIRED),
-    ),
-}
-
-
-@pytest.fixture(params=BUTTONS)
-def button(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-class TestAButton:
-    def test_does_it_once_and_says_so(self, desk: Client, case: Case, finance: User, button: str) -> None:
-        says, is_done = BUTTONS[button]
-
-        answer = press(desk, case, button, **says())
-
-        assert (answer.status_code, answer["Location"]) == (302, page_of(case))
-        assert is_done(Case.objects.get())
-        entry = AuditEntry.objects.get()
-        assert (entry.actor_id, entry.subject_id) == (str(finance.pk), str(case.pk))
-        assert 'class="state' in desk.get(page_of(case)).content.decode()
-
-    def test_pressed_twice_is_pressed_once(self, desk: Client, case: Case, button: str) -> None:
-        says, is_done = BUTTONS[button]
-        seen = {"version": case.version, "press": str(uuid4())}
-
-        answers = [press(desk, case, button, **seen, **says()) for _ in range(2)]
-
-        assert answers[0].status_code == 302
-        assert is_done(Case.objects.get())
-        assert AuditEntry.objects.count() == 1
-        # Where the second one is refused, it says that something happened: the first one.
-        assert answers[1].status_code == 302 or "Something happened" in answers[1].content.decode()
-
-    @pytest.mark.parametrize("role", [Role.AUDITOR])
-    def test_is_not_there_for_whoever_may_only_look(
-        self, restaurant: Restaurant, case: Case, button: str, role: Role
-    ) -> None:
-        looking = desk_of(staff(restaurant, role))
-
-        assert "<form" not in _main(looking.get(page_of(case)))
-        answer = press(looking, case, button, **BUTTONS[button][0]())
-
-        assert answer.status_code == 409
-        assert "Only finance staff of this restaurant" in answer.content.decode()
-        self._nothing_happened(case)
-
-    def test_does_nothing_for_a_waiter_or_a_stranger(self, restaurant: Restaurant, case: Case, button: str) -> None:
-        strangers = {
-            desk_of(staff(restaurant, Role.WAITER)): 302,  # To the sign-in, or nowhere.
-            desk_of(staff(RestaurantFactory.create(), Role.ADMIN)): 404,
-            Client(): 302,
-        }
-        for stranger, expected in strangers.items():
-            answer = press(stranger, case, button, **BUTTONS[button][0]())
-            assert answer.status_code in {expected, 404}
-        self._nothing_happened(case)
-
-    def test_cannot_be_pressed_from_another_site(self, case: Case, finance: User, button: str) -> None:
-        finance.is_staff = True
-        finance.save()
-        victim = Client(enforce_csrf_checks=True)
-        victim.force_login(finance)
-
-        assert press(victim, case, button, **BUTTONS[button][0]()).status_code == 403
-        self._nothing_happened(case)
-
-    def test_without_what_it_needs_says_what_is_missing(self, desk: Client, case: Case, button: str) -> None:
-        answer = desk.post(reverse("admin:failures_case_do", args=[case.pk, button]), {})
-
-        assert answer.status_code == 400
-        self._nothing_happened(case)
-
-    @staticmethod
-    def _nothing_happened(case: Case) -> None:
-        now = Case.objects.get()
-        assert (now.status, now.version) == (case.status, case.version)
-        assert not AuditEntry.objects.exists()
-        assert not CaseNote.objects.exists()
-        assert not CaseFile.objects.exists()
-
-
 def _main(answer: Any) -> str:
     """Without the frame, which has the form to sign out."""
     text: str = answer.content.decode()
     return text[text.index('class="desk"') :]
-
-
-@pytest.mark.parametrize("button", ["take", "snooze", "decide"])
-def test_on_an_old_page_nothing_is_decided_and_nothing_typed_is_lost(
-    restaurant: Restaurant, desk: Client, case: Case, button: str
-) -> None:
-    seen = case.version
-    assign_case(case_id=case.pk, person=staff(restaurant, Role.FINANCE_LEAD))
-
-    answer = press(desk, case, button, **{**BUTTONS[button][0](), "version": seen})
-
-    text = answer.content.decode()
-    now = Case.objects.get()
-    assert answer.status_code == 409
-    assert text.count("Something happened to this case since you opened it: ") == 1
-    assert now.status == CaseStatus.ASSIGNED
-    assert button == "take" or REASON in text
-    assert f'name="version" value="{now.version}"' in text  # The next press is about what is seen now.
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,7 @@ def orphan_of(restaurant: Restaurant) -> Case:
     with transaction.atomic():
         journal = Journal(SYSTEM)
         journal.happened(PaymentEvent.NOTICE_ORPHANED, notice, key="nobody")
+        notice.save(update_fields=["version"])
         journal.write()
     return Case.objects.get(subject_id=notice.pk)
 
