@@ -138,7 +138,10 @@ def test_cannot_be_sent_from_another_site(scene: Scene) -> None:
 # --- What is said -----------------------------------------------------------------------------------------------------
 
 _OF_EACH: tuple[dict[str, Any], ...] = ({"press": "one"}, {"press": None}, {"version": "new"}, {"version": None})
-_NO_REASON: tuple[dict[str, Any], ...] = ({"reason": None}, {"reason": " "}, {"reason": "ok"}, {"reason": CARD})
+_OF_ITS_PAGE: tuple[dict[str, Any], ...] = ({"version": "9" * 30}, {"version": "-1"})
+_NO_REASON: tuple[dict[str, Any], ...] = tuple(
+    {"reason": wrong} for wrong in (None, " ", "ok", CARD, "They \0 called.", "x" * 501)
+)
 WRONG: Mapping[str, tuple[dict[str, Any], ...]] = {
     "give": ({"to": None}, {"to": "the boss"}, {"to": str(uuid4())}, {"reason": CARD}),
     "give-back": _NO_REASON,
@@ -146,7 +149,7 @@ WRONG: Mapping[str, tuple[dict[str, Any], ...]] = {
     "decide": (
         *_NO_REASON,
         *({"action": None}, {"action": "steal"}, {"outcome": "won"}, {"outcome": "written_off"}),
-        *({"amount": wrong} for wrong in ("eight", "-1", "840.999", "NaN", "1e99", "9" * 20, "0x10", "8,40")),
+        *({"amount": wrong} for wrong in ("eight", "-1", "840.999", "NaN", "1e99", "9" * 20, "0x10", "8,40", "84\0")),
     ),
     "reply": (
         *({"verdict": None}, {"verdict": "agree"}),
@@ -167,7 +170,8 @@ def test_whatever_is_wrong_with_it_is_said_in_words(scene: Scene) -> None:
     desk = desk_of(scene.person)
     before = everything()
 
-    for wrong in (*_OF_EACH, *WRONG.get(scene.press.verb, ())):
+    of_page = _OF_ITS_PAGE if scene.press.is_of_its_page else ()
+    for wrong in (*_OF_EACH, *of_page, *WRONG.get(scene.press.verb, ())):
         answer = scene.send(desk, **wrong)
         assert answer.status_code in IN_WORDS, wrong
         assert sentences_of(answer), wrong
