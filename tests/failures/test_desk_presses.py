@@ -114,6 +114,19 @@ class TestAnAmount:
         assert answer.status_code == 302
 
 
+def test_a_note_written_on_the_page_of_another_one_is_not_lost(desk: Client, restaurant: Restaurant) -> None:
+    happened(PaymentEvent.CONTRADICTED, accepted(order_of(restaurant)))
+    case = Case.objects.get()
+    page = {"press": "018f0000-0000-7000-8000-000000000001", "version": case.version}
+
+    for text in ("The guest called.", "The bank says that it was charged twice."):
+        assert press(desk, case, "note", text=text, **page).status_code == 302
+
+    shown = desk.get(page_of(case)).content.decode()
+    assert "The guest called." in shown
+    assert "The bank says that it was charged twice." in shown
+
+
 class TestTakeNext:
     @pytest.fixture(autouse=True)
     def _three(self, restaurant: Restaurant) -> None:

@@ -16,9 +16,10 @@ from failures.models import Case, CaseFile, CaseNote, EvidenceKind
 from failures.services.facts import CaseEvent, CaseRefused
 from failures.services.papers import LARGEST_FILE_BYTES, LONGEST_NOTE, MOST_FILES, add_file, add_note, open_file
 from failures.services.working import resolve_case
+from kernel import clock
 from payments.models import Payment
 from payments.services.facts import PaymentEvent
-from tests.factories import RestaurantFactory, staff
+from tests.factories import RestaurantFactory, accepted, order_of, staff
 from tests.failures.test_services import REASON, happened
 
 pytestmark = pytest.mark.django_db
@@ -62,6 +63,48 @@ def test_what_people_write_is_encrypted_and_no_event_tells_it(case: Case, financ
     assert "98765" not in stored("SELECT text::bytea FROM failures_casenote")
     assert "98765" not in str([event.data for event in Event.objects.all()])
     assert "98765" not in str([(entry.before, entry.after, entry.reason) for entry in AuditEntry.objects.all()])
+
+
+class TestANoteWithTheIdOfAnother:
+    """As where somebody went back in the browser: the page is the one of the first note."""
+
+    @pytest.fixture
+    def first(self, case: Case, finance: User) -> CaseNote:
+        return add_note(case_id=case.pk, person=finance, text="First note.", note_id=clock.new_id())
+
+    def test_is_the_same_one_where_it_says_the_same(self, case: Case, finance: User, first: CaseNote) -> None:
+        again = add_note(case_id=case.pk, person=finance, text=" First note. ", note_id=first.pk)
+
+        assert again == first == CaseNote.objects.get()
+        assert AuditEntry.objects.count() == 1
+
+    def test_is_another_one_where_it_says_something_else(self, case: Case, finance: User, first: CaseNote) -> None:
+        for _ in range(2):
+            add_note(case_id=case.pk, person=finance, text="It was charged twice.", note_id=first.pk)
+
+        texts = [note.text for note in case.notes.order_by("at")]
+        assert texts == ["First note.", "It was charged twice."]
+        assert AuditEntry.objects.count() == 2
+
+    def test_is_another_one_where_somebody_else_says_it(
+        self, restaurant: Restaurant, case: Case, first: CaseNote
+    ) -> None:
+        colleague = staff(restaurant, Role.FINANCE)
+
+        add_note(case_id=case.pk, person=colleague, text="First note.", note_id=first.pk)
+
+        assert {note.author for note in case.notes.all()} == {first.author, colleague}
+
+    def test_is_another_one_in_another_case(self, restaurant: Restaurant, finance: User, first: CaseNote) -> None:
+        """Also where a stranger's id was forged: it says nothing about what is there."""
+        happened(PaymentEvent.CONTRADICTED, accepted(order_of(restaurant)))
+        other = Case.objects.latest("id")
+
+        for _ in range(2):
+            add_note(case_id=other.pk, person=finance, text="First note.", note_id=first.pk)
+
+        assert other.notes.get().pk != first.pk
+        assert CaseNote.objects.count() == 2
 
 
 @pytest.mark.parametrize(
