@@ -12,7 +12,7 @@ from accounts.models import OFFICE, User
 from accounts.services.people import works_as
 from events.actors import Actor
 from events.services import Journal
-from failures.models import FITTING, TAKEABLE, Case, CaseKind, CaseStatus, Outcome
+from failures.models import FITTING, TAKEABLE, BulkRun, Case, CaseKind, CaseStatus, Outcome
 from failures.reasons import what_is_left, why_not_alone, why_not_so
 from failures.selectors import by_risk
 from failures.services.deeds import CaseDeed, deed_on
@@ -152,8 +152,8 @@ def check_nobody_is_asked(case: Case) -> None:
         )
 
 
-def check_staff(case: Case, person: User) -> None:
-    if not works_as(person, OFFICE, restaurant_id=case.restaurant_id):
+def check_staff(what: Case | BulkRun, person: User) -> None:
+    if not works_as(person, OFFICE, restaurant_id=what.restaurant_id):
         raise CaseRefused("Only finance staff of this restaurant work on its cases.", code="not_finance_here")
 
 
