@@ -18,12 +18,20 @@ from kernel.statements import Insertion
 # A client that was switched off over a holiday may still send its last request again.
 KEPT_FOR = timedelta(days=30)
 _CALLS = Insertion(IdempotentCall)
+# Of a person's presses in the console: what they did stands in the history under that person's name.
+CONSOLE = "console:"
 
 
 class KeyTaken(ServiceError):
     """Somebody with the same key was faster: nothing of this request was written."""
 
     code = "idempotency_key_in_use"
+
+
+class PageUsed(ServiceError):
+    """The key is that of a page of the console that did something else already: nothing of this press was written."""
+
+    code = "page_used"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +79,14 @@ def earlier_call(call: Call) -> IdempotentCall | None:
 
 def is_same(call: Call, earlier: IdempotentCall) -> bool:
     return (earlier.operation, earlier.body_hash) == (call.operation, call.body_hash)
+
+
+def first_press(call: Call) -> IdempotentCall:
+    """The one that this press repeats. One that says something else is no second press, whatever page it comes from."""
+    earlier = earlier_call(call)
+    if earlier is None or not is_same(call, earlier):
+        raise PageUsed("This page was used already for something else. Nothing was done: look, and press again.")
+    return earlier
 
 
 def name_subject(*, call: Call, subject_id: UUID, restaurant_id: UUID, mode: str) -> None:

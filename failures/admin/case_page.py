@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -17,10 +16,10 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.text import capfirst
 
+from accounts.console_presses import DONE_ALREADY, call_of_press, said_anew
 from accounts.models import OFFICE, User
 from accounts.second_factor_pages import code_first
-from accounts.services.idempotency import Call
-from api.idempotency import body_hash
+from accounts.services.idempotency import Call, KeyTaken, first_press
 from api.problems import Problem
 from failures.admin.case_verbs import VERBS
 from failures.admin.forms import DecisionForm, FileForm, GiveForm, NoteForm, ReasonForm, ReplyForm, SaidForm, SnoozeForm
@@ -47,8 +46,6 @@ from payments.models import Attempt, Payment, Refund
 from payments.services.bill import Bill
 from payments.services.mismatches import Undecided, undecided_in
 
-# What is decided is written at once; what has to be sent the clock sends.
-_AT_WORK = timedelta(seconds=10)
 # Whoever has a second factor gives a code before these, if the last one is a while ago.
 _ABOUT_MONEY = ("decide", "reply")
 _FORMS: Mapping[str, type[SaidForm]] = {
@@ -244,13 +241,20 @@ class CasePage:
         if not form.is_valid():
             return self._refuse(name, form, HTTPStatus.BAD_REQUEST)
         try:
-            sentence = VERBS[verb](self, form)
+            sentence = self._did(verb, form)
         except (ServiceError, Problem) as refused:
-            told = self._add_refusal(form, refused)
             self.case = Case.objects.select_related("payment__order", "restaurant", "owner").get(pk=self.case.pk)
+            told = self._add_refusal(form, refused)
             return self._refuse(name, form, HTTPStatus.CONFLICT, told=told)
         messages.success(self.request, sentence)
         return redirect(self.back)
+
+    def _did(self, verb: str, form: SaidForm) -> str:
+        try:
+            return VERBS[verb](self, form)
+        except KeyTaken:
+            first_press(self.call(form))
+            return DONE_ALREADY
 
     def file(self, file_id: UUID) -> HttpResponse:
         """Never shown by the browser: what somebody laid to a case is nobody's page."""
@@ -273,13 +277,10 @@ class CasePage:
         where = refused.field if isinstance(refused, ServiceError) else ""
         if where in form.fields:
             form.add_error(where, sentence)
-        if isinstance(refused, ServiceError) and refused.code == "stale":
-            # The next press is a decision about the case as it is shown now.
-            said = self.request.POST.copy()
-            said["version"] = str(Case.objects.values_list("version", flat=True).get(pk=self.case.pk))
-            form.data = said
-        if isinstance(refused, ServiceError) and refused.code == "already_ended":
-            return "Nothing was done: this case had ended before you pressed."
+        if isinstance(refused, ServiceError):
+            form.data = said_anew(self.request, refused, version=self.case.version)
+            if refused.code == "already_ended":
+                return "Nothing was done: this case had ended before you pressed."
         return "" if where in form.fields else sentence
 
     def _refuse(self, name: str, form: SaidForm, status: HTTPStatus, *, told: str = "") -> HttpResponse:
@@ -293,16 +294,9 @@ class CasePage:
 
     def call(self, form: SaidForm) -> Call:
         """A second press of the same button is the first one."""
-        said = {name: str(value) for name, value in form.cleaned_data.items() if name not in {"press", "version"}}
-        return Call(
-            principal=f"console:{self.person.pk}",
-            key=str(form.cleaned_data["press"]),
-            operation=f"POST {self.request.path}",
-            body_hash=body_hash(said),
-            restaurant_id=self.case.restaurant_id,
-            mode=self.case.mode,
-            runs_for=_AT_WORK,
-            subject_id=self.case.pk,
+        case, press = self.case, form.cleaned_data["press"]
+        return call_of_press(
+            self.request, press=press, restaurant_id=case.restaurant_id, mode=case.mode, subject_id=case.pk
         )
 
 

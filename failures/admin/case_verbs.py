@@ -11,7 +11,6 @@ from django.http import Http404
 
 from accounts.console_session import has_shown_factor
 from accounts.models import Approval, User
-from accounts.services.idempotency import KeyTaken, earlier_call
 from api import limits
 from failures.admin.forms import SaidForm
 from failures.approvals import Reply, Verdict, decide_approval
@@ -83,11 +82,7 @@ def _decide(page: CasePage, form: SaidForm) -> str:
         version=said["version"],
         refund_id=refund_id,
     )
-    call = page.call(form)
-    try:
-        case = act_on_case(case_id=page.case.pk, decision=decision, person=page.person, call=call)
-    except KeyTaken:
-        return "It was done already, by your first press." if earlier_call(call) else "It is being done."
+    case = act_on_case(case_id=page.case.pk, decision=decision, person=page.person, call=page.call(form))
     if decision.action in NEEDS_TWO:
         return "Asked. A second person has to agree; the case says who may."
     if decision.action == Action.REFUND and _waits(refund_id):
@@ -110,11 +105,7 @@ def _reply(page: CasePage, form: SaidForm) -> str:
         version=said["version"],
         has_factor=has_shown_factor(page.request),
     )
-    call = page.call(form)
-    try:
-        decide_approval(approval_id=said["approval"], reply=reply, person=page.person, call=call)
-    except KeyTaken:
-        return "It was done already, by your first press." if earlier_call(call) else "It is being done."
+    decide_approval(approval_id=said["approval"], reply=reply, person=page.person, call=page.call(form))
     return _told(Approval.objects.get(pk=said["approval"]), reply.verdict)
 
 

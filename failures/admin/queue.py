@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,9 +14,9 @@ from django.urls import path, reverse
 from django.utils.html import format_html
 from django.utils.text import capfirst
 
+from accounts.console_presses import call_of_press
 from accounts.models import OFFICE
-from accounts.services.idempotency import Call
-from api.idempotency import body_hash
+from accounts.services.idempotency import Call, PageUsed
 from failures.admin import bulk, cells
 from failures.admin.case_page import CasePage
 from failures.admin.cells import Cell
@@ -36,8 +35,6 @@ from kernel.modes import Mode
 
 # Beyond that nobody needs the number.
 _MOST_TOLD = 100
-# A few rows are written, and nothing is sent.
-_AT_WORK = timedelta(seconds=10)
 
 
 @admin.register(Case)
@@ -140,7 +137,11 @@ class CaseAdmin(ReadOnlyAdmin):
                 request, "You may look. Only finance staff of a restaurant take its cases.", messages.ERROR
             )
             return redirect("admin:failures_case_changelist")
-        case_id = take_next_once(restaurant_ids=houses, person=person, call=_press(request, houses))
+        try:
+            case_id = take_next_once(restaurant_ids=houses, person=person, call=_press(request, houses))
+        except PageUsed as refused:
+            self.message_user(request, refused.sentence, messages.ERROR)
+            return redirect("admin:failures_case_changelist")
         if case_id is not None:
             return redirect("admin:failures_case_change", case_id)
         self.message_user(request, "There is no case that nobody has.", messages.SUCCESS)
@@ -200,12 +201,5 @@ def _press(request: HttpRequest, houses: list[UUID]) -> Call:
         press = UUID(request.POST.get("press", ""))
     except ValueError:
         press = clock.new_id()
-    return Call(
-        principal=f"console:{request.user.pk}",
-        key=str(press),
-        operation=f"POST {request.path}",
-        body_hash=body_hash({}),
-        restaurant_id=houses[0],  # Until the case is found that says which, and in which mode.
-        mode=Mode.LIVE,
-        runs_for=_AT_WORK,
-    )
+    # Until the case is found that says which restaurant, and in which mode.
+    return call_of_press(request, press=press, restaurant_id=houses[0], mode=Mode.LIVE)

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db import transaction
 
 from accounts.models import User
-from accounts.services.idempotency import Call, KeyTaken, claim, earlier_call, is_same, name_subject
+from accounts.services.idempotency import Call, KeyTaken, claim, first_press, name_subject
 from failures.models import Case
 from failures.services.working import take_next_case
 from kernel.modes import Mode
@@ -29,8 +29,7 @@ def take_next_once(*, restaurant_ids: Collection[UUID], person: User, call: Call
     except _NothingFreeError:
         return None
     except KeyTaken:
-        earlier = earlier_call(call)
-        return earlier.subject_id if earlier and is_same(call, earlier) else None
+        return first_press(call).subject_id
 
 
 def _taken(restaurant_ids: Collection[UUID], person: User) -> Case:

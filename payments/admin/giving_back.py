@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 from uuid import UUID
@@ -16,10 +16,10 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.html import format_html
 
-from accounts.models import OFFICE, User
+from accounts.console_presses import DONE_ALREADY, call_of_press, said_anew
+from accounts.models import OFFICE, IdempotentCall, User
 from accounts.second_factor_pages import code_first
-from accounts.services.idempotency import Call, KeyTaken, earlier_call
-from api.idempotency import body_hash
+from accounts.services.idempotency import Call, KeyTaken, PageUsed, first_press
 from events.actors import Actor
 from events.models import Event
 from kernel.console import role_at
@@ -33,8 +33,6 @@ from payments.services.providers import facts_of
 from payments.services.refund_requests import request_refund
 
 _CHANGE = "admin:payments_payment_change"
-# What is asked for is written at once; the clock sends it.
-_AT_WORK = timedelta(seconds=10)
 # What may have happened since somebody opened the page, told before their own amount is asked for again.
 _SINCE: Mapping[str, str] = {
     RefundEvent.CREATED: "money was asked for back",
@@ -89,29 +87,17 @@ class GivingBack:
         form = GiveBackForm(request.POST, outlook=outlook)
         if not form.is_valid():
             return self._shown(request, payment, form, HTTPStatus.BAD_REQUEST)
-        call = _call(request, payment, form)
         try:
-            refund = request_refund(
-                payment_id=payment.pk,
-                attempt_id=outlook.attempt.pk,
-                actor=Actor.user(_person_of(request)),
-                call=call,
-                **form.asked_for(),
-            )
-        except KeyTaken:
-            return _pressed_before(request, payment, call)
+            return _asked(request, payment, outlook.attempt.pk, form)
         except ServiceError as refused:
             return self._refused(request, payment, refused, form.cleaned_data["version"])
-        messages.success(request, _came_of(refund))
-        return redirect(_CHANGE, payment.pk)
 
     def _too_late(self, request: HttpRequest, payment: Payment) -> HttpResponse:
         """Nothing is left. A second press of the button that gave the last of it back is the first one, too."""
         pressed = PressForm(request.POST)
         if pressed.is_valid():
-            call = _call(request, payment, pressed)
-            if earlier_call(call) is not None:
-                return _pressed_before(request, payment, call)
+            with suppress(PageUsed):
+                return _pressed_before(request, payment, first_press(_call(request, payment, pressed)))
         return self._shown(request, payment, status=HTTPStatus.CONFLICT)
 
     def _refused(self, request: HttpRequest, payment: Payment, refused: ServiceError, seen: int) -> HttpResponse:
@@ -121,11 +107,7 @@ class GivingBack:
         outlook = _outlook(payment)
         if outlook.attempt is None:
             return self._shown(request, payment, status=HTTPStatus.CONFLICT)
-        said = request.POST.dict()
-        if refused.code == "stale":
-            # The next press is a decision about the payment as it is shown now.
-            said["version"] = str(payment.version)
-        form = GiveBackForm(said, outlook=outlook)
+        form = GiveBackForm(said_anew(request, refused, version=payment.version), outlook=outlook)
         form.add_error(refused.field if refused.field in form.fields else None, refused.sentence)
         if refused.code == "stale":
             form.add_error(None, _since(payment, seen))
@@ -170,23 +152,25 @@ def _outlook(payment: Any) -> RefundOutlook:
 
 
 def _call(request: HttpRequest, payment: Payment, form: PressForm) -> Call:
-    said = {name: str(value) for name, value in form.cleaned_data.items() if name not in {"press", "version"}}
-    return Call(
-        principal=f"console:{_person_of(request).pk}",
-        key=str(form.cleaned_data["press"]),
-        operation=f"POST {request.path}",
-        body_hash=body_hash(said),
-        restaurant_id=payment.restaurant_id,
-        mode=payment.mode,
-        runs_for=_AT_WORK,
-    )
+    press = form.cleaned_data["press"]
+    return call_of_press(request, press=press, restaurant_id=payment.restaurant_id, mode=payment.mode)
 
 
-def _pressed_before(request: HttpRequest, payment: Payment, call: Call) -> HttpResponse:
-    earlier = earlier_call(call)
-    refund = Refund.objects.filter(pk=earlier.subject_id, payment=payment).first() if earlier else None
-    told = format_html("It was asked for by your first press. {}", _came_of(refund)) if refund else "It is being done."
-    messages.info(request, told)
+def _asked(request: HttpRequest, payment: Payment, attempt_id: UUID, form: GiveBackForm) -> HttpResponse:
+    actor, call = Actor.user(_person_of(request)), _call(request, payment, form)
+    try:
+        refund = request_refund(
+            payment_id=payment.pk, attempt_id=attempt_id, actor=actor, call=call, **form.asked_for()
+        )
+    except KeyTaken:
+        return _pressed_before(request, payment, first_press(call))
+    messages.success(request, _came_of(refund))
+    return redirect(_CHANGE, payment.pk)
+
+
+def _pressed_before(request: HttpRequest, payment: Payment, first: IdempotentCall) -> HttpResponse:
+    refund = Refund.objects.get(pk=first.subject_id)
+    messages.info(request, format_html("{} {}", DONE_ALREADY, _came_of(refund)))
     return redirect(_CHANGE, payment.pk)
 
 

@@ -13,8 +13,9 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import IdempotentCall, Restaurant, Role, User
+from accounts.models import Approval, ApprovalStatus, IdempotentCall, Restaurant, Role, User
 from events.actors import Actor
+from failures.approvals import Verdict
 from failures.models import BulkAction, Case, CaseKind
 from kernel.money import Money
 from payments.models import Limited, Refund, RefundStatus
@@ -26,11 +27,14 @@ from payments.services.refund_settlement import settle_refund
 from payments.services.refunds import begin_refund
 from tests.factories import accepted, order_of, staff
 from tests.failures.bulking import contradicted, plan
+from tests.failures.deciding import reply
 from tests.failures.test_desk import QUEUE, desk_of, page_of, press
 from tests.failures.test_services import REASON, happened
 from tests.failures.world import attempted
 
 pytestmark = pytest.mark.django_db
+USED = "This page was used already for something else. Nothing was done: look, and press again."
+DONE_ALREADY = "It was done already, by your first press."
 WAITS = "It is above your limit: nothing is sent until a second person has agreed."
 
 
@@ -127,6 +131,93 @@ def test_a_note_written_on_the_page_of_another_one_is_not_lost(desk: Client, res
     assert "The bank says that it was charged twice." in shown
 
 
+class TestAPageThatWasUsed:
+    """As whoever goes back in the browser has it: its press is the one that did something already."""
+
+    @pytest.fixture
+    def doubt(self, restaurant: Restaurant) -> Case:
+        happened(PaymentEvent.DOUBT_PROLONGED, attempted(order_of(restaurant), Finding.UNKNOWN).payment)
+        return Case.objects.get()
+
+    @pytest.fixture
+    def page(self, doubt: Case) -> dict[str, Any]:
+        """Asked for by it, and taken back meanwhile."""
+        return {"press": "018f0000-0000-7000-8000-000000000001", "version": doubt.version, **CHARGED}
+
+    @pytest.fixture
+    def asked(self, desk: Client, doubt: Case, finance: User, page: dict[str, Any]) -> Approval:
+        press(desk, doubt, "decide", **page)
+        return reply(Approval.objects.get(), finance, Verdict.WITHDRAW)
+
+    def test_says_of_the_same_words_that_they_were_done(
+        self, desk: Client, doubt: Case, asked: Approval, page: dict[str, Any]
+    ) -> None:
+        answer = desk.post(reverse("admin:failures_case_do", args=[doubt.pk, "decide"]), page, follow=True)
+
+        assert DONE_ALREADY in answer.content.decode()
+        assert Approval.objects.get() == asked
+
+    def test_does_nothing_for_others_and_says_so(
+        self, desk: Client, doubt: Case, asked: Approval, page: dict[str, Any]
+    ) -> None:
+        answer = press(desk, doubt, "decide", **{**page, "amount": "480"})
+
+        text = answer.content.decode()
+        assert answer.status_code == 409
+        assert USED in text
+        assert DONE_ALREADY not in text
+        assert Approval.objects.get() == asked
+
+    def test_keeps_them_for_a_press_of_their_own(
+        self, desk: Client, doubt: Case, asked: Approval, page: dict[str, Any]
+    ) -> None:
+        shown = press(desk, doubt, "decide", **{**page, "amount": "480", "reason": "Another charge."})
+
+        form = _form_with(shown, 'value="480"')
+        assert form["press"] != page["press"]
+        assert (form["amount"], form["reason"]) == ("480", "Another charge.")
+        again = desk.post(reverse("admin:failures_case_do", args=[doubt.pk, "decide"]), form)
+        assert again.status_code == 302
+        assert Approval.objects.latest("id").data["captured_minor"] == 48_000
+
+    def test_answers_nothing_else_that_a_second_person_is_asked(
+        self, restaurant: Restaurant, desk: Client, doubt: Case, page: dict[str, Any]
+    ) -> None:
+        press(desk, doubt, "decide", **page)
+        lead, approval = desk_of(staff(restaurant, Role.FINANCE_LEAD)), Approval.objects.get()
+        said = {"press": page["press"], "approval": str(approval.pk), "reason": "Nobody sees it there."}
+        press(lead, doubt, "reply", **said, verdict="reject")
+
+        answers = [press(lead, doubt, "reply", **said, verdict=verdict) for verdict in ("reject", "approve")]
+
+        assert [answer.status_code for answer in answers] == [302, 409]
+        assert USED in answers[1].content.decode()
+        assert "Nobody sees it there." in answers[1].content.decode()
+        assert Approval.objects.get().status == ApprovalStatus.REJECTED
+
+    def test_is_not_the_page_of_another_case(
+        self, restaurant: Restaurant, desk: Client, asked: Approval, page: dict[str, Any]
+    ) -> None:
+        happened(PaymentEvent.DOUBT_PROLONGED, attempted(order_of(restaurant), Finding.UNKNOWN).payment)
+        other = Case.objects.latest("id")
+
+        answer = press(desk, other, "decide", **{**page, "version": other.version})
+
+        assert answer.status_code == 409
+        assert USED in answer.content.decode()
+        assert Approval.objects.get() == asked
+
+
+CHARGED = {"action": "record_charged", "reason": REASON, "amount": "840"}
+
+
+def _form_with(answer: Any, said: str) -> dict[str, str]:
+    """What a browser would send of the form in which that stands."""
+    forms = re.findall(r"<form.*?</form>", answer.content.decode(), re.DOTALL)
+    form = next(each for each in forms if said in each)
+    return dict(re.findall(r'<input[^>]* name="([^"]+)" value="([^"]*)"', form))
+
+
 class TestTakeNext:
     @pytest.fixture(autouse=True)
     def _three(self, restaurant: Restaurant) -> None:
@@ -180,7 +271,7 @@ class TestTakeNext:
         case, said = Case.objects.all()[0], {"press": self.press_of(desk)}
         press(desk, case, "decide", action="dismiss", reason=REASON, **said)
 
-        assert "There is no case that nobody has." in desk.post(f"{QUEUE}next/", said, follow=True).content.decode()
+        assert USED in desk.post(f"{QUEUE}next/", said, follow=True).content.decode()
         assert not Case.objects.filter(owner=finance).exists()
 
     def test_waits_with_its_button_alone(self, desk: Client) -> None:

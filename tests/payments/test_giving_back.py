@@ -196,8 +196,52 @@ def test_a_second_press_is_the_first_one(desk: Client, payment: Payment, amount:
     answer = desk.post(give_page_of(payment), said, follow=True)
 
     assert Refund.objects.count() == AuditEntry.objects.count() == 1
-    assert "It was asked for by your first press." in text_of(answer)
+    assert "It was done already, by your first press. ₹" in text_of(answer)
     assert "it is sent within seconds" in text_of(answer)
+
+
+def test_a_second_press_is_the_first_one_also_where_its_form_asks_for_less_by_now(
+    desk: Client, restaurant: Restaurant
+) -> None:
+    """All of the tip went back with a part: there is no field for it any more."""
+    payment = paid(order_of(restaurant), tip_minor=5_000)
+    said = as_shown(desk, payment, amount="100")
+    desk.post(give_page_of(payment), said)
+    assert "tip" not in as_shown(desk, payment)
+
+    answer = desk.post(give_page_of(payment), said, follow=True)
+
+    assert "It was done already, by your first press. ₹150.00 goes back" in text_of(answer)
+    assert Refund.objects.count() == 1
+
+
+def test_a_page_that_was_used_gives_nothing_else_back_and_keeps_what_was_typed(desk: Client, payment: Payment) -> None:
+    said = as_shown(desk, payment, amount="100")
+    desk.post(give_page_of(payment), said)
+
+    answer = desk.post(give_page_of(payment), {**said, "amount": "12.30"})
+
+    text = text_of(answer)
+    assert answer.status_code == 409
+    assert "This page was used already for something else. Nothing was done: look, and press again." in text
+    assert "by your first press" not in text
+    assert Refund.objects.count() == 1
+    shown = dict(re.findall(r'name="(press|version|amount|reason)" value="([^"]*)"', text))
+    assert (shown["amount"], shown["reason"]) == ("12.30", WHY)
+    assert shown["press"] != said["press"]
+    assert desk.post(give_page_of(payment), shown).status_code == 302
+    assert Refund.objects.latest("pk").amount_minor == 1_230
+
+
+def test_what_is_left_of_nothing_is_not_called_done(desk: Client, payment: Payment) -> None:
+    said = as_shown(desk, payment)
+    desk.post(give_page_of(payment), said)
+
+    answer = desk.post(give_page_of(payment), {**said, "reason": "The soup was cold, too."})
+
+    assert answer.status_code == 409
+    assert "Everything went back already or is on its way." in text_of(answer)
+    assert "The soup was cold, too." in text_of(answer)
 
 
 def test_an_old_page_is_refused_with_what_happened_since_and_what_was_typed(
@@ -334,6 +378,8 @@ def test_an_old_code_is_asked_for_again_and_what_was_typed_comes_along(
     done = browser.post(give_page_of(payment), {**said, "second_factor_code": phone.shows()})
     assert done.status_code == 302
     assert Refund.objects.get().amount_minor == 1_000
+    again = browser.post(give_page_of(payment), said, follow=True)
+    assert "It was done already, by your first press." in text_of(again)
 
 
 def test_both_pages_ask_the_database_a_few_times(desk: Client, restaurant: Restaurant, payment: Payment) -> None:
