@@ -8,9 +8,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from django.db.models import Model
+from django.db.models import Model, Q
 
 from accounts.models import ApiKey, Approval, IdempotentCall, User
+from accounts.services.idempotency import CONSOLE
 from events.actors import ActorKind
 from events.models import Transition
 from failures.decisions import Action
@@ -230,16 +231,20 @@ class _Teller:
         return list(newest)[::-1]
 
     def _notices(self) -> Iterable[InboundNotice]:
-        """What a message says of our key; its body stays where it is."""
+        """What a message says of our key; its body stays where it is. Any provider may claim a key: what is told came
+        in through this restaurant's own contracts.
+        """
         keys = [str(key) for key in (*self._attempts, *self._refunds)]
-        known = InboundNotice.objects.filter(subject_id__in=keys) if keys else InboundNotice.objects.none()
-        mine = known | InboundNotice.objects.filter(pk=self._case.subject_id)
+        about = Q(pk=self._case.subject_id) | Q(subject_id__in=keys)
+        mine = InboundNotice.objects.filter(about, restaurant_id=self._case.restaurant_id, mode=self._case.mode)
         return mine.select_related("account").defer("headers", "body", "content").order_by("-id")[:MOST_STEPS]
 
     def _calls(self) -> Iterable[IdempotentCall]:
+        """Of programs. A colleague's press stands there already, by what it did."""
         payment = self._case.payment
         made = [*self._refunds, *([payment.pk] if payment else ())]
-        mine = IdempotentCall.objects.filter(subject_id__in=made).defer("answer")
+        calls = IdempotentCall.objects.exclude(principal__startswith=CONSOLE)
+        mine = calls.filter(subject_id__in=made).defer("answer")
         return mine.order_by("-id")[:MOST_STEPS] if made else ()
 
     def _step(self, step: Transition) -> Moment:

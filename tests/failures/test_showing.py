@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from django.db import transaction
+from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
-from accounts.models import Role, User
+from accounts.models import IdempotentCall, Role, User
 from events.actors import SYSTEM
 from events.models import Transition
 from events.services import Journal
@@ -36,7 +37,8 @@ from payments.services import providers
 from payments.services.bill import Bill
 from payments.services.evidence import Finding
 from payments.services.facts import FailureCode, PaymentEvent
-from tests.factories import order_of, staff
+from tests.factories import ProviderAccountFactory, RestaurantFactory, order_of, staff
+from tests.failures.test_desk import desk_of
 from tests.failures.test_services import happened
 from tests.failures.world import World, attempted, make_world
 from tests.scripted import ScriptedGateway, provider_of
@@ -230,6 +232,61 @@ def test_a_message_that_came_again_says_how_often(world: World) -> None:
     message = next(moment for moment in told(case_of(attempt)) if moment.what == "A signed message arrived.")
 
     assert message.detail == "It was read and acted on. It came 3 times."
+
+
+@pytest.mark.parametrize("whose", ["another restaurant", "another mode"])
+def test_a_message_that_only_claims_our_key_is_no_part_of_the_story(world: World, whose: str) -> None:
+    """It touched nothing here either: only its own account's charges are touched by it."""
+    mode = "live" if whose == "another mode" else "test"
+    restaurant = world.restaurant if whose == "another mode" else RestaurantFactory.create()
+    account = ProviderAccountFactory.create(restaurant=restaurant, mode=mode, provider="b", label="Next door")
+    InboundNotice.objects.create(
+        restaurant_id=restaurant.pk,
+        mode=mode,
+        account=account,
+        event_id="evt_9",
+        content="{}",
+        subject_id=str(world.surplus.pk),
+        state="orphaned",
+    )
+
+    moments = told(case_of(world.surplus))
+
+    assert "Next door" not in [moment.who for moment in moments]
+    assert "A signed message arrived." not in [moment.what for moment in moments]
+
+
+def test_what_a_colleague_pressed_is_told_as_theirs_and_not_as_the_apps(world: World) -> None:
+    payment, person = world.kept.payment, staff(world.restaurant, Role.FINANCE)
+    address = reverse("admin:payments_payment_give_back", args=[payment.pk])
+    seen = {"version": Payment.objects.get(pk=payment.pk).version, "press": str(clock.new_id())}
+    answer = desk_of(person).post(address, {**seen, "amount": "10", "reason": "The soup was cold."})
+    assert answer.status_code == 302
+    happened(PaymentEvent.CONTRADICTED, Payment.objects.get(pk=payment.pk))
+
+    moments = told(case_of(world.kept))
+
+    assert "the app" not in [moment.who for moment in moments]
+    asked = [moment for moment in moments if moment.what == "A refund was asked for."]
+    assert (asked[-1].who, asked[-1].tone) == (person.username, Tone.PERSON)
+
+
+def test_what_a_client_asked_stands_beside_it(world: World) -> None:
+    payment = world.surplus.payment
+    IdempotentCall.objects.create(
+        restaurant_id=payment.restaurant_id,
+        mode=payment.mode,
+        principal="key:till",
+        key="one",
+        operation=f"POST /api/v1/payments/{payment.pk}/retry",
+        subject_id=payment.pk,
+        runs_until=clock.now(),
+        answer_status=200,
+    )
+
+    asked = next(moment for moment in told(case_of(world.surplus)) if moment.who == "the app")
+
+    assert (asked.what, asked.detail) == ("Asked for another try.", "It was accepted.")
 
 
 def test_a_case_about_no_payment_has_its_own_life(world: World) -> None:
