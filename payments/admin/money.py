@@ -193,9 +193,7 @@ class PaymentAdmin(GivingBack, SearchedByPayment):
     due = Moment("next_action_at", "next step")
     hold = Moment("hold_until", "share is held until")
     retry = Moment("retry_until", "tried automatically until")
-    withdrawn = Meaning(
-        lambda payment: "yes: it ends as soon as that can be" if payment.close_wanted else "no", "withdrawn"
-    )
+    withdrawn = Meaning(_is_withdrawn, "withdrawn")
     metadata_said = Data("metadata")
 
     def get_ordering(self, request: HttpRequest) -> list[str]:
