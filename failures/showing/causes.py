@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from enum import StrEnum
 
 from failures.models import Case, CaseKind, CaseStatus
 from failures.sums import money_of
@@ -13,18 +12,10 @@ from payments.models import Attempt
 from payments.services.provider_refunds import Theirs
 
 
-class Sureness(StrEnum):
-    """How much is known about the money."""
-
-    CERTAIN = "certain"
-    UNKNOWN = "unknown"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
     who: str  # Whose turn it was when it went wrong.
     what: str
-    sureness: Sureness
     advice: str
     step: str  # The same in a few words, for the queue.
     within: timedelta  # When somebody should have looked.
@@ -39,7 +30,6 @@ CAUSES: Mapping[CaseKind, Cause] = {
     CaseKind.EXHAUSTED: Cause(
         who="The providers",
         what="No provider took the payment. Nothing was charged.",
-        sureness=Sureness.CERTAIN,
         advice="See whether the providers are well, then try again, or take cash.",
         step="Try again, or take cash",
         within=_TABLE,
@@ -47,7 +37,6 @@ CAUSES: Mapping[CaseKind, Cause] = {
     CaseKind.IN_DOUBT: Cause(
         who="The provider",
         what="The provider gave no answer that can be relied on. The guest may have been charged.",
-        sureness=Sureness.UNKNOWN,
         advice="Ask the provider now. If it stays silent, look at its own pages, and record what they say.",
         step="Ask the provider",
         within=_DOUBT,
@@ -55,7 +44,6 @@ CAUSES: Mapping[CaseKind, Cause] = {
     CaseKind.AMOUNT_MISMATCH: Cause(
         who="The provider",
         what="Another amount was captured than was asked for.",
-        sureness=Sureness.CERTAIN,
         advice="Decide whether to keep it, to give all of it back, or what was too much.",
         step="Decide about the amount",
         within=_SOON,
@@ -63,7 +51,6 @@ CAUSES: Mapping[CaseKind, Cause] = {
     CaseKind.LATE_SUCCESS: Cause(
         who="The provider",
         what="The money arrived after the payment had failed. It was due, and is kept.",
-        sureness=Sureness.CERTAIN,
         advice="See whether the guest paid in another way meanwhile; if so, give the money back on the payment's page.",
         step="See whether it was paid twice",
         within=_TODAY,
@@ -71,7 +58,6 @@ CAUSES: Mapping[CaseKind, Cause] = {
     CaseKind.SURPLUS: Cause(
         who="The provider",
         what="Money came in that was not due. It goes back to the guest by itself.",
-        sureness=Sureness.CERTAIN,
         advice="Wait for the refund. Ask for it again only if it failed.",
         step="Wait for the refund",
         within=_TODAY,
@@ -79,7 +65,6 @@ CAUSES: Mapping[CaseKind, Cause] = {
     CaseKind.CONTRADICTION: Cause(
         who="The provider",
         what="The provider's books and ours tell different stories.",
-        sureness=Sureness.UNKNOWN,
         advice="Compare the timeline with the provider's own pages, and write down what you find.",
         step="Compare with the provider's pages",
         within=_SOON,
@@ -87,7 +72,6 @@ CAUSES: Mapping[CaseKind, Cause] = {
     CaseKind.REFUND_FAILED: Cause(
         who="The guest's bank",
         what="A refund did not arrive. The guest has not got the money.",
-        sureness=Sureness.CERTAIN,
         advice="Ask for the refund again. If that fails too, ask the guest how else to pay it back.",
         step="Ask for the refund again",
         within=_TODAY,
@@ -95,7 +79,6 @@ CAUSES: Mapping[CaseKind, Cause] = {
     CaseKind.REFUND_IN_DOUBT: Cause(
         who="The provider",
         what="A refund was asked for, and nobody knows whether it was made.",
-        sureness=Sureness.UNKNOWN,
         advice="Look at the provider's own pages, and record whether the money went back.",
         step="Look at the provider's pages",
         within=_TODAY,
@@ -103,7 +86,6 @@ CAUSES: Mapping[CaseKind, Cause] = {
     CaseKind.CASH_REFUND: Cause(
         who="We",
         what="Cash has to be handed back to the guest.",
-        sureness=Sureness.CERTAIN,
         advice="Hand it over, then say so here.",
         step="Hand the cash back",
         within=_SOON,
@@ -111,7 +93,6 @@ CAUSES: Mapping[CaseKind, Cause] = {
     CaseKind.REFUND_APPROVAL: Cause(
         who="We",
         what="A refund is above the limit of whoever asked for it. Nothing was sent.",
-        sureness=Sureness.CERTAIN,
         advice="A finance lead or an admin looks at it, then approves or rejects it.",
         step="Approve or reject it",
         within=_SOON,
@@ -119,7 +100,6 @@ CAUSES: Mapping[CaseKind, Cause] = {
     CaseKind.PROVIDER_REFUND: Cause(
         who="The provider, or the guest's bank",
         what="Money went back that nobody here sent back: a refund made at the provider, or a chargeback.",
-        sureness=Sureness.CERTAIN,
         advice="Find out who did it. A chargeback has a deadline: answer it at the provider.",
         step="Find out who did it",
         within=_TODAY,
@@ -127,7 +107,6 @@ CAUSES: Mapping[CaseKind, Cause] = {
     CaseKind.ORPHAN_NOTICE: Cause(
         who="The provider",
         what="The provider speaks of something that is not known here.",
-        sureness=Sureness.UNKNOWN,
         advice="Look for it on the provider's own pages. Money that came in there belongs to somebody.",
         step="Look at the provider's pages",
         within=_TODAY,
@@ -135,7 +114,6 @@ CAUSES: Mapping[CaseKind, Cause] = {
     CaseKind.QUARANTINED: Cause(
         who="We",
         what="Working on this broke again and again, so it was set aside. Nothing happens to it by itself.",
-        sureness=Sureness.UNKNOWN,
         advice="Ask whoever runs this installation to look at the log. When it is repaired, take it up again.",
         step="Ask whoever runs this",
         within=_SOON,
@@ -143,7 +121,6 @@ CAUSES: Mapping[CaseKind, Cause] = {
     CaseKind.CREDENTIALS: Cause(
         who="We",
         what="A provider refuses our credentials. Nothing can be charged there.",
-        sureness=Sureness.CERTAIN,
         advice="Put the right credentials in. Until then other providers are used.",
         step="Put the right credentials in",
         within=_TABLE,
@@ -151,7 +128,6 @@ CAUSES: Mapping[CaseKind, Cause] = {
     CaseKind.CREDENTIALS_CHANGE: Cause(
         who="Nowhere: it was asked for",
         what="Somebody entered new credentials of a provider. They come into use once a second person has agreed.",
-        sureness=Sureness.CERTAIN,
         advice="A finance lead or an admin compares them with the provider's own pages, then approves or rejects them.",
         step="Approve or reject them",
         within=_TODAY,

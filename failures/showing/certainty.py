@@ -22,10 +22,6 @@ class Certainty:
     going_back: tuple[Money, ...] = ()
     returned: tuple[Money, ...] = ()
 
-    @property
-    def is_in_doubt(self) -> bool:
-        return bool(self.possible or self.going_back)
-
 
 @dataclass(slots=True)
 class _Sums:

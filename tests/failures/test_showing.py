@@ -19,7 +19,7 @@ from failures.decisions import Action
 from failures.models import Case, CaseKind
 from failures.services.papers import add_file, add_note
 from failures.services.working import assign_case
-from failures.showing.causes import CAUSES, Sureness
+from failures.showing.causes import CAUSES
 from failures.showing.certainty import certainty_of
 from failures.showing.choices import WORDS as CHOICE_WORDS
 from failures.showing.deadlines import Waiting, waiting_of
@@ -58,21 +58,18 @@ def test_kept_money_is_certain_and_what_is_on_its_way_back_is_said(world: World)
     seen = certainty_of(Attempt.objects.filter(pk=world.kept.pk))
 
     assert (seen.taken, seen.possible, seen.going_back, seen.returned) == (inr(84_000), (), inr(4_000), ())
-    assert seen.is_in_doubt
 
 
 def test_money_in_doubt_is_possible_and_not_certain(world: World) -> None:
     seen = certainty_of([world.doubtful])
 
     assert (seen.taken, seen.possible) == ((), inr(84_000))
-    assert seen.is_in_doubt
 
 
 def test_of_a_declined_attempt_there_is_nothing_to_say(world: World) -> None:
     seen = certainty_of([world.failed])
 
     assert (seen.taken, seen.possible, seen.going_back, seen.returned) == ((), (), (), ())
-    assert not seen.is_in_doubt
 
 
 def test_what_was_captured_is_certain_whatever_was_asked(world: World) -> None:
@@ -118,7 +115,6 @@ def test_the_words_are_sentences_and_say_what_to_do(kind: CaseKind) -> None:
 
 @pytest.mark.parametrize("kind", [CaseKind.IN_DOUBT, CaseKind.REFUND_IN_DOUBT])
 def test_a_doubt_is_never_called_certain(kind: CaseKind) -> None:
-    assert CAUSES[kind].sureness is Sureness.UNKNOWN
     assert "nobody knows" in CAUSES[kind].what or "may have been" in CAUSES[kind].what
 
 
