@@ -34,6 +34,7 @@ from kernel.shown import Data, Moment
 _PAGES = {
     "case": "failures_case",
     "payment": "payments_payment",
+    "notice": "payments_inboundnotice",
     "order": "orders_order",
     "approval": "accounts_approval",
     "person": "accounts_user",

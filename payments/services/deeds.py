@@ -1,4 +1,4 @@
-"""What named people do to payments, as the audit keeps it: a name for each deed, and how a payment looks."""
+"""What named people do to payments and notices, as the audit keeps it: a name for each deed, and how both look."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from django.db.models import QuerySet
 from accounts.models import User
 from events.actors import Actor
 from events.audit import Deed, audited
-from payments.models import Attempt, Payment, Refund
+from payments.models import Attempt, InboundNotice, Payment, Refund
 
 _PAYMENT = ("status", "in_doubt", "failure_code")
 _ATTEMPT = ("id", "status", "mismatch", "capture", "captured_minor", "captured_currency", "refunded_minor")
 _REFUND = ("id", "status", "in_doubt", "amount_minor", "tip_minor", "currency")
+_NOTICE = ("state", "claims", "tries")
 
 
 class PaymentDeed(StrEnum):
@@ -33,6 +34,7 @@ class PaymentDeed(StrEnum):
     RECORD_REFUND_MADE = "record_refund_made"
     RECORD_REFUND_NOT_MADE = "record_refund_not_made"
     TAKE_UP = "take_up"
+    TAKE_UP_NOTICE = "take_up_notice"
 
 
 @contextmanager
@@ -58,6 +60,23 @@ def deed_of(person: User, payment: Payment, deed: PaymentDeed, *, reason: str = 
         yield
 
 
+@contextmanager
+def deed_of_notice(person: User, notice: InboundNotice, deed: PaymentDeed, *, reason: str = "") -> Iterator[None]:
+    """Under the notice's own lock: which payment it speaks of is known once it was read."""
+    subject = Deed(
+        actor=Actor.user(person),
+        action=deed.value,
+        subject_kind="notice",
+        subject_id=str(notice.pk),
+        picture=partial(_picture_of_notice, notice.pk),
+        restaurant_id=notice.restaurant_id,
+        mode=notice.mode,
+        reason=reason,
+    )
+    with audited(subject):
+        yield
+
+
 def picture_of_payment(payment_id: UUID) -> dict[str, Any]:
     """States and amounts, as they stand in the database."""
     mine = {"payment_id": payment_id}
@@ -66,6 +85,10 @@ def picture_of_payment(payment_id: UUID) -> dict[str, Any]:
         "attempts": _shown(Attempt.objects.filter(**mine).order_by("number"), _ATTEMPT),
         "refunds": _shown(Refund.objects.filter(**mine).order_by("id"), _REFUND),
     }
+
+
+def _picture_of_notice(notice_id: UUID) -> dict[str, Any]:
+    return {"notice": _shown(InboundNotice.objects.filter(pk=notice_id), _NOTICE)[0]}
 
 
 def _shown(rows: QuerySet[Any, Any], names: tuple[str, ...]) -> list[dict[str, Any]]:

@@ -6,9 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.urls import reverse
 
 from accounts.models import Restaurant, Role
 from events.actors import GUEST
+from events.models import AuditEntry
+from failures.decisions import Action, Decision, act_on_case
 from failures.models import WAITING, Case, CaseKind
 from kernel import clock
 from kernel.modes import Mode
@@ -21,6 +24,8 @@ from payments.services.refund_requests import request_refund
 from payments.services.refusals import PaymentRefused
 from payments.services.sweeps import sweep_notices, sweep_watches
 from tests.factories import order_of, paid, staff
+from tests.failures.deciding import call_about
+from tests.failures.test_desk import desk_of
 from tests.scripted import ScriptedGateway, outcome
 from tests.time_machine import ShiftedClock
 
@@ -90,6 +95,46 @@ def test_a_notice_that_breaks_its_workers_is_set_aside_and_taken_up_by_a_person(
     with pytest.raises(PaymentRefused) as refused:
         take_up_notice(notice_id=notice.pk, person=finance, reason=REASON)
     assert refused.value.code == "not_set_aside"
+
+
+@pytest.fixture
+def set_aside(notice: InboundNotice) -> InboundNotice:
+    InboundNotice.objects.update(claims=timing.MAX_CLAIMS + 1)
+    quarantine_notice(notice_id=notice.pk)
+    return notice
+
+
+def test_a_notice_that_a_person_took_up_is_in_the_audit(restaurant: Restaurant, set_aside: InboundNotice) -> None:
+    finance = staff(restaurant, Role.FINANCE)
+
+    take_up_notice(notice_id=set_aside.pk, person=finance, reason=REASON)
+
+    entry = AuditEntry.objects.get()
+    assert (entry.action, entry.actor_id, entry.reason) == ("take_up_notice", str(finance.pk), REASON)
+    assert (entry.subject_kind, entry.subject_id, entry.chain_id) == ("notice", str(set_aside.pk), restaurant.pk)
+    assert (entry.before["notice"]["state"], entry.after["notice"]["state"]) == ("quarantined", "stored")
+
+
+def test_a_notice_that_was_taken_up_in_its_case_is_one_entry_of_that_case(
+    restaurant: Restaurant, set_aside: InboundNotice
+) -> None:
+    case, finance = Case.objects.get(), staff(restaurant, Role.FINANCE)
+    decision = Decision(action=Action.TAKE_UP, reason=REASON)
+
+    act_on_case(case_id=case.pk, decision=decision, person=finance, call=call_about(case))
+
+    entry = AuditEntry.objects.get()
+    assert (entry.action, entry.subject_kind, entry.subject_id) == ("take_up", "case", str(case.pk))
+    assert InboundNotice.objects.get().state == NoticeState.STORED
+
+
+def test_the_audit_leads_to_the_notice(restaurant: Restaurant, set_aside: InboundNotice) -> None:
+    finance = staff(restaurant, Role.FINANCE)
+    take_up_notice(notice_id=set_aside.pk, person=finance, reason=REASON)
+
+    page = desk_of(staff(restaurant, Role.AUDITOR)).get(reverse("admin:events_auditentry_changelist")).content.decode()
+
+    assert f'href="{reverse("admin:payments_inboundnotice_change", args=[set_aside.pk])}">notice</a>' in page
 
 
 def test_a_watch_that_breaks_its_workers_is_set_aside_and_taken_up_by_a_person(
