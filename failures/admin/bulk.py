@@ -19,9 +19,9 @@ from django.utils.text import capfirst
 from accounts.models import Membership, Role
 from failures.admin.bulk_page import BulkPage
 from failures.bulk.planning import MOST_CASES, plan_bulk
-from failures.models import BulkAction, BulkRun, BulkStep, Case, StepStatus
+from failures.models import BulkRun, BulkStep, Case, StepStatus
 from failures.services.facts import CaseRefused
-from failures.showing.bulk import RUN_TONES, WORDS, title_of
+from failures.showing.bulk import CHOICES, RUN_TONES, Choice, title_of
 from kernel.console import ReadOnlyAdmin
 from kernel.shown import Moment, State
 
@@ -44,28 +44,27 @@ def pick(case: Case) -> str:
 def offered(shown: Any) -> dict[str, Any]:
     """What the bar below the list says: what can be done, and with how many."""
     is_all = shown.paginator.is_counted and shown.result_count <= MOST_CASES
-    choices = [(action.value, words.title) for action, words in WORDS.items()]
+    choices = [(value, title_of(choice)) for value, choice in CHOICES.items()]
     most = f"{MOST_CASES:,}"
     return {"bulk_choices": choices, "bulk_all": shown.result_count if is_all else None, "bulk_most": most}
 
 
 def planned(page: Any, request: HttpRequest) -> HttpResponse:
     """Answered by leading to the plan's own page: to load that one again, or to go back to it, does nothing."""
-    try:
-        action = BulkAction(request.POST.get("action", ""))
-    except ValueError:
+    choice = CHOICES.get(request.POST.get("action", ""))
+    if choice is None:
         return _back(request, "Say what to do with them.")
     try:
         chosen = _chosen(page, request)
     except IncorrectLookupParameters:
         return HttpResponseRedirect("../")
-    return _planned(request, chosen, action)
+    return _planned(request, chosen, choice)
 
 
-def _planned(request: HttpRequest, chosen: QuerySet[Case], action: BulkAction) -> HttpResponse:
+def _planned(request: HttpRequest, chosen: QuerySet[Case], choice: Choice) -> HttpResponse:
     person: Any = request.user
     try:
-        runs = plan_bulk(cases=chosen, action=action, person=person)
+        runs = plan_bulk(cases=chosen, action=choice.action, outcome=choice.outcome, person=person)
     except CaseRefused as refused:
         # A superuser sees more than there is a role for.
         is_seen = refused.code == "nothing_chosen" and chosen.exists()

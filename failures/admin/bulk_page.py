@@ -23,7 +23,7 @@ from accounts.second_factor_pages import code_first
 from failures.admin.forms import SNOOZES
 from failures.bulk.steering import Wish, give_up_bulk, go_on_with_bulk, start_bulk, stop_bulk
 from failures.bulk.work import WORKS
-from failures.models import BulkAction, BulkRun, BulkStatus, BulkStep, Case, Outcome, StepStatus
+from failures.models import BulkAction, BulkRun, BulkStatus, BulkStep, Case, StepStatus
 from failures.services.facts import CaseRefused
 from failures.showing.bulk import RUN_TONES, STEP_TONES, WORDS, Tally, said_of, sentences_of, title_of
 from failures.sums import OF_CASES, money_of
@@ -63,18 +63,12 @@ class StartForm(forms.Form):
         widget=forms.TextInput(attrs={"required": True, "maxlength": MAX_REASON, "autocomplete": "off"}),
     )
     minutes = forms.TypedChoiceField(label="Until then nobody is handed them", choices=SNOOZES, coerce=int)
-    # A loss is written off by two people, case by case, and not chosen from a list.
-    outcome = forms.ChoiceField(
-        label="How they ended",
-        choices=[each for each in Outcome.choices if each[0] != Outcome.WRITTEN_OFF],
-    )
 
     def __init__(self, run: BulkRun, said: Mapping[str, Any] | None = None) -> None:
         super().__init__(said, auto_id="start-%s")
         asked = {
             "reason": WORKS[BulkAction(run.action)].needs_reason,
             "minutes": run.action == BulkAction.SNOOZE,
-            "outcome": run.action == BulkAction.RESOLVE,
         }
         for name in [name for name, is_asked in asked.items() if not is_asked]:
             del self.fields[name]
@@ -84,7 +78,6 @@ class StartForm(forms.Form):
         minutes = said.get("minutes")
         return Wish(
             reason=said.get("reason", ""),
-            outcome=said.get("outcome", ""),
             until=clock.now() + timedelta(minutes=minutes) if minutes else None,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 from django.db import transaction
@@ -13,8 +14,8 @@ from django.db.models import QuerySet
 from accounts.models import OFFICE, Membership, Role, User
 from events.actors import Actor
 from events.services import Journal
-from failures.bulk.work import WORKS, Work
-from failures.models import LONGEST_SAID, BulkAction, BulkRun, BulkStep, Case
+from failures.bulk.work import WORKS, check_ending
+from failures.models import LONGEST_SAID, BulkAction, BulkRun, BulkStep, Case, Outcome
 from failures.services.facts import CaseRefused
 from failures.services.working import check_staff
 from kernel.errors import ServiceError
@@ -24,6 +25,7 @@ MOST_CASES = 1_000
 # What only an auditor sees is skipped in words. Whatever else is chosen is not there.
 _SEEING = (*OFFICE, Role.AUDITOR)
 _PLANNED = "Planned."
+_Check = Callable[[Case, User], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,15 +35,16 @@ class _Seen:
     refused: ServiceError | None  # What the service would say.
 
 
-def plan_bulk(*, cases: QuerySet[Case], action: BulkAction, person: User) -> list[BulkRun]:
+def plan_bulk(*, cases: QuerySet[Case], action: BulkAction, person: User, outcome: Outcome | str = "") -> list[BulkRun]:
     """One run for each restaurant and mode among them, in the order of the list: no row belongs to two (I20)."""
+    check_ending(action, outcome)
     chosen: dict[tuple[UUID, str], list[tuple[int, Case]]] = defaultdict(list)
     for position, case in enumerate(_chosen(cases, person)):
         chosen[case.restaurant_id, case.mode].append((position, case))
-    work = WORKS[action]
-    seen = [list(_looked_at(of_one_house, work, person)) for of_one_house in chosen.values()]
+    check = partial(WORKS[action].check, outcome=outcome)
+    seen = [list(_looked_at(of_one_house, check, person)) for of_one_house in chosen.values()]
     with transaction.atomic():
-        return [_written(each, action, person) for each in seen]
+        return [_written(each, action, outcome, person) for each in seen]
 
 
 def _chosen(cases: QuerySet[Case], person: User) -> list[Case]:
@@ -54,18 +57,18 @@ def _chosen(cases: QuerySet[Case], person: User) -> list[Case]:
     if len(ids) > MOST_CASES:
         sentence = f"At most {MOST_CASES:,} cases are done at once. Narrow the list by its filters."
         raise CaseRefused(sentence, code="too_many")
-    by_id = Case.objects.select_related("payment").in_bulk(ids)
+    by_id = Case.objects.select_related("payment__order").in_bulk(ids)
     return [by_id[case_id] for case_id in ids]
 
 
-def _looked_at(cases: Sequence[tuple[int, Case]], work: Work, person: User) -> Iterator[_Seen]:
+def _looked_at(cases: Sequence[tuple[int, Case]], check: _Check, person: User) -> Iterator[_Seen]:
     """Whether the person may is the same for all of them, and asked once."""
     may_not = _refusal_of(check_staff, cases[0][1], person)
     for position, case in cases:
-        yield _Seen(case=case, position=position, refused=may_not or _refusal_of(work.check, case, person))
+        yield _Seen(case=case, position=position, refused=may_not or _refusal_of(check, case, person))
 
 
-def _refusal_of(check: Callable[[Case, User], None], case: Case, person: User) -> ServiceError | None:
+def _refusal_of(check: _Check, case: Case, person: User) -> ServiceError | None:
     try:
         check(case, person)
     except ServiceError as refused:
@@ -73,12 +76,12 @@ def _refusal_of(check: Callable[[Case, User], None], case: Case, person: User) -
     return None
 
 
-def _written(seen: Iterable[_Seen], action: BulkAction, person: User) -> BulkRun:
+def _written(seen: Iterable[_Seen], action: BulkAction, outcome: Outcome | str, person: User) -> BulkRun:
     # By the cases' ids, as whoever locks several of them does it.
     rows = sorted(seen, key=lambda each: each.case.pk)
     first = rows[0].case
     journal = Journal(Actor.user(person))
-    run = BulkRun(restaurant_id=first.restaurant_id, mode=first.mode, person=person, action=action)
+    run = BulkRun(restaurant_id=first.restaurant_id, mode=first.mode, person=person, action=action, outcome=outcome)
     run.save(force_insert=True)
     journal.created(run, reason=_PLANNED)
     BulkStep.objects.bulk_create([_step_of(run, each, journal) for each in rows])

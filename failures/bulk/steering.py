@@ -19,7 +19,7 @@ from events.actors import Actor
 from events.audit import Deed, audited
 from events.services import Journal
 from failures.bulk.work import check_wish
-from failures.models import BulkRun, BulkStatus, Outcome, StepStatus
+from failures.models import BulkRun, BulkStatus, StepStatus
 from failures.services.facts import CaseRefused
 from kernel import clock
 from payments.services.timing import lease
@@ -39,7 +39,6 @@ class Wish:
     """What is said once, for all of its cases."""
 
     reason: str = ""
-    outcome: Outcome | str = ""
     until: datetime | None = None
 
 
@@ -55,7 +54,7 @@ def start_bulk(*, run_id: UUID, person: User, wish: Wish) -> BulkRun:
             raise CaseRefused("This plan was given up. Choose the cases anew.", code="given_up")
         if not run.steps.filter(status=StepStatus.WAITING).exists():
             raise CaseRefused("There is nothing to do: all of them are skipped.", code="nothing_to_do")
-        run.reason, run.outcome, run.until = wish.reason, wish.outcome, wish.until
+        run.reason, run.until = wish.reason, wish.until
         check_wish(run)
         run.request_id = actor.request_id
         with _moved(run, run.set_off, BulkDeed.START, actor):

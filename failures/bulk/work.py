@@ -9,12 +9,13 @@ from datetime import timedelta
 from accounts.models import User
 from accounts.services.idempotency import Call
 from failures.decisions import Action, Decision, act_on_case, check_offered
-from failures.models import BulkAction, BulkRun, BulkStep, Case
+from failures.models import BulkAction, BulkRun, BulkStep, Case, Outcome
 from failures.services.asking import ask_provider, check_askable
 from failures.services.facts import CaseRefused
 from failures.services.working import (
     assign_case,
     check_alone,
+    check_fits,
     check_nobody_is_asked,
     check_outcome,
     check_over,
@@ -27,6 +28,8 @@ from failures.services.working import (
 from kernel.texts import check_reason
 from payments.services.payments import check_retry
 
+# How many cases at once can be said to have ended. A loss is written off by two people, case by case.
+ENDINGS = tuple(each for each in Outcome if each not in {Outcome.WRITTEN_OFF, Outcome.NOTHING_WRONG})
 # Nobody but the clock waits for it, and the clock holds the step anyway.
 _AT_WORK = timedelta(seconds=10)
 
@@ -38,26 +41,37 @@ class Work:
     checks: tuple[Callable[[Case], None], ...]
     do: Callable[[BulkStep], str]  # What became of it, in a sentence.
     for_whom: Callable[[Case, User], None] | None = None  # What one person may and another one may not.
+    does_end: bool = False  # By its outcome: one case can have ended so, another one cannot.
     needs_reason: bool = True
     is_about_money: bool = False
     calls_provider: bool = False  # So that it is done with no transaction open.
 
-    def check(self, case: Case, person: User) -> None:
+    def check(self, case: Case, person: User, *, outcome: Outcome | str = "") -> None:
         for check in self.checks:
             check(case)
         if self.for_whom is not None:
             self.for_whom(case, person)
+        if self.does_end:
+            check_fits(case, outcome)
 
 
 def check_wish(run: BulkRun) -> None:
     """What is the same for all of its cases is refused once, before it starts."""
     if WORKS[BulkAction(run.action)].needs_reason:
         check_reason(run.reason, refusal=CaseRefused)
-    check_outcome(run.outcome)
+    check_ending(BulkAction(run.action), run.outcome)
     if run.action == BulkAction.SNOOZE:
         if run.until is None:
             raise CaseRefused("Say until when.", field="until", code="bad_time")
         check_until(run.until)
+
+
+def check_ending(action: BulkAction, outcome: Outcome | str) -> None:
+    """A part of the plan: a case that cannot have ended so is skipped by it, and not refused when its turn comes."""
+    check_outcome(outcome)
+    if bool(outcome) != (action == BulkAction.RESOLVE):
+        sentence = "How they ended is chosen together with the cases that are closed. Choose them anew."
+        raise CaseRefused(sentence, field="outcome", code="no_outcome")
 
 
 def _check_not_theirs(case: Case, person: User) -> None:
@@ -134,7 +148,11 @@ WORKS: Mapping[BulkAction, Work] = {
         is_about_money=True,
     ),
     BulkAction.RESOLVE: Work(
-        checks=_CLOSING, do=_decided(Action.RESOLVE, "Closed."), for_whom=check_alone, is_about_money=True
+        checks=_CLOSING,
+        does_end=True,
+        do=_decided(Action.RESOLVE, "Closed."),
+        for_whom=check_alone,
+        is_about_money=True,
     ),
     BulkAction.DISMISS: Work(
         checks=_CLOSING, do=_decided(Action.DISMISS, "Closed."), for_whom=check_alone, is_about_money=True

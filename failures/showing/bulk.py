@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from failures.bulk.work import ENDINGS
 from failures.decisions import Action
-from failures.models import BulkAction, BulkRun, BulkStatus, BulkStep, StepStatus
+from failures.models import BulkAction, BulkRun, BulkStatus, BulkStep, Outcome, StepStatus
 from failures.showing.choices import WORDS as OF_DECISIONS
 from failures.showing.choices import Words
 from kernel.shown import Tone
@@ -52,7 +53,7 @@ _WHY: Mapping[str, tuple[str, str]] = {
     "already_covered": ("is paid already", "are paid already"),
     "stale": ("changed since you looked", "changed since you looked"),
     "needs_two": ("needs a second person", "need a second person"),
-    "does_not_fit": ("does not end so", "do not end so"),
+    "does_not_fit": ("cannot have ended so", "cannot have ended so"),
     "broke": ("broke", "broke"),
 }
 _NO_SUCH_STEP = "This cannot be done to a case of this kind. Its page says what can."
@@ -108,13 +109,35 @@ class Tally:
         return self.to_do + sum(self.skipped.values())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What the list offers to do with them. How they ended is a part of it, as each ending fits some cases only."""
+
+    action: BulkAction
+    outcome: Outcome | str = ""
+
+    @property
+    def value(self) -> str:
+        return f"{self.action} {self.outcome}".strip()
+
+
+def _choices() -> Iterator[Choice]:
+    for action in WORDS:
+        outcomes = ENDINGS if action == BulkAction.RESOLVE else ("",)
+        yield from (Choice(action=action, outcome=outcome) for outcome in outcomes)
+
+
+CHOICES: Mapping[str, Choice] = {choice.value: choice for choice in _choices()}
+
+
 def said_of(step: BulkStep) -> str:
     """The service's own sentence, except where it lists what programs may ask for."""
     return _NO_SUCH_STEP if step.code == "no_such_action" else step.said
 
 
-def title_of(run: BulkRun) -> str:
-    return WORDS[BulkAction(run.action)].title
+def title_of(of: BulkRun | Choice) -> str:
+    """Of what is closed with how it ended."""
+    return f"Close: {Outcome(of.outcome).label}" if of.outcome else WORDS[BulkAction(of.action)].title
 
 
 def sentences_of(run: BulkRun, tally: Tally) -> list[str]:

@@ -10,7 +10,7 @@ from events.models import AuditEntry
 from failures.bulk.planning import plan_bulk
 from failures.bulk.running import work_on_bulk
 from failures.bulk.steering import Wish, start_bulk
-from failures.models import BulkAction, BulkRun, BulkStep, Case
+from failures.models import BulkAction, BulkRun, BulkStep, Case, Outcome
 from payments.gateways.contract import ErrorCode
 from payments.models import Attempt, Payment
 from payments.services.evidence import Finding
@@ -43,10 +43,11 @@ def exhausted(restaurant: Restaurant) -> Case:
     return Case.objects.get(payment=attempt.payment_id)
 
 
-def plan(action: BulkAction, person: User, cases: Sequence[Case]) -> BulkRun:
-    (run,) = plan_bulk(
-        cases=Case.objects.filter(pk__in=[case.pk for case in cases]).order_by("id"), action=action, person=person
-    )
+def plan(action: BulkAction, person: User, cases: Sequence[Case], outcome: Outcome | None = None) -> BulkRun:
+    """What is closed as dealt with was paid, where a test does not care how it ended."""
+    chosen = Case.objects.filter(pk__in=[case.pk for case in cases]).order_by("id")
+    ended = outcome or (Outcome.PAID if action == BulkAction.RESOLVE else "")
+    (run,) = plan_bulk(cases=chosen, action=action, person=person, outcome=ended)
     return run
 
 
@@ -54,8 +55,10 @@ def start(run: BulkRun, person: User | None = None, **wish: Any) -> BulkRun:
     return start_bulk(run_id=run.pk, person=person or run.person, wish=Wish(**{"reason": REASON, **wish}))
 
 
-def begun(action: BulkAction, person: User, cases: Sequence[Case], **wish: Any) -> BulkRun:
-    return start(plan(action, person, cases), **wish)
+def begun(
+    action: BulkAction, person: User, cases: Sequence[Case], outcome: Outcome | None = None, **wish: Any
+) -> BulkRun:
+    return start(plan(action, person, cases, outcome), **wish)
 
 
 def finished(action: BulkAction, person: User, cases: Sequence[Case], **wish: Any) -> BulkRun:

@@ -13,11 +13,9 @@ from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import Membership, Restaurant, Role, User
 from events.models import AuditEntry
-from failures.admin import bulk as pages
-from failures.bulk import planning
 from failures.bulk.running import work_on_bulk
 from failures.bulk.steering import stop_bulk
-from failures.models import BulkAction, BulkRun, BulkStatus, BulkStep, Case, Outcome
+from failures.models import BulkAction, BulkRun, BulkStatus, BulkStep, Case
 from failures.services.working import dismiss_case
 from tests.accounts.signing_in import signed_in, text_of
 from tests.factories import RestaurantFactory, UserFactory, routed, staff
@@ -47,7 +45,7 @@ def cases(restaurant: Restaurant) -> list[Case]:
     return [contradicted(restaurant) for _ in range(3)]
 
 
-def choose(client: Client, *cases: Case, action: BulkAction = BulkAction.TAKE, query: str = "", **said: Any) -> Any:
+def choose(client: Client, *cases: Case, action: str = BulkAction.TAKE, query: str = "", **said: Any) -> Any:
     return client.post(BULK + query, {"case": [str(case.pk) for case in cases], "action": action, **said})
 
 
@@ -67,91 +65,6 @@ def shown(client: Client, run: BulkRun, query: str = "") -> str:
 
 def planned_cases() -> list[Case]:
     return [step.case for step in BulkStep.objects.select_related("case").order_by("position")]
-
-
-class TestChoosing:
-    def test_has_a_box_for_each_row_and_one_button(self, desk: Client, cases: list[Case]) -> None:
-        page = desk.get(QUEUE).content.decode()
-
-        boxes = re.findall(r'name="case" value="([^"]+)" form="desk-bulk"', page)
-        assert sorted(boxes) == sorted(str(case.pk) for case in cases)
-        assert "All 3 of this list" in page
-        assert "See what it would do" in page
-
-    def test_is_not_there_for_whoever_only_looks(self, restaurant: Restaurant, cases: list[Case]) -> None:
-        page = desk_of(staff(restaurant, Role.AUDITOR)).get(QUEUE).content.decode()
-
-        assert page_of(cases[0]) in page
-        assert "desk-bulk" not in page
-
-    def test_leads_to_a_plan_and_does_nothing(self, desk: Client, cases: list[Case]) -> None:
-        answer = choose(desk, cases[0], cases[2])
-
-        run = BulkRun.objects.get()
-        assert (answer.status_code, answer["Location"]) == (302, own_page(run))
-        assert {case.pk for case in planned_cases()} == {cases[0].pk, cases[2].pk}
-        assert not AuditEntry.objects.exists()
-        assert "2 will be yours." in shown(desk, run)
-
-    def test_counts_what_was_ticked_on_other_pages(self, desk: Client, cases: list[Case]) -> None:
-        choose(desk, cases[0], others=f"{cases[1].pk} {cases[2].pk}")
-
-        assert len(planned_cases()) == 3
-
-    def test_takes_all_of_the_list_as_it_is_filtered_and_in_its_order(
-        self, restaurant: Restaurant, desk: Client
-    ) -> None:
-        at_four = [contradicted(restaurant, table="T4") for _ in range(3)]
-        contradicted(restaurant, table="T5")
-
-        choose(desk, query="?q=T4&o=-3", which="all")
-
-        assert planned_cases() == at_four[::-1]
-
-    @pytest.mark.parametrize("which", ["chosen", "all"])
-    def test_of_nothing_is_refused_on_the_same_list(self, desk: Client, cases: list[Case], which: str) -> None:
-        query = "?kind__exact=in_doubt"
-
-        answer = choose(desk, which=which, query=query)
-
-        assert answer["Location"] == f"../{query}"
-        assert "Choose at least one case." in desk.get(QUEUE).content.decode()
-
-    def test_of_too_many_says_how_to_have_fewer(
-        self, desk: Client, cases: list[Case], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(planning, "MOST_CASES", 2)
-        monkeypatch.setattr(pages, "MOST_CASES", 2)
-
-        page = desk.get(QUEUE).content.decode()
-        choose(desk, *cases)
-        choose(desk, which="all")
-
-        assert "This list has more than 2 cases." in page
-        assert "At most 2 cases are done at once." in desk.get(QUEUE).content.decode()
-        assert not BulkRun.objects.exists()
-
-    @pytest.mark.parametrize("action", ["", "refund", "write_off", "record_charged"])
-    def test_offers_nothing_that_needs_two_people_or_an_amount(
-        self, desk: Client, cases: list[Case], action: str
-    ) -> None:
-        assert desk.post(BULK, {"case": [str(cases[0].pk)], "action": action})["Location"] == "../?"
-        assert not BulkRun.objects.exists()
-
-    def test_of_two_restaurants_is_two_plans(self, restaurant: Restaurant, desk: Client, finance: User) -> None:
-        second = RestaurantFactory.create()
-        routed(second, "a")
-        Membership.objects.create(user=finance, restaurant=second, role=Role.FINANCE)
-
-        answer = choose(desk, contradicted(restaurant), contradicted(second))
-
-        assert answer["Location"] == LIST
-        page = desk.get(LIST).content.decode()
-        assert "each of these is a plan of its own" in page
-        assert page.count("0 of 1 done") == 2
-
-    def test_is_a_press_and_no_link(self, desk: Client) -> None:
-        assert desk.get(BULK).status_code == 405
 
 
 class TestForging:
@@ -224,7 +137,7 @@ class TestAPlan:
             (BulkAction.TAKE, set()),
             (BulkAction.GIVE_BACK, {"reason"}),
             (BulkAction.SNOOZE, {"reason", "minutes"}),
-            (BulkAction.RESOLVE, {"reason", "outcome"}),
+            (BulkAction.RESOLVE, {"reason"}),
             (BulkAction.DISMISS, {"reason"}),
         ],
     )
@@ -240,7 +153,6 @@ class TestAPlan:
 
         names = set(re.findall(r'<(?:input|select)[^>]* name="(\w+)"', text)) - {"csrfmiddlewaretoken"}
         assert names == asked
-        assert Outcome.WRITTEN_OFF not in text
 
     def test_starts_and_a_second_press_finds_it_started(self, desk: Client, finance: User, cases: list[Case]) -> None:
         run = plan(BulkAction.DISMISS, finance, cases)
@@ -359,7 +271,7 @@ def test_what_is_about_money_asks_for_a_code_first_and_keeps_what_was_typed(
     case = exhausted(restaurant) if action == BulkAction.RETRY else contradicted(restaurant)
     run = plan(action, finance, [case])
     time.advance(minutes=11)
-    said = {"reason": REASON, "outcome": Outcome.PAID.value}
+    said = {"reason": REASON}
 
     asked = press(browser, run, "start", **said)
 

@@ -11,8 +11,9 @@ from events.actors import GUEST
 from events.models import AuditEntry, Event
 from failures.bulk import planning
 from failures.bulk.planning import plan_bulk
+from failures.bulk.work import ENDINGS
 from failures.decisions import Action, Decision, act_on_case
-from failures.models import BulkAction, BulkRun, BulkStatus, BulkStep, Case, StepStatus
+from failures.models import BulkAction, BulkRun, BulkStatus, BulkStep, Case, Outcome, StepStatus
 from failures.services.asking import ask_provider
 from failures.services.facts import CaseRefused
 from failures.services.working import assign_case, dismiss_case, give_back_case
@@ -89,9 +90,9 @@ def test_nothing_is_done_to_a_case(restaurant: Restaurant, finance: User) -> Non
 Doing = Callable[[Case, User], object]
 
 
-def _by_decision(action: Action) -> Doing:
+def _by_decision(action: Action, outcome: Outcome | str = "") -> Doing:
     def do(case: Case, person: User) -> object:
-        decision = Decision(action=action, reason=REASON)
+        decision = Decision(action=action, reason=REASON, outcome=outcome)
         return act_on_case(case_id=case.pk, decision=decision, person=person, call=call_about(case))
 
     return do
@@ -102,7 +103,7 @@ ONE_BY_ONE: dict[BulkAction, Doing] = {
     BulkAction.TAKE: lambda case, person: assign_case(case_id=case.pk, person=person),
     BulkAction.GIVE_BACK: lambda case, person: give_back_case(case_id=case.pk, person=person, reason=REASON),
     BulkAction.RETRY: _by_decision(Action.RETRY),
-    BulkAction.RESOLVE: _by_decision(Action.RESOLVE),
+    BulkAction.RESOLVE: _by_decision(Action.RESOLVE, Outcome.PAID),
     BulkAction.DISMISS: _by_decision(Action.DISMISS),
 }
 CASES: dict[str, Callable[[Restaurant, User], Case]] = {
@@ -111,6 +112,7 @@ CASES: dict[str, Callable[[Restaurant, User], Case]] = {
     "in doubt": lambda restaurant, _: doubtful(restaurant),
     "about no payment": lambda restaurant, _: orphan_of(restaurant),
     "not failed": lambda restaurant, _: contradicted(restaurant),
+    "not paid": lambda restaurant, _: exhausted(restaurant),
 }
 
 
@@ -127,6 +129,51 @@ def test_what_is_skipped_is_what_the_service_refuses_in_its_own_words(
 
     expected = (StepStatus.SKIPPED, refused.code, refused.sentence) if refused else (StepStatus.WAITING, "", "")
     assert (planned.status, planned.code, planned.said) == expected
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("outcome", ENDINGS)
+def test_how_they_ended_is_held_against_each_case_by_the_plan_already(
+    restaurant: Restaurant, finance: User, outcome: Outcome, name: str
+) -> None:
+    case = CASES[name](restaurant, finance)
+    planned = plan(BulkAction.RESOLVE, finance, [case], outcome).steps.get()
+
+    refused = _refusal(_by_decision(Action.RESOLVE, outcome), case, finance)
+
+    expected = (StepStatus.SKIPPED, refused.code, refused.sentence) if refused else (StepStatus.WAITING, "", "")
+    assert (planned.status, planned.code, planned.said) == expected
+
+
+def test_what_cannot_have_ended_so_is_not_promised(restaurant: Restaurant, finance: User) -> None:
+    cases = [contradicted(restaurant), exhausted(restaurant)]
+
+    made = plan(BulkAction.RESOLVE, finance, cases, Outcome.GIVEN_BACK)
+
+    assert told(made) == ["1 will be closed.", "1 is skipped: 1 cannot have ended so."]
+    assert made.outcome == Outcome.GIVEN_BACK
+
+
+@pytest.mark.parametrize(
+    ("action", "outcome", "code"),
+    [
+        (BulkAction.RESOLVE, "", "no_outcome"),
+        (BulkAction.RESOLVE, Outcome.WRITTEN_OFF, "needs_two"),
+        (BulkAction.RESOLVE, Outcome.NEVER_PAID, "needs_two"),
+        (BulkAction.DISMISS, Outcome.NOTHING_WRONG, "needs_two"),
+        (BulkAction.TAKE, Outcome.PAID, "no_outcome"),
+    ],
+)
+def test_how_they_ended_is_said_of_what_is_closed_and_needs_no_second_person(
+    restaurant: Restaurant, finance: User, action: BulkAction, outcome: Outcome | str, code: str
+) -> None:
+    contradicted(restaurant)
+
+    with pytest.raises(CaseRefused) as refused:
+        plan_bulk(cases=Case.objects.all(), action=action, outcome=outcome, person=finance)
+
+    assert refused.value.code == code
+    assert not BulkRun.objects.exists()
 
 
 def _refusal(do: Doing, case: Case, person: User) -> ServiceError | None:

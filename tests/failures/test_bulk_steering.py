@@ -14,8 +14,8 @@ from accounts.models import Membership, Restaurant, Role, User
 from events.audit import verdicts
 from events.models import AuditEntry, Transition
 from failures.bulk.running import work_on_bulk
-from failures.bulk.steering import Wish, give_up_bulk, go_on_with_bulk, start_bulk, stop_bulk
-from failures.models import BulkAction, BulkRun, BulkStatus, BulkStep, Case, Outcome
+from failures.bulk.steering import give_up_bulk, go_on_with_bulk, stop_bulk
+from failures.models import BulkAction, BulkRun, BulkStatus, BulkStep, Case
 from failures.services.facts import CaseRefused
 from failures.services.working import assign_case, dismiss_case
 from kernel import clock
@@ -112,7 +112,6 @@ def test_who_lost_the_role_begins_nothing(finance: User, cases: list[Case], name
         (BulkAction.DISMISS, {"reason": "ok"}, "no_reason"),
         (BulkAction.RETRY, {"reason": ""}, "no_reason"),
         (BulkAction.GIVE_BACK, {"reason": "Card 4111 1111 1111 1111"}, "card_number"),
-        (BulkAction.RESOLVE, {"outcome": Outcome.WRITTEN_OFF}, "needs_two"),
         (BulkAction.SNOOZE, {}, "bad_time"),
         (BulkAction.SNOOZE, {"until": datetime(2999, 1, 1, tzinfo=UTC)}, "bad_time"),
         (BulkAction.SNOOZE, {"until": datetime(2020, 1, 1, tzinfo=UTC)}, "bad_time"),
@@ -249,9 +248,10 @@ def test_a_plan_to_take_says_how_many_somebody_else_has(
     assert "1 of them somebody else has now." in shown(desk_of(finance), plan(BulkAction.TAKE, finance, cases))
 
 
-def test_what_is_given_up_is_looked_at_case_by_case(finance: User, cases: list[Case]) -> None:
+def test_a_plan_that_never_said_how_its_cases_ended_is_not_started(finance: User, cases: list[Case]) -> None:
+    """Made before that was a part of the plan."""
     run = plan(BulkAction.RESOLVE, finance, cases)
-    wish = Wish(reason="Closing time.", outcome=Outcome.NEVER_PAID)
+    BulkRun.objects.filter(pk=run.pk).update(outcome="")
 
-    assert code_of(lambda: start_bulk(run_id=run.pk, person=finance, wish=wish)) == "needs_two"
-    assert "never paid" not in shown(desk_of(finance), run)
+    assert code_of(lambda: start(run)) == "no_outcome"
+    assert "Close: they are dealt with" in desk_of(finance).get(own_page(run)).content.decode()
