@@ -16,25 +16,12 @@ from kernel.totals import Adds
 from payments.admin.giving_back import GivingBack
 from payments.filters import BeganFilter, DayFilter, FailureFilter, ProviderFilter, TryFilter
 from payments.meanings import meaning_of_attempt, meaning_of_payment, meaning_of_refund
-from payments.models import (
-    Attempt,
-    AttemptStatus,
-    Capture,
-    Payment,
-    PaymentStatus,
-    Refund,
-    RefundStatus,
-)
+from payments.models import Attempt, AttemptStatus, Capture, Payment, Refund
 from payments.reason_words import reason_in_words
 from payments.returns import return_of, with_what_went_back
 from payments.searching import SEARCHED, payments_found
+from payments.state_words import payment_in_words, refund_in_words
 
-IN_DOUBT = ("in doubt: money may have moved", Tone.DOUBT)
-_PAYMENT_TONES = {
-    PaymentStatus.COMPLETED: Tone.GOOD,
-    PaymentStatus.FAILED: Tone.BAD,
-    PaymentStatus.PROCESSING: Tone.WAIT,
-}
 _ATTEMPT_TONES = {
     AttemptStatus.SUCCEEDED: Tone.GOOD,
     AttemptStatus.LATE_SUCCESS: Tone.GOOD,
@@ -45,33 +32,11 @@ _ATTEMPT_TONES = {
     AttemptStatus.DECLINED: Tone.BAD,
 }
 _CAPTURE_TONES = {Capture.KEPT: Tone.GOOD, Capture.SURPLUS: Tone.BAD, Capture.UNDECIDED: Tone.DOUBT}
-_REFUND_TONES = {
-    RefundStatus.COMPLETED: Tone.GOOD,
-    RefundStatus.FAILED: Tone.BAD,
-    RefundStatus.PROCESSING: Tone.WAIT,
-    RefundStatus.REQUESTED: Tone.WAIT,
-    RefundStatus.WAITING_APPROVAL: Tone.WAIT,
-}
-
-
-def _payment_says(payment: Payment) -> tuple[str, Tone]:
-    if payment.in_doubt:
-        return IN_DOUBT
-    returned, says = return_of(payment), payment.get_status_display()
-    if returned is None:
-        return says, _PAYMENT_TONES.get(PaymentStatus(payment.status), Tone.QUIET)
-    return f"{says}, {returned.words}", Tone.QUIET if returned.is_all else Tone.GOOD
 
 
 def _payment_means(payment: Payment) -> str:
     returned = return_of(payment)
     return f"{meaning_of_payment(payment)} {returned.sentence}" if returned else meaning_of_payment(payment)
-
-
-def _refund_says(refund: Refund) -> tuple[str, Tone]:
-    if refund.in_doubt:
-        return IN_DOUBT
-    return refund.get_status_display(), _REFUND_TONES[RefundStatus(refund.status)]
 
 
 def _said_by(field: str, title: str = "why") -> Meaning:
@@ -120,7 +85,7 @@ class RefundInline(ReadOnlyInline):
 
     itself = Itself(_short, "refund")
     amount = Amount("total_minor")
-    said = Said(_refund_says, "status")
+    said = Said(refund_in_words, "status")
     created = Moment("created_at", "asked for")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Refund]:
@@ -183,7 +148,7 @@ class PaymentAdmin(GivingBack, SearchedByPayment):
 
     amount = Amount("charge_minor", "amount", ordering="amount_minor")
     tip = Amount("tip_minor", "tip in it", zero=False)
-    said = Said(_payment_says, "status", ordering="status")
+    said = Said(payment_in_words, "status", ordering="status")
     meaning = Meaning(_payment_means)
     why = _said_by("failure_code", "why it failed")
     paid_by = Word("method")
@@ -305,7 +270,7 @@ class RefundAdmin(SearchedByPayment):
 
     amount = Amount("total_minor", "amount", ordering="amount_minor")
     tip = Amount("tip_minor", "tip in it", zero=False)
-    said = Said(_refund_says, "status", ordering="status")
+    said = Said(refund_in_words, "status", ordering="status")
     meaning = Meaning(meaning_of_refund)
     why = _said_by("error_code")
     of_payment = Link("payment")
