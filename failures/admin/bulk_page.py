@@ -25,6 +25,7 @@ from failures.bulk.steering import Wish, give_up_bulk, go_on_with_bulk, start_bu
 from failures.bulk.work import WORKS
 from failures.models import BulkAction, BulkRun, BulkStatus, BulkStep, Case, StepStatus
 from failures.services.facts import CaseRefused
+from failures.showing.aftermath import aftermath_of, is_followed, now_of, refunds_of, told_of, with_what_it_is_about
 from failures.showing.bulk import RUN_TONES, STEP_TONES, WORDS, Tally, said_of, sentences_of, title_of
 from failures.sums import OF_CASES, money_of
 from failures.tasks import work_on_bulk
@@ -39,18 +40,9 @@ ROWS_PER_PAGE = 100
 # What needs a look stands first.
 _IN_ORDER = (StepStatus.REFUSED, StepStatus.SKIPPED, StepStatus.WAITING, StepStatus.DONE)
 _OF_A_ROW = (
-    *(
-        "run_id",
-        "position",
-        "status",
-        "code",
-        "said",
-        "case__kind",
-        "case__data",
-        "case__payment__reference",
-        "case__payment__order__table",
-    ),
-    *("case__payment__amount_minor", "case__payment__tip_minor", "case__payment__currency"),
+    *("run_id", "position", "status", "code", "said"),
+    *("case__kind", "case__data", "case__payment", "case__subject_id"),
+    *("case__status", "case__outcome", "case__snoozed_until", "case__owner__username"),
 )
 
 
@@ -97,7 +89,8 @@ class BulkPage:
         run, zone = self.run, self.run.restaurant.time_zone
         work, words = WORKS[BulkAction(run.action)], WORDS[BulkAction(run.action)]
         tally = Tally.of(run.steps.order_by().values_list("status", "code").annotate(count=Count("pk")))
-        rows = Paginator(self._rows(), ROWS_PER_PAGE).get_page(self.request.GET.get("p"))
+        aftermath = aftermath_of(run)
+        page = Paginator(self._rows(), ROWS_PER_PAGE).get_page(self.request.GET.get("p"))
         context = {
             **self.frame,
             "title": title_of(run),
@@ -106,12 +99,14 @@ class BulkPage:
             "stands": label(run.get_status_display(), RUN_TONES[BulkStatus(run.status)]),
             "tally": tally,
             "sentences": sentences_of(run, tally),
+            "aftermath": told_of(run, aftermath),
+            "looks_again": run.status == BulkStatus.RUNNING or is_followed(run, aftermath),
             "total": OF_CASES.total_of(Case.objects.filter(steps__in=run.steps.exclude(status=StepStatus.SKIPPED))),
             "of_colleagues": self._of_colleagues(),
             "times": [(name, moment(at, zone)) for name, at in self._times() if at],
             "until": moment(run.until, zone) if run.until else "",
-            "page": rows,
-            "rows": [self._row(step) for step in rows],
+            "page": page,
+            "rows": self._shown(list(page)),
             "asks_code": work.is_about_money,
             **self._steering(tally),
         }
@@ -121,7 +116,6 @@ class BulkPage:
         run, is_mine = self.run, self.run.person_id == self.person.pk
         return {
             "is_mine": is_mine,
-            "is_running": run.status == BulkStatus.RUNNING,
             "may_start": is_mine and run.status == BulkStatus.PLANNED and tally.waiting > 0,
             "may_stop": is_mine and run.status == BulkStatus.RUNNING,
             "may_go_on": is_mine and run.status == BulkStatus.STOPPED,
@@ -141,8 +135,16 @@ class BulkPage:
 
     def _rows(self) -> QuerySet[BulkStep]:
         ranks = [When(status=status, then=Value(rank)) for rank, status in enumerate(_IN_ORDER)]
-        rows = self.run.steps.select_related("case__payment__order").only(*_OF_A_ROW)
+        rows = with_what_it_is_about(self.run.steps.only(*_OF_A_ROW))
         return rows.annotate(rank=If(*ranks, default=Value(len(ranks)))).order_by("rank", "position")
+
+    def _shown(self, steps: list[BulkStep]) -> list[dict[str, Any]]:
+        """What a plan would be about is as the plan says. How it stands now is told of what was started."""
+        if self.run.started_at is None:
+            return [self._row(step) for step in steps]
+        action, zone = self.run.action, self.run.restaurant.time_zone
+        refunds = refunds_of(action, [step.case for step in steps])
+        return [self._row(step) | {"now": now_of(action, step.case, refunds, zone=zone)} for step in steps]
 
     def _row(self, step: BulkStep) -> dict[str, Any]:
         money = money_of(step.case)

@@ -7,17 +7,11 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.text import capfirst
 
-from failures.models import Case, CaseStatus
+from failures.models import Case
+from failures.showing.aftermath import CASE_TONES
 from kernel.console import ReadOnlyAdmin, ReadOnlyInline
-from kernel.shown import Itself, Moment, State, Tone
+from kernel.shown import Itself, Moment, State
 from payments.admin.money import PaymentAdmin
-
-_TONES = {
-    CaseStatus.OPEN: Tone.BAD,
-    CaseStatus.REOPENED: Tone.BAD,
-    CaseStatus.ASSIGNED: Tone.WAIT,
-    CaseStatus.WAITING_SECOND_PERSON: Tone.WAIT,
-}
 
 
 class CaseInline(ReadOnlyInline):
@@ -26,7 +20,7 @@ class CaseInline(ReadOnlyInline):
     fields = readonly_fields = ["itself", "stands", "has", "opened"]
 
     itself = Itself(lambda case: capfirst(case.get_kind_display()), "case")
-    stands = State("status", tones=_TONES)
+    stands = State("status", tones=CASE_TONES)
     opened = Moment("opened_at", "opened")
 
     @admin.display(description="who has it")

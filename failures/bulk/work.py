@@ -144,7 +144,7 @@ WORKS: Mapping[BulkAction, Work] = {
     BulkAction.SNOOZE: Work(checks=_FREE, do=_snooze),
     BulkAction.RETRY: Work(
         checks=(*_FREE, _can_be_tried_again),
-        do=_decided(Action.RETRY, "The payment is being tried again."),
+        do=_decided(Action.RETRY, "Another try was asked for."),
         is_about_money=True,
     ),
     BulkAction.RESOLVE: Work(

@@ -34,7 +34,7 @@ _DOES: Mapping[BulkAction, tuple[str, str, str]] = {
     BulkAction.TAKE: ("will be yours", "was taken", "were taken"),
     BulkAction.GIVE_BACK: ("will be given back", "was given back", "were given back"),
     BulkAction.SNOOZE: ("will be put off", "was put off", "were put off"),
-    BulkAction.RETRY: ("will be tried again", "is being tried again", "are being tried again"),
+    BulkAction.RETRY: ("will be tried again", "was tried again", "were tried again"),
     BulkAction.RESOLVE: ("will be closed", "was closed", "were closed"),
     BulkAction.DISMISS: ("will be closed", "was closed", "were closed"),
 }

@@ -100,6 +100,7 @@ def _take_all_of_the_list(visitor: Visitor) -> None:
     visitor.press(page.get_by_role("button", name=f"Start with {MANY - 3}"))
     visitor.look("bulk-running")
     expect(page.locator("#desk-run-what")).to_have_text(f"{MANY - 3} were taken.", timeout=DONE_MS)
+    expect(page.locator(".desk-now").first).to_contain_text("With finance")
     visitor.look("bulk-taken")
     visitor.visit("/admin/failures/bulkrun/", "bulk-list")
 
@@ -142,7 +143,7 @@ def _choose_without_a_script(visitor: Visitor) -> None:
     page.locator(".desk-pick input").first.check()
     page.get_by_label("What to do with them").select_option(label="Put them off")
     page.get_by_role("button", name="See what it would do").click()
-    expect(page.locator(".desk-results li")).to_have_count(1)
+    expect(page.locator(".desk-results tbody tr")).to_have_count(1)
     session.close()
 
 

@@ -1,4 +1,5 @@
-// A run that is under way tells its news by itself. Without this script there is "Look again".
+// A run that is under way tells its news by itself, and so for a while does what it set going. Without this script
+// there is "Look again".
 (() => {
   const run = document.querySelector(".desk-run");
   if (!run) return;
@@ -26,15 +27,16 @@
       sessionStorage.setItem(ticked.key, chosen.join(" "));
     }
   }
-  if (run.dataset.status !== "running") return;
+  if (!("again" in run.dataset)) return;
 
   const look = async () => {
     try {
       const answer = await fetch(location.href, { headers: { accept: "text/html" } });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const now = page.querySelector(".desk-run");
-      // It has ended, or somebody was signed out: the page as it is now says which.
-      if (!answer.ok || !now || now.dataset.status !== "running") return location.reload();
+      // It is stopped or over, or somebody was signed out: the page as it is now says which, and whether to go on.
+      const isSame = now && now.dataset.status === run.dataset.status && "again" in now.dataset;
+      if (!answer.ok || !isSame) return location.reload();
       for (const news of now.querySelectorAll("[data-news]")) {
         const old = document.getElementById(news.id);
         if (old.innerHTML !== news.innerHTML && !old.contains(document.activeElement)) old.innerHTML = news.innerHTML;
