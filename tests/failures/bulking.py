@@ -44,9 +44,9 @@ def exhausted(restaurant: Restaurant) -> Case:
 
 
 def plan(action: BulkAction, person: User, cases: Sequence[Case], outcome: Outcome | None = None) -> BulkRun:
-    """What is closed as dealt with was paid, where a test does not care how it ended."""
+    """What is closed as dealt with was repaired, where a test does not care how it ended."""
     chosen = Case.objects.filter(pk__in=[case.pk for case in cases]).order_by("id")
-    ended = outcome or (Outcome.PAID if action == BulkAction.RESOLVE else "")
+    ended = outcome or (Outcome.REPAIRED if action == BulkAction.RESOLVE else "")
     (run,) = plan_bulk(cases=chosen, action=action, person=person, outcome=ended)
     return run
 

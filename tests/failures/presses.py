@@ -203,7 +203,7 @@ PRESSES: Mapping[str, Press] = {
         why="letter.pdf",
     ),
     "resolve": _decide(
-        Action.RESOLVE, worlds.books_differ, case_itself, "resolved", Outcome.PAID, TYPED, outcome=Outcome.PAID
+        Action.RESOLVE, worlds.books_differ, case_itself, "resolved", Outcome.REPAIRED, TYPED, outcome=Outcome.REPAIRED
     ),
     "dismiss": _decide(Action.DISMISS, worlds.books_differ, case_itself, "dismissed", Outcome.NOTHING_WRONG, TYPED),
     "reopen": _decide(Action.REOPEN, worlds.ended, case_itself, "assigned", "", ""),
@@ -212,6 +212,10 @@ PRESSES: Mapping[str, Press] = {
     ),
     "write off what no provider took": _decide(
         Action.WRITE_OFF, worlds.nobody_took_it, case_itself, "resolved", Outcome.WRITTEN_OFF, TYPED
+    ),
+    "record that it was paid in another way": _decide(
+        *(Action.RECORD_PAID_ELSEWHERE, worlds.nobody_took_it, case_itself),
+        *("resolved", Outcome.PAID_ELSEWHERE, TYPED),
     ),
     "write off what went back": _decide(
         Action.WRITE_OFF, worlds.made_by_the_provider, case_itself, "resolved", Outcome.WRITTEN_OFF, TYPED

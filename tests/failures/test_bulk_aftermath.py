@@ -196,7 +196,7 @@ def test_of_what_was_done_to_cases_it_is_told_how_those_stand_now(
     assign_case(case_id=cases[1].pk, person=colleague)
     snooze_case(case_id=cases[2].pk, person=finance, until=clock.now() + timedelta(hours=1), reason=REASON)
     dismiss_case(case_id=cases[3].pk, person=finance, reason=REASON)
-    resolve_case(case_id=cases[4].pk, person=finance, reason=REASON, outcome=Outcome.PAID)
+    resolve_case(case_id=cases[4].pk, person=finance, reason=REASON, outcome=Outcome.REPAIRED)
 
     page = shown(desk, run)
 
@@ -205,7 +205,7 @@ def test_of_what_was_done_to_cases_it_is_told_how_those_stand_now(
     assert theirs == ("assigned", f"With {colleague}")
     assert put_off[0] == "assigned"
     assert put_off[1].startswith("Put off until ")
-    assert ended == [("dismissed", "Nothing was wrong"), ("resolved", "Paid after all")]
+    assert ended == [("dismissed", "Nothing was wrong"), ("resolved", "What was broken is repaired")]
     assert sums(page) == []
 
 

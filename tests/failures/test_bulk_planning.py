@@ -103,7 +103,7 @@ ONE_BY_ONE: dict[BulkAction, Doing] = {
     BulkAction.TAKE: lambda case, person: assign_case(case_id=case.pk, person=person),
     BulkAction.GIVE_BACK: lambda case, person: give_back_case(case_id=case.pk, person=person, reason=REASON),
     BulkAction.RETRY: _by_decision(Action.RETRY),
-    BulkAction.RESOLVE: _by_decision(Action.RESOLVE, Outcome.PAID),
+    BulkAction.RESOLVE: _by_decision(Action.RESOLVE, Outcome.REPAIRED),
     BulkAction.DISMISS: _by_decision(Action.DISMISS),
 }
 CASES: dict[str, Callable[[Restaurant, User], Case]] = {
@@ -148,10 +148,14 @@ def test_how_they_ended_is_held_against_each_case_by_the_plan_already(
 def test_what_cannot_have_ended_so_is_not_promised(restaurant: Restaurant, finance: User) -> None:
     cases = [contradicted(restaurant), exhausted(restaurant)]
 
-    made = plan(BulkAction.RESOLVE, finance, cases, Outcome.GIVEN_BACK)
+    made = plan(BulkAction.RESOLVE, finance, cases, Outcome.REPAIRED)
 
-    assert told(made) == ["1 will be closed.", "1 is skipped: 1 cannot have ended so."]
-    assert made.outcome == Outcome.GIVEN_BACK
+    assert told(made) == ["1 will be closed.", "1 is skipped: 1 needs a second person."]
+    assert told(plan(BulkAction.RESOLVE, finance, cases, Outcome.PAID)) == [
+        "None will be closed.",
+        "2 are skipped: 1 cannot have ended so, 1 needs a second person.",
+    ]
+    assert made.outcome == Outcome.REPAIRED
 
 
 @pytest.mark.parametrize(
@@ -159,8 +163,7 @@ def test_what_cannot_have_ended_so_is_not_promised(restaurant: Restaurant, finan
     [
         (BulkAction.RESOLVE, "", "no_outcome"),
         (BulkAction.RESOLVE, Outcome.WRITTEN_OFF, "needs_two"),
-        (BulkAction.RESOLVE, Outcome.NEVER_PAID, "needs_two"),
-        (BulkAction.DISMISS, Outcome.NOTHING_WRONG, "needs_two"),
+        (BulkAction.DISMISS, Outcome.NOTHING_WRONG, "no_outcome"),
         (BulkAction.TAKE, Outcome.PAID, "no_outcome"),
     ],
 )

@@ -67,8 +67,8 @@ ACTIONS: dict[BulkAction, tuple[str, Callable[[Restaurant], Case], dict[str, Any
     BulkAction.RESOLVE: (
         "resolve",
         contradicted,
-        {"outcome": Outcome.PAID},
-        lambda case, _: (case.status, case.outcome, case.resolution) == (CaseStatus.RESOLVED, Outcome.PAID, REASON),
+        {},
+        lambda case, _: (case.status, case.outcome, case.resolution) == (CaseStatus.RESOLVED, Outcome.REPAIRED, REASON),
     ),
     BulkAction.DISMISS: ("dismiss", contradicted, {}, lambda case, _: case.status == CaseStatus.DISMISSED),
 }

@@ -14,7 +14,7 @@ from accounts.models import Role
 from events.models import AuditEntry
 from failures.admin.bulk_page import _VERBS
 from failures.bulk.steering import stop_bulk
-from failures.models import BulkAction, BulkRun, BulkStatus, Case, Outcome
+from failures.models import BulkAction, BulkRun, BulkStatus, Case
 from failures.services.working import assign_case
 from tests.factories import RestaurantFactory, UserFactory, staff
 from tests.failures.bulking import begun, contradicted, doubtful, exhausted, plan
@@ -32,7 +32,7 @@ WHAT_IS_TYPED: Mapping[BulkAction, Said] = {
     BulkAction.GIVE_BACK: {"reason": WHY},
     BulkAction.SNOOZE: {"reason": WHY, "minutes": "60"},
     BulkAction.RETRY: {"reason": WHY},
-    BulkAction.RESOLVE: {"reason": WHY, "outcome": Outcome.PAID},
+    BulkAction.RESOLVE: {"reason": WHY},
     BulkAction.DISMISS: {"reason": WHY},
 }
 
@@ -125,7 +125,6 @@ def test_does_not_start_with_what_is_wrong(crew: Crew, action: BulkAction) -> No
     wrong: dict[str, tuple[str, ...]] = {
         "reason": ("", "ok", "Card 4111 1111 1111 1111"),
         "minutes": ("", "soon", "-5", "99999999"),
-        "outcome": ("", "won", Outcome.WRITTEN_OFF, Outcome.NEVER_PAID),
     }
     before = everything()
 

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
-from accounts.models import IdempotentCall, Role, User
+from accounts.models import IdempotentCall, Role
 from events.actors import SYSTEM
 from events.models import Transition
 from events.services import Journal
@@ -24,7 +24,6 @@ from failures.showing.certainty import certainty_of
 from failures.showing.choices import WORDS as CHOICE_WORDS
 from failures.showing.deadlines import Waiting, waiting_of
 from failures.showing.details import call_answer_in_words, call_in_words, reason_of
-from failures.showing.locks import Seen, lock_of
 from failures.showing.timeline import WORDS, Moment, Tone, timeline_of
 from kernel import clock
 from kernel.money import Money
@@ -34,7 +33,6 @@ from payments.gateways.contract import ErrorCode
 from payments.models import Attempt, AttemptStatus, InboundNotice, Payment, Refund
 from payments.reason_words import reason_in_words
 from payments.services import providers
-from payments.services.bill import Bill
 from payments.services.evidence import Finding
 from payments.services.facts import FailureCode, PaymentEvent
 from tests.factories import ProviderAccountFactory, RestaurantFactory, order_of, staff
@@ -336,12 +334,6 @@ def test_every_action_has_its_words() -> None:
     assert all(words.title and words.does.endswith(".") for words in CHOICE_WORDS.values())
 
 
-def test_whatever_sends_money_says_so() -> None:
-    sends = {Action.RETRY, Action.REFUND, Action.REFUND_ALL, Action.REFUND_DIFFERENCE, Action.TAKE_UP}
-
-    assert {action for action, words in CHOICE_WORDS.items() if words.moves_money} == sends
-
-
 @pytest.mark.parametrize(
     ("minutes", "words", "tone"),
     [
@@ -364,43 +356,3 @@ def test_a_case_that_was_put_off_says_for_how_long(db: None) -> None:
 
     assert waiting_of(case, now=now).words == "put off for 3 h"
     assert waiting_of(case, now=now + timedelta(hours=4)).words == "overdue by 3 days"
-
-
-def locked(action: Action, payment: Payment, *attempts: Attempt) -> str:
-    payment.amount_minor = 84_000
-    for attempt in attempts:
-        attempt.payment = payment
-    bill = Bill(order=Order(total_minor=84_000, currency="INR"), payments=[payment], attempts=list(attempts))
-    return lock_of(Seen(case=Case(kind=CaseKind.IN_DOUBT, payment=payment), person=User(), bill=bill), action)
-
-
-@pytest.mark.parametrize(
-    ("payment", "action", "why"),
-    [
-        ({"status": "failed"}, Action.RETRY, ""),
-        ({"status": "processing", "in_doubt": True}, Action.RETRY, "Nobody knows yet whether it was charged."),
-        ({"status": "completed", "reference": "P-1"}, Action.RETRY, "Payment P-1 is completed, not failed."),
-        ({"status": "completed"}, Action.RECORD_CHARGED, "No charge of this payment is open any more."),
-        ({"status": "processing"}, Action.KEEP, ""),
-    ],
-)
-def test_what_cannot_be_done_now_says_why(db: None, payment: dict[str, Any], action: Action, why: str) -> None:
-    said = locked(action, Payment(**payment))
-
-    assert said.startswith(why)
-    assert bool(said) == bool(why)
-
-
-@pytest.mark.parametrize(
-    ("live", "why"),
-    [
-        ({"status": "sent"}, "Somebody is asking the provider right now."),
-        ({"status": "unknown", "mismatch": True}, "Decide about its amount instead."),
-        ({"status": "unknown"}, ""),
-    ],
-)
-def test_nothing_is_recorded_while_somebody_asks(db: None, live: dict[str, Any], why: str) -> None:
-    said = locked(Action.RECORD_NOT_CHARGED, Payment(status="processing"), Attempt(**live))
-
-    assert said.startswith(why)
-    assert bool(said) == bool(why)

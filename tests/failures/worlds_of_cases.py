@@ -10,6 +10,7 @@ from events.actors import SYSTEM, Actor
 from failures.models import Case, CaseKind, Outcome
 from failures.services.working import assign_case, dismiss_case, resolve_case
 from kernel.money import Money
+from orders.services import cancel_order
 from payments.gateways.contract import Answer, LookUpResult, RefundFact
 from payments.models import Attempt, Payment, Refund
 from payments.services import operators
@@ -156,6 +157,13 @@ def _resolve(outcome: Outcome) -> Callable[[Case, Crew], object]:
     return lambda case, crew: resolve_case(case_id=case.pk, person=crew.lead, reason=WHY, outcome=outcome)
 
 
+def _call_off(case: Case, crew: Crew) -> None:
+    """What nobody orders any more nobody owes."""
+    assert case.payment is not None
+    cancel_order(order_id=case.payment.order_id, actor=SYSTEM)
+    resolve_case(case_id=case.pk, person=crew.lead, reason=WHY, outcome=Outcome.NEVER_PAID)
+
+
 def _say_that_it_was_declined(case: Case, _: Crew) -> None:
     told(Attempt.objects.get(payment=about(case)), Finding.DECLINED)
 
@@ -169,13 +177,13 @@ def _give_surplus_back(case: Case, crew: Crew) -> None:
 
 
 _ENDS: Mapping[CaseKind, Callable[[Case, Crew], object]] = {
-    CaseKind.EXHAUSTED: _resolve(Outcome.PAID_ELSEWHERE),
+    CaseKind.EXHAUSTED: _call_off,
     CaseKind.IN_DOUBT: _say_that_it_was_declined,
     CaseKind.AMOUNT_MISMATCH: lambda case, crew: operators.resolve_mismatch(
         payment_id=about(case), choice=MismatchChoice.REFUND_ALL, person=crew.lead, reason=WHY
     ),
     CaseKind.SURPLUS: _give_surplus_back,
-    CaseKind.REFUND_FAILED: _resolve(Outcome.GIVEN_BACK),
+    CaseKind.REFUND_FAILED: _resolve(Outcome.GIVEN_BACK_ELSEWHERE),
     CaseKind.REFUND_IN_DOUBT: lambda case, _: _say_of(Refund.objects.get(pk=case.subject_id), Finding.SUCCEEDED),
     CaseKind.CASH_REFUND: lambda case, crew: hand_over_refund(refund_id=case.subject_id, person=crew.lead),
     CaseKind.PROVIDER_REFUND: _resolve(Outcome.GIVEN_BACK),
