@@ -23,6 +23,7 @@ from django.db.models.functions import Coalesce, Extract
 from accounts.independence import Ties
 from accounts.models import ALONE_AFTER, CHECKERS, OFFICE, Approval, ApprovalStatus, Membership, User
 from failures.models import WAITING, Case, CaseKind
+from failures.sums import CASE_MINOR, with_money
 from kernel import clock
 from kernel.modes import Mode
 from orders.models import Order
@@ -75,13 +76,13 @@ def approvals_for(person: User) -> QuerySet[Approval]:
 
 
 def with_attempts(cases: QuerySet[Case]) -> QuerySet[Case]:
-    """For a list: each with its payment, its bill, and all that was tried.
+    """For a list: each with its payment, its bill, what is at stake, and all that was tried.
 
     Bills and attempts are asked for once for all rows that are shown. To join them would be to read each of those
     rows that are only sorted.
     """
     attempts = Attempt.objects.select_related("account").only(*_OF_AN_ATTEMPT).order_by("number")
-    rows = cases.select_related("payment", "owner", "restaurant").defer(*_OF_THE_GUEST)
+    rows = with_money(cases).select_related("payment", "owner", "restaurant").defer(*_OF_THE_GUEST)
     return rows.prefetch_related(
         Prefetch("payment__order", queryset=Order.objects.only("reference", "table")),
         Prefetch("payment__attempts", queryset=attempts),
@@ -99,7 +100,7 @@ def by_risk(cases: QuerySet[Case]) -> QuerySet[Case]:
         When(is_at_table, then=Value(1)),
         default=Value(0),
     )
-    money = Coalesce(F("payment__amount_minor") + F("payment__tip_minor"), Value(0), output_field=BigIntegerField())
+    money = Coalesce(CASE_MINOR, Value(0), output_field=BigIntegerField())
     age = Extract(Value(now) - F("opened_at"), "epoch")
     weight = ExpressionWrapper(money * age, output_field=BigIntegerField())
     return cases.annotate(urgency=urgency, weight=weight).order_by("-urgency", "-weight", "opened_at", "id")
