@@ -42,15 +42,18 @@ class DayFilter(admin.SimpleListFilter):
 
 
 class TryFilter(AddressFilter):
+    """One or several."""
+
     title = "paid"
     parameter_name = "paid_on"
 
     def words(self, value: str) -> str:
-        return dict(Try.choices).get(value, value)
+        words = dict(Try.choices)
+        return " or ".join(words.get(each, each) for each in value.split(","))
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
-        return queryset if value is None else of_try(queryset, value)
+        return queryset if value is None else of_try(queryset, *value.split(","))
 
 
 class FailureFilter(AddressFilter):

@@ -26,7 +26,7 @@ from kernel.console import ReadOnlyAdmin
 from kernel.shown import Moment, State
 
 # Who looks at what colleagues do, without having a hand in it.
-_OVERSEEING = (Role.ADMIN, Role.AUDITOR)
+_OVERSEEING = (Role.FINANCE_LEAD, Role.ADMIN, Role.AUDITOR)
 _SEVERAL = "You chose cases of several restaurants, or tests and real ones: each of these is a plan of its own."
 
 
@@ -138,7 +138,7 @@ class BulkRunAdmin(ReadOnlyAdmin):
         return title_of(row)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """One's own, and for whoever oversees a restaurant all of its. A colleague's plan is nobody else's business."""
+        """One's own, and for whoever oversees a restaurant all of its."""
         runs: QuerySet[Any] = super().get_queryset(request)
         person: Any = request.user
         if not person.is_superuser:

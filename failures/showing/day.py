@@ -12,16 +12,18 @@ from payments.days import DayWord
 from payments.figures import Day, Returns
 from payments.models import Method, PaymentStatus, RefundStatus
 from payments.reason_words import reason_in_words
-from payments.tries import Try
+from payments.tries import PAYING, Try
 
 TOP_REASONS = 5
 # A bar's whole width, in the chart's own units.
 _WIDTH = 1_000
-# How a payment stands, in the order of a bar's pieces.
-_ENDS: Mapping[str, tuple[PaymentStatus, ...]] = {
-    "paid": (PaymentStatus.COMPLETED,),
-    "under_way": (PaymentStatus.PENDING, PaymentStatus.PROCESSING),
-    "failed": (PaymentStatus.FAILED,),
+# How a payment stands, in the order of a bar's pieces. All that came in may have gone back at once, as it was not due:
+# that payment is completed, and was not paid.
+_ENDS: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "paid": {"status": (PaymentStatus.COMPLETED,), "paid_on": PAYING},
+    "not_kept": {"status": (PaymentStatus.COMPLETED,), "paid_on": (Try.NONE,)},
+    "under_way": {"status": (PaymentStatus.PENDING, PaymentStatus.PROCESSING)},
+    "failed": {"status": (PaymentStatus.FAILED,)},
 }
 # How a refund stands, in the order in which it is read.
 _RETURNS: Mapping[str, tuple[RefundStatus, ...]] = {
@@ -82,7 +84,7 @@ def day_shown(day: Day, returns: Returns, *, mode: Mode) -> DayShown:
         every=telling.figure(),
         ends=telling.ends(),
         methods=tuple(_method_row(telling, *each) for each in day.values("currency", "method")),
-        tries=telling.parts("paid_on", {each.value: each.label for each in Try}, PaymentStatus.COMPLETED),
+        tries=telling.parts("paid_on", {each.value: each.label for each in PAYING}, PaymentStatus.COMPLETED),
         reasons=_reasons(telling),
         returns=_returns(returns, mode),
         has_several_currencies=len(day.values("currency")) > 1,
@@ -100,7 +102,7 @@ class _Telling:
         return figure(self.day.total(**wanted), List.PAYMENTS, self.mode, day=DayWord.TODAY.value, **asked)
 
     def ends(self, **wanted: Sequence[str]) -> dict[str, Figure]:
-        return {name: self.figure(status=statuses, **wanted) for name, statuses in _ENDS.items()}
+        return {name: self.figure(**wanted, **end) for name, end in _ENDS.items()}
 
     def parts(self, field: str, words: Mapping[str, str], status: PaymentStatus) -> tuple[Part, ...]:
         """Payments of one status, told apart by one field."""

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count, Min, Q, Sum
+from django.db.models import Case as If
+from django.db.models import Count, Min, Q, Sum, Value, When
 
 from accounts.models import Approval, Restaurant, User
 from failures.models import WAITING, Case
@@ -27,7 +28,8 @@ from payments.services.provider_lights import provider_lights
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Today:
     needs: Figure
-    oldest: datetime | None
+    put_off: Figure
+    oldest: datetime | None  # Of all that wait, also of what is put off.
     doubtful_payments: Figure
     doubtful_refunds: Figure
     approvals: Figure
@@ -45,11 +47,12 @@ def first_mode(restaurants: Sequence[Restaurant]) -> Mode:
 def today_of(outlook: Outlook, *, person: User) -> Today:
     now, mode = clock.now(), outlook.mode
     approvals = _waited_for(outlook, person)
-    waiting, oldest = _needing_somebody(outlook, now)
+    waiting = _needing_somebody(outlook, now)
     doubts = in_doubt(outlook)
     return Today(
-        needs=figure(waiting, List.CASES, mode),
-        oldest=oldest,
+        needs=figure(waiting.now, List.CASES, mode),
+        put_off=figure(waiting.put_off, List.CASES, mode, which="put_off"),
+        oldest=waiting.oldest,
         doubtful_payments=figure(doubts.payments, List.PAYMENTS, mode, in_doubt__exact="1"),
         doubtful_refunds=figure(doubts.refunds, List.REFUNDS, mode, in_doubt__exact="1"),
         approvals=figure(approvals.mine, List.APPROVALS, mode, answer="mine"),
@@ -59,16 +62,24 @@ def today_of(outlook: Outlook, *, person: User) -> Today:
     )
 
 
-def _needing_somebody(outlook: Outlook, now: datetime) -> tuple[Total, datetime | None]:
-    """What the queue shows to whoever opens it: what was put off needs nobody yet."""
-    cases = Case.objects.filter(outlook.asked, status__in=WAITING).exclude(snoozed_until__gt=now)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Waiting:
+    now: Total
+    put_off: Total
+    oldest: datetime | None
+
+
+def _needing_somebody(outlook: Outlook, now: datetime) -> _Waiting:
+    """What the queue shows to whoever opens it, and what was put off: that needs nobody yet, and waits all the same."""
+    is_off = If(When(snoozed_until__gt=now, then=Value(value=True)), default=Value(value=False))
     rows = list(
-        cases.annotate(currency=CASE_CURRENCY)
-        .values_list("currency")
+        Case.objects.filter(outlook.asked, status__in=WAITING)
+        .annotate(is_off=is_off, currency=CASE_CURRENCY)
+        .values_list("is_off", "currency")
         .annotate(rows=Count("pk"), minor=Sum(CASE_MINOR), oldest=Min("opened_at"))
     )
-    total = Total.of((currency, count, minor) for currency, count, minor, _ in rows)
-    return total, min((opened for *_, opened in rows), default=None)
+    awake, put_off = (Total.of(group for was_off, *group, _ in rows if was_off is is_off) for is_off in (False, True))
+    return _Waiting(now=awake, put_off=put_off, oldest=min((opened for *_, opened in rows), default=None))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from kernel.modes import Mode
 from kernel.money import Money
 from orders.models import Order
 from orders.services import LineDraft, OrderDraft, place_order
-from payments.gateways.contract import ErrorCode
+from payments.gateways.contract import ErrorCode, RefundFact
 from payments.models import Attempt, Payment, Refund, Route
 from payments.services.attempts import begin_attempt
 from payments.services.evidence import Evidence, Finding, Source
@@ -83,11 +83,14 @@ def order_in(restaurant: Restaurant, mode: Mode) -> Order:
     return place_order(draft=draft, actor=GUEST)
 
 
-def tried(payment: Payment, finding: Finding, code: ErrorCode = ErrorCode.NONE) -> Attempt:
+def tried(
+    payment: Payment, finding: Finding, code: ErrorCode = ErrorCode.NONE, refunds: tuple[RefundFact, ...] = ()
+) -> Attempt:
     sending = begin_attempt(payment_id=payment.pk)
     assert sending is not None
     money = Money(payment.charge_minor, payment.currency) if finding is Finding.SUCCEEDED else None
-    evidence = Evidence(source=Source.LOOK_UP, finding=finding, money=money, code=code, latency_ms=700)
+    said: dict[str, Any] = {"money": money, "code": code, "refunds": refunds}
+    evidence = Evidence(source=Source.LOOK_UP, finding=finding, latency_ms=700, **said)
     return settle_attempt(attempt_id=sending.attempt.pk, evidence=evidence).attempt
 
 
@@ -111,6 +114,14 @@ def a_day_of(restaurant: Restaurant, mode: Mode) -> None:
     tried(yesterday, Finding.DECLINED, ErrorCode.EXPIRED_CARD)
     update(yesterday, "created_at = created_at - interval '1 day'")
     run("UPDATE payments_attempt SET created_at = created_at - interval '1 day' WHERE payment_id = %s", yesterday.pk)
+
+
+def given_back_at_once(restaurant: Restaurant, mode: Mode) -> Payment:
+    """The answer that brings the money says that it went back: the payment is over, and nothing of it is kept."""
+    payment = accepted(order_in(restaurant, mode))
+    money = Money(payment.charge_minor, payment.currency)
+    tried(payment, Finding.SUCCEEDED, refunds=(RefundFact(reference="r_1", money=money, succeeded=True),))
+    return Payment.objects.get(pk=payment.pk)
 
 
 def asked_back(payment: Payment, minor: int | None) -> None:

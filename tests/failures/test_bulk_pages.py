@@ -219,7 +219,7 @@ class TestAPlan:
 class TestWhoSeesIt:
     @pytest.mark.parametrize(
         ("role", "status"),
-        [(Role.ADMIN, 200), (Role.AUDITOR, 200), (Role.FINANCE, 404), (Role.FINANCE_LEAD, 404)],
+        [(Role.ADMIN, 200), (Role.AUDITOR, 200), (Role.FINANCE_LEAD, 200), (Role.FINANCE, 404)],
     )
     def test_beside_its_person_whoever_oversees_the_restaurant_and_steers_nothing(
         self, restaurant: Restaurant, finance: User, cases: list[Case], role: Role, status: int

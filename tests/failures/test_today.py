@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from datetime import timedelta
+from urllib.parse import unquote
 
 import pytest
 from django.db import connection, transaction
@@ -14,16 +15,19 @@ from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import Approval, Membership, Restaurant, Role, User
 from accounts.services.approvals import withdraw
+from failures.models import WAITING, Case
+from failures.sums import money_of
 from kernel import clock
 from kernel.modes import Mode
 from payments.gateways.breaker import BreakerBoard
 from payments.gateways.guard import Operation
-from payments.models import BreakerOverride, ProviderAccount
+from payments.models import BreakerOverride, PaymentStatus, ProviderAccount
 from payments.outlooks import Outlook
 from payments.services import providers
 from payments.services.provider_lights import SLOTS, provider_lights
+from payments.statistics import business_day, daily_figures
 from tests.factories import ProviderAccountFactory, RestaurantFactory, UserFactory, staff
-from tests.failures.days import a_day_of, figures_of, page_of, total_of
+from tests.failures.days import a_day_of, figures_of, given_back_at_once, page_of, set_to, total_of
 from tests.failures.test_desk import desk_of
 from tests.time_machine import ShiftedClock
 
@@ -67,6 +71,7 @@ def test_it_says_what_there_is(boss: Client, restaurants: list[Restaurant]) -> N
     live, day = "mode__exact=live", "day=today"
     assert count(live) == "9"  # Three a restaurant wait; one was put off, one has ended.
     assert count(live, day) == "18"
+    assert count(live, "which=put_off") == "3"
     assert count(live, day, "status__exact=completed", "paid_on=first") == "3"
     assert count(live, day, "status__exact=completed", "paid_on=rescued") == "3"
     assert count(live, day, "status__exact=failed", "failure_code=card_declined") == "3"
@@ -76,6 +81,63 @@ def test_it_says_what_there_is(boss: Client, restaurants: list[Restaurant]) -> N
     assert "expired card" not in page.lower()
     (money,) = {each.amounts for address, each in said.items() if address.endswith("?mode__exact=live&day=today")}
     assert [amount[0] for amount in money] == ["₹", "$"]
+
+
+def count_of(page: str, *parts: str) -> str:
+    """Of the figures whose addresses end with this: the one that there is."""
+    (found,) = {said.count for address, said in figures_of(page) if unquote(address).endswith("&".join(parts))}
+    return found
+
+
+def test_paid_is_what_was_kept_everywhere(boss: Client, restaurants: list[Restaurant]) -> None:
+    """All of it went back at once: it is completed, brought nothing, and neither figure counts it as paid."""
+    house, kept = restaurants[0], "paid_on=first,rescued,later"
+    payment = given_back_at_once(house, Mode.LIVE)
+    assert payment.status == PaymentStatus.COMPLETED
+
+    client = desk_of(staff(house, Role.FINANCE))
+    page = page_of(client, mode="live")
+
+    day = business_day(clock.now(), house)
+    figures = daily_figures(restaurant=house, mode=Mode.LIVE, first=day, last=day)
+    assert count_of(page, "day=today", "status__exact=completed", kept) == "2"
+    assert sum(each.completed for each in figures) == 2
+    assert count_of(page, "day=today", "status__exact=completed", "paid_on=none") == "1"
+    for address, said in figures_of(page):
+        assert total_of(client, address).count == said.count, address
+    assert "Nothing kept: what came in was not due, and all of it goes back." in page
+
+
+def test_what_is_put_off_is_said_and_its_age_is_not_hidden(restaurants: list[Restaurant], time: ShiftedClock) -> None:
+    """One waits for two days; tomorrow somebody looks at it. The others came just now."""
+    house = restaurants[0]
+    client = desk_of(staff(house, Role.FINANCE))
+    (put_off,) = Case.objects.filter(restaurant=house, mode=Mode.LIVE, snoozed_until__gt=clock.now())
+    set_to(put_off, "opened_at = opened_at - interval '2 days'")
+
+    page = page_of(client, mode="live")
+
+    (amount,) = [said.amounts for address, said in figures_of(page) if address.endswith("which=put_off")]
+    money = money_of(put_off)
+    assert money is not None
+    assert amount == (money.display(),)
+    assert count_of(page, "mode__exact=live", "which=put_off") == "1"
+    assert "The oldest has waited for 2 days, what is put off included." in page
+
+
+def test_where_all_is_put_off_nothing_needs_a_person_now(restaurants: list[Restaurant]) -> None:
+    house = restaurants[0]
+    for case in Case.objects.filter(restaurant=house, mode=Mode.LIVE, status__in=WAITING):
+        set_to(case, "snoozed_until = opened_at + interval '2 hours'")
+
+    page = page_of(desk_of(staff(house, Role.FINANCE)), mode="live")
+
+    assert "Nothing needs a person now." in page
+    assert count_of(page, "mode__exact=live", "which=put_off") == "4"
+
+
+def test_a_figure_of_nothing_is_a_nought(boss: Client) -> None:
+    assert '<span class="today-none">0</span>' in page_of(boss, mode="live")
 
 
 def test_who_may_agree_sees_what_waits_for_just_that(restaurants: list[Restaurant]) -> None:
