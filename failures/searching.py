@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db.models import F, Q, QuerySet
 
 from failures.models import Case
+from failures.sums import CASE_MINOR
 from kernel.money import Money
 from payments.searching import id_of, kinds_of, payments_found
 
@@ -30,8 +31,10 @@ def cases_found(cases: QuerySet[Case], term: str, *, currencies: Mapping[UUID, s
         found |= Q(payment__order__table__iexact=table)
     for money in _amounts(term, set(currencies.values())):
         asked = Q(payment__amount_minor=money.minor) | Q(charged=money.minor)
-        found |= Q(payment__currency=money.currency) & asked
-    return cases.alias(charged=F("payment__amount_minor") + F("payment__tip_minor")).filter(found)
+        # What came in may be of another currency than anybody has asked for.
+        found |= Q(payment__currency=money.currency) & asked | Q(at_stake=money.minor)
+    charged = F("payment__amount_minor") + F("payment__tip_minor")
+    return cases.alias(charged=charged, at_stake=CASE_MINOR).filter(found)
 
 
 def words_for(term: str, *, currencies: Mapping[UUID, str]) -> list[str]:

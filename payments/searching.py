@@ -12,6 +12,7 @@ from django.db.models import Model, QuerySet
 from kernel.fields import keyed_hash
 from kernel.modes import Mode
 from payments.models import Attempt, Payment, ProviderAccount, Refund
+from payments.telephones import spellings_of
 
 # Years of a regular guest's payments. Whoever means one of more than these says it more exactly.
 MOST_FOUND = 500
@@ -103,9 +104,8 @@ def _by_reference(term: str, restaurants: Collection[UUID]) -> Iterator[_Ids]:
 
 
 def _by_phone(term: str, restaurants: Collection[UUID]) -> Iterator[_Ids]:
-    """As the platform wrote it, which nobody knows: as it was typed, without what separates, with and without plus."""
-    digits = "".join(filter(str.isdigit, term))
-    hashes = [keyed_hash(text) for text in {term, digits, f"+{digits}"}]
+    """As the platform wrote it, which nobody knows."""
+    hashes = [keyed_hash(spelling) for spelling in spellings_of(term)]
     orders = {"order__customer_phone_hash__in": hashes, "order__restaurant__in": restaurants}
     yield Payment.objects.filter(**orders).values_list("pk", flat=True)
 

@@ -20,13 +20,14 @@ from django.utils.html import format_html
 from accounts.admin.audit_filters import Done, Lately, Who
 from accounts.deeds import PERSON
 from accounts.models import Approval, Restaurant, User
+from accounts.searching_audit import SEARCHED, called
 from accounts.selectors import entries_about
 from accounts.services.exporting_audit import AuditRefused, export_audit, may_export_audit
 from accounts.showing_audit import changes_in, in_words
 from events.actors import SHELL
 from events.models import AuditEntry
 from kernel import clock
-from kernel.console import ReadOnlyAdmin
+from kernel.console import ReadOnlyAdmin, restaurants_seen_by
 from kernel.downloads import streamed
 from kernel.shown import Data, Moment
 
@@ -61,7 +62,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     list_display_links = ["number", "did"]
     list_filter = [Who, Lately, Done, "mode"]
     search_fields = found_by = ("subject_id", "request_id", "actor_id")
-    search_help_text = "The id of what it was done to, of the person, or of the request"
+    search_help_text = SEARCHED
     ordering = ["-id"]
     change_list_template = "accounts/audit.html"
     fieldsets = [
@@ -94,6 +95,11 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     def seen_in(self, restaurants: list[UUID]) -> Q:
         """Also what is about their people, although it stands in the installation's chain."""
         return entries_about(restaurants)
+
+    def named_by(self, term: str, request: HttpRequest) -> Q:
+        """Also by what stands in the list in the place of an id."""
+        restaurants = list(restaurants_seen_by(request).values_list("pk", flat=True))
+        return super().named_by(term, request) | called(term, restaurants=restaurants)
 
     def changelist_view(self, request: Any, extra_context: dict[str, Any] | None = None) -> Any:
         may = {"may_export": may_export_audit(request.user)}

@@ -78,7 +78,10 @@ def _needing_somebody(outlook: Outlook, now: datetime) -> _Waiting:
         .values_list("is_off", "currency")
         .annotate(rows=Count("pk"), minor=Sum(CASE_MINOR), oldest=Min("opened_at"))
     )
-    awake, put_off = (Total.of(group for was_off, *group, _ in rows if was_off is is_off) for is_off in (False, True))
+    awake, put_off = (
+        Total.of((currency, count, minor) for was_off, currency, count, minor, _ in rows if was_off is is_off)
+        for is_off in (False, True)
+    )
     return _Waiting(now=awake, put_off=put_off, oldest=min((opened for *_, opened in rows), default=None))
 
 

@@ -56,6 +56,11 @@ def _dots(tries: Sequence[Try]) -> SafeString:
 
 
 def _try(attempt: Attempt) -> Try:
-    is_odd = attempt.mismatch and attempt.is_live
-    words, tone = _MISMATCH if is_odd else WORDS[AttemptStatus(attempt.status)]
+    words, tone = attempt_in_words(attempt)
     return Try(words=f"{attempt.account.label}: {words}", tone=tone)
+
+
+def attempt_in_words(attempt: Attempt) -> tuple[str, Tone]:
+    """As every page of the desk says it."""
+    is_odd = attempt.mismatch and attempt.is_live
+    return _MISMATCH if is_odd else WORDS[AttemptStatus(attempt.status)]

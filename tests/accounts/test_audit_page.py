@@ -7,11 +7,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import Membership, Restaurant, Role, User
+from accounts.searching_audit import called
 from accounts.services import exporting_audit
 from accounts.services.editing_people import sign_out_everywhere
 from accounts.services.keys import issue_api_key
@@ -27,6 +30,7 @@ from payments.models import Payment
 from payments.services.deeds import PaymentDeed, deed_of
 from payments.services.facts import PaymentEvent
 from tests.factories import RestaurantFactory, UserFactory, accepted, order_of, routed, staff
+from tests.failures.test_searching import plan_of
 from tests.failures.test_services import happened
 from tests.time_machine import ShiftedClock
 
@@ -137,6 +141,20 @@ def test_it_is_narrowed_by_person_by_day_and_by_deed(
     assert client.get(LIST, {"who": str(UserFactory.create().pk)}).status_code == 302  # Nobody who works here.
 
 
+def test_it_is_found_by_the_name_of_who_did_it_and_to_whom(restaurant: Restaurant, admin: User) -> None:
+    issue_api_key(restaurant=restaurant, mode=Mode.TEST, name="till", scopes=["orders:read"], by=Actor.user(admin))
+    colleague = staff(restaurant, Role.WAITER)
+    sign_out_everywhere(person=colleague, by=admin)
+    auditor = console_of(restaurant, Role.AUDITOR)
+
+    def rows(term: str) -> int:
+        return auditor.get(LIST, {"q": term}).content.decode().count('<td class="field-person')
+
+    assert AuditEntry.objects.count() == rows(admin.username) == 2
+    assert rows(colleague.username) == 1
+    assert rows("nobody-is-called-so") == 0
+
+
 def test_it_costs_the_same_however_much_there_is(
     restaurant: Restaurant, admin: User, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
@@ -241,6 +259,33 @@ class TestWhatItIsAbout:
         assert f">payment {payment.reference}</a>" in text
         assert f">case {payment.reference}</a>" in text
         assert f">order {payment.order.reference}</a>" in text
+
+    def test_is_found_by_it(self, restaurant: Restaurant, payment: Payment) -> None:
+        """The payment, its case, and what is asked from that; its order by the order's own."""
+        auditor = console_of(restaurant, Role.AUDITOR)
+
+        by_payment = auditor.get(LIST, {"q": payment.reference.lower()}).content.decode()
+        by_order = auditor.get(LIST, {"q": f" {payment.order.reference} "}).content.decode()
+
+        assert f">payment {payment.reference}</a>" in by_payment
+        assert f">case {payment.reference}</a>" in by_payment
+        assert f">order {payment.order.reference}</a>" not in by_payment
+        assert f">order {payment.order.reference}</a>" in by_order
+        assert f">payment {payment.reference}</a>" not in by_order
+        assert ">payment P-" not in auditor.get(LIST, {"q": "P-00000000"}).content.decode()
+
+    def test_of_another_restaurant_finds_nothing(self, payment: Payment) -> None:
+        elsewhere = RestaurantFactory.create()
+
+        page = console_of(elsewhere, Role.AUDITOR).get(LIST, {"q": payment.reference}).content.decode()
+
+        assert f"{payment.reference}</a>" not in page
+
+    def test_is_looked_up_by_index(self, restaurant: Restaurant, payment: Payment) -> None:
+        with CaptureQueriesContext(connection) as asked:
+            list(AuditEntry.objects.filter(called(payment.reference, restaurants=[restaurant.pk])))
+        plans = [plan_of(query["sql"]) for query in asked.captured_queries]
+        assert not [plan for plan in plans if "Seq Scan" in plan], plans
 
     def test_is_in_the_heading_of_its_page(self, restaurant: Restaurant, payment: Payment) -> None:
         entry = AuditEntry.objects.get(subject_kind="case")

@@ -55,6 +55,13 @@ class TestAnotherAmount:
         assert "₹60.00 is sent back, and ₹840.00 is kept." in self.choice(text, "Give the difference back")
         assert "₹900.00 is sent back: everything that came in." in self.choice(text, "Give all of it back")
 
+    def test_what_came_of_its_attempt_is_said_as_in_the_queue(self, restaurant: Restaurant, desk: Client) -> None:
+        attempt = attempted(order_of(restaurant), Finding.SUCCEEDED, minor=90_000)
+
+        text = self.shown(desk, attempt)
+
+        assert f"No. 1, {attempt.account.label}</a>: another amount came in</li>" in text
+
     def test_too_little_can_be_kept(self, restaurant: Restaurant, desk: Client) -> None:
         text = self.shown(desk, attempted(order_of(restaurant), Finding.SUCCEEDED, minor=80_000))
 

@@ -12,12 +12,12 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Restaurant
 from events.actors import GUEST
-from failures.models import Case
+from failures.models import Case, CaseKind
 from failures.searching import cases_found, words_for
-from payments.models import Attempt
+from payments.models import Attempt, Payment
 from payments.searching import payments_found
 from payments.services.evidence import Finding
-from payments.services.facts import PaymentEvent
+from payments.services.facts import PaymentEvent, RefundEvent
 from payments.services.refund_requests import request_refund
 from tests.factories import RestaurantFactory, accepted, order_of, routed
 from tests.failures.test_services import happened
@@ -118,6 +118,31 @@ def test_a_phone_is_found_as_the_platform_wrote_it(restaurant: Restaurant) -> No
 
     for typed in ("+91 98200 12345", "+91-98200-12345", "(+91) 9820012345", "919820012345"):
         assert found(typed, restaurant) == {case.pk}
+
+
+def test_a_phone_is_found_without_the_code_of_its_country_and_with_it(restaurant: Restaurant) -> None:
+    """A guest says the number, the platform sends it with +91; or the other way round."""
+    cases = []
+    for written in ("+919876543201", "9876543202"):
+        happened(PaymentEvent.CONTRADICTED, accepted(order_of(restaurant, customer={"phone": written})))
+        cases.append(Case.objects.latest("pk").pk)
+
+    assert found("9876543201", restaurant) == found("098765 43201", restaurant) == {cases[0]}
+    assert found("+91 98765 43202", restaurant) == {cases[1]}
+
+
+def test_a_refund_and_what_came_in_are_found_by_their_amounts(restaurant: Restaurant) -> None:
+    kept = attempted(order_of(restaurant), Finding.SUCCEEDED, minor=84_000)
+    refund = request_refund(payment_id=kept.payment_id, amount_minor=5_000, reason="cold food", actor=GUEST)
+    happened(RefundEvent.HAND_OVER_NEEDED, Payment.objects.get(pk=kept.payment_id), refund=str(refund.pk))
+    attempted(order_of(restaurant, 70_000), Finding.SUCCEEDED, minor=93_300)
+    of_refund, of_other = (Case.objects.get(kind=kind) for kind in (CaseKind.CASH_REFUND, CaseKind.AMOUNT_MISMATCH))
+
+    assert found("₹50.00", restaurant) == {of_refund.pk}
+    assert found("933", restaurant) == {of_other.pk}
+    # By the payment's as before.
+    assert found("840", restaurant) == {of_refund.pk}
+    assert found("700", restaurant) == {of_other.pk}
 
 
 def test_a_term_is_one_question_and_each_part_of_it_is_a_look_up_in_an_index(case: Case, attempt: Attempt) -> None:
