@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import BigIntegerField, F, OuterRef, Q, QuerySet, Subquery, TextField, When
@@ -50,6 +51,7 @@ _ITS_MINOR = _own(
 )
 CASE_CURRENCY = Coalesce(_ITS_CURRENCY, Subquery(_PAYMENT.values("currency")), output_field=TextField())
 CASE_MINOR = Coalesce(_ITS_MINOR, Subquery(_PAYMENT.values(whole=_WHOLE)), output_field=BigIntegerField())
+_STAKE = ("stake_minor", "stake_currency")
 OF_CASES = Adds(minor=CASE_MINOR, currency=CASE_CURRENCY)
 
 
@@ -59,14 +61,30 @@ def with_money(cases: QuerySet[Case]) -> QuerySet[Case]:
 
 
 def money_of(case: Case) -> Money | None:
-    """The same of one case that is read: as its list, its event or its payment says, else it is asked for."""
+    """The same of one case that is read: as its event or its payment says, or its list. Else it is asked for."""
+    said = _said_of(case)
+    if said is not None:
+        return said
+    ask_for_money([case])
     stake: Any = case
     if hasattr(case, "stake_minor"):
         return None if stake.stake_minor is None else Money(stake.stake_minor, stake.stake_currency)
-    said = _said_of(case)
-    if said is None and "refund" in case.data:
-        return money_of(with_money(Case.objects.filter(pk=case.pk).only("pk")).get())
-    return said or (Money(case.payment.charge_minor, case.payment.currency) if case.payment else None)
+    return Money(case.payment.charge_minor, case.payment.currency) if case.payment else None
+
+
+def ask_for_money(cases: Iterable[Case]) -> None:
+    """Of those whose money stands neither in their event nor with their payment, once for all rows of a page."""
+    asked = {case.pk: case for case in cases if _has_to_be_asked_for(case)}
+    if not asked:
+        return
+    for key, *found in with_money(Case.objects.filter(pk__in=asked)).values_list("pk", *_STAKE):
+        for name, value in zip(_STAKE, found, strict=True):
+            setattr(asked[key], name, value)
+
+
+def _has_to_be_asked_for(case: Case) -> bool:
+    """It is about a refund, or about what was captured and is not due."""
+    return not hasattr(case, "stake_minor") and "refund" in case.data and _said_of(case) is None
 
 
 def _said_of(case: Case) -> Money | None:

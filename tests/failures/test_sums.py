@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 import pytest
+from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import Restaurant, Role
 from events.actors import GUEST
@@ -13,7 +14,7 @@ from failures.models import Case, CaseKind
 from failures.selectors import by_risk
 from failures.showing.causes import cause_of
 from failures.showing.timeline import timeline_of
-from failures.sums import OF_CASES, money_of, with_money
+from failures.sums import OF_CASES, ask_for_money, money_of, with_money
 from kernel.money import Money
 from payments.gateways.contract import RefundFact, Theirs
 from payments.models import Attempt, Payment, Refund
@@ -132,6 +133,20 @@ def test_what_is_about_a_refund_is_about_its_amount_and_tip(restaurant: Restaura
     total = OF_CASES.total_of(Case.objects.all())
     assert total is not None
     assert total.sums == (Money(20_200, "INR"),)
+
+
+def test_a_page_of_rows_that_were_read_otherwise_asks_once(
+    restaurant: Restaurant, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    attempt = attempted(order_of(restaurant), Finding.SUCCEEDED, minor=84_000)
+    for minor in (300, 200, 100):
+        opened_for(RefundEvent.HAND_OVER_NEEDED, refund_of(attempt, minor))
+    cases = list(Case.objects.select_related("payment").order_by("pk"))
+
+    with django_assert_num_queries(1):
+        ask_for_money(cases)
+        ask_for_money(cases)
+        assert [money_of(case) for case in cases] == [Money(minor, "INR") for minor in (300, 200, 100)]
 
 
 def test_the_larger_of_two_refunds_comes_first_whatever_they_paid_for(restaurant: Restaurant) -> None:
