@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator
 from typing import Any
 from uuid import UUID
@@ -12,17 +11,17 @@ from django.db.models import Q, QuerySet
 
 from accounts.deeds import PERSON
 from accounts.models import Approval, User
+from kernel import clock
 from kernel.modes import Mode
 
 SEARCHED = "A person's name, a payment's or order's reference, or an id"
-_REFERENCE = re.compile(r"[OP]-[0-9A-Z]{8}", re.IGNORECASE)  # As `kernel.clock` makes them.
 
 
 def called(term: str, *, restaurants: Collection[UUID]) -> Q:
     """Entries keep ids. Whom and what the name means is looked up first, each by its index."""
     people = [str(key) for key in User.objects.filter(username=term).values_list("pk", flat=True)]
     found = Q(actor_id__in=people) | Q(subject_kind=PERSON, subject_id__in=people)
-    if _REFERENCE.fullmatch(term):
+    if clock.is_reference(term):
         found |= Q(subject_id__in=[str(key) for key in _referred_to(term.upper(), restaurants)])
     return found
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from uuid import UUID
 
@@ -11,12 +10,10 @@ from django.db.models import F, Q, QuerySet
 from failures.models import Case
 from failures.sums import CASE_MINOR
 from kernel.money import Money
+from orders.searching import tables_of
 from payments.searching import id_of, kinds_of, payments_found
 
 SEARCHED = "Id, reference, table, provider's number, phone, e-mail or amount"
-_LONGEST_TABLE = 20  # The column's size.
-_REFERENCE = re.compile(r"[OP]-[0-9A-Z]{8}", re.IGNORECASE)  # As `kernel.clock` makes them.
-_SPOKEN = "table "  # Whoever reads "Table 4" on the page may type that.
 
 
 def cases_found(cases: QuerySet[Case], term: str, *, currencies: Mapping[UUID, str]) -> QuerySet[Case]:
@@ -27,7 +24,7 @@ def cases_found(cases: QuerySet[Case], term: str, *, currencies: Mapping[UUID, s
     if key is not None:
         found |= Q(pk=key) | Q(subject_id=key)
     # Cases are few, and lead to their bills by their keys: a table or an amount is compared there and nowhere else.
-    for table in _tables_of(term):
+    for table in tables_of(term):
         found |= Q(payment__order__table__iexact=table)
     for money in _amounts(term, set(currencies.values())):
         asked = Q(payment__amount_minor=money.minor) | Q(charged=money.minor)
@@ -39,18 +36,8 @@ def cases_found(cases: QuerySet[Case], term: str, *, currencies: Mapping[UUID, s
 
 def words_for(term: str, *, currencies: Mapping[UUID, str]) -> list[str]:
     """What a term was taken for: the audit keeps this and never the term, which may be a guest's telephone."""
-    amounts, tables = _amounts(term, set(currencies.values())), _tables_of(term)
+    amounts, tables = _amounts(term, set(currencies.values())), tables_of(term)
     return sorted([*kinds_of(term), *(["amount"] if amounts else []), *(["table"] if tables else [])])
-
-
-def _tables_of(term: str) -> list[str]:
-    """Any short text may be one, except what can only be something else. Some tills call theirs "Table 4"."""
-    names = [term, *([term[len(_SPOKEN) :].strip()] if term.casefold().startswith(_SPOKEN) else [])]
-    return [name for name in names if name and not _is_other(name)]
-
-
-def _is_other(name: str) -> bool:
-    return len(name) > _LONGEST_TABLE or "@" in name or _REFERENCE.fullmatch(name) is not None
 
 
 def _amounts(term: str, currencies: set[str]) -> list[Money]:

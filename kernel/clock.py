@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random as _random
+import re
 import time as _time
 import uuid
 from datetime import UTC, datetime
@@ -93,6 +94,7 @@ def new_id() -> uuid.UUID:
 # Crockford's alphabet without I, L, O and U: nothing that is misheard or misread at a table.
 _READABLE = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 REFERENCE_LENGTH = 8  # 40 bits: a clash within one restaurant and mode is refused by a constraint.
+_REFERENCE = re.compile(rf"[OP]-[0-9A-Z]{{{REFERENCE_LENGTH}}}", re.IGNORECASE)
 
 
 def new_reference(prefix: str) -> str:
@@ -100,3 +102,8 @@ def new_reference(prefix: str) -> str:
     bits = _source.random_bits(5 * REFERENCE_LENGTH)
     letters = (_READABLE[(bits >> (5 * place)) & 31] for place in range(REFERENCE_LENGTH))
     return f"{prefix}-{''.join(letters)}"
+
+
+def is_reference(text: str) -> bool:
+    """Whether somebody wrote one, whole, in letters of either size."""
+    return _REFERENCE.fullmatch(text) is not None

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
+from kernel import clock
 from kernel.modes import Mode
 from orders.models import Order
 
 SEARCHED = "An order's reference, one of its payments', the platform's own number, or a table"
-_OURS, _LONGEST_TABLE = re.compile(r"[OP]-[0-9A-Z]{8}", re.IGNORECASE), 20  # As `kernel.clock` makes them; the column.
+_LONGEST_TABLE = 20  # The column's size.
+_SPOKEN = "table "  # Whoever reads "Table 4" on the page may type that.
 _PREFIXES = ("", "O-", "P-")  # Read aloud, the letter and the line behind it are left out.
 
 
@@ -20,11 +21,19 @@ def orders_found(orders: QuerySet[Order], term: str, *, restaurants: Collection[
     """No index knows tables: they are compared where the term can be one."""
     term = term.strip()
     found = Q(pk__in=_looked_up(term, restaurants))
-    return orders.filter(found | Q(table__iexact=term) if _may_be_table(term) else found)
+    for table in tables_of(term):
+        found |= Q(table__iexact=table)
+    return orders.filter(found)
 
 
-def _may_be_table(term: str) -> bool:
-    return len(term) <= _LONGEST_TABLE and _OURS.fullmatch(term) is None
+def tables_of(term: str) -> list[str]:
+    """Any short text may be one, except what can only be something else. Some tills call theirs "Table 4"."""
+    names = [term, *([term[len(_SPOKEN) :].strip()] if term.casefold().startswith(_SPOKEN) else [])]
+    return [name for name in names if name and not _is_other(name)]
+
+
+def _is_other(name: str) -> bool:
+    return len(name) > _LONGEST_TABLE or "@" in name or clock.is_reference(name)
 
 
 def _looked_up(term: str, restaurants: Collection[UUID]) -> list[UUID]:

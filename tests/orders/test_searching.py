@@ -28,6 +28,7 @@ TERMS: dict[str, Callable[[Payment], str]] = {
     "its payment as it is read aloud": lambda payment: payment.reference.removeprefix("P-").lower(),
     "the platform's number": lambda _: "web-1001",
     "table": lambda _: "t4",
+    "table in words": lambda _: "Table T4",
 }
 
 
