@@ -27,7 +27,7 @@ from failures.models import BulkAction, BulkRun, BulkStatus, BulkStep, Case, Ste
 from failures.services.facts import CaseRefused
 from failures.showing.aftermath import aftermath_of, is_followed, now_of, refunds_of, told_of, with_what_it_is_about
 from failures.showing.bulk import RUN_TONES, STEP_TONES, WORDS, Tally, said_of, sentences_of, title_of
-from failures.sums import OF_CASES, money_of
+from failures.sums import OF_CASES, ask_for_money, money_of
 from failures.tasks import work_on_bulk
 from kernel import clock
 from kernel.shown import NOTHING, label, moment
@@ -91,6 +91,7 @@ class BulkPage:
         tally = Tally.of(run.steps.order_by().values_list("status", "code").annotate(count=Count("pk")))
         aftermath = aftermath_of(run)
         page = Paginator(self._rows(), ROWS_PER_PAGE).get_page(self.request.GET.get("p"))
+        ask_for_money(step.case for step in page)
         context = {
             **self.frame,
             "title": title_of(run),

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from django.utils.html import format_html, format_html_join
 
-from failures.models import Case, CaseKind, CaseStatus
-from failures.showing.causes import CAUSES
+from failures.models import Case, CaseStatus
+from failures.showing.causes import cause_of
 from failures.showing.certainty import certainty_of, in_words
 from failures.showing.deadlines import waiting_of
 from failures.showing.tries import dots
@@ -37,7 +37,7 @@ def step(case: Case) -> str:
     """Of one that has ended: how it did."""
     if case.status == CaseStatus.WAITING_SECOND_PERSON:
         return "Approve or reject it"
-    return CAUSES[CaseKind(case.kind)].step if case.is_waiting else case.get_outcome_display() or NOTHING
+    return cause_of(case).step if case.is_waiting else case.get_outcome_display() or NOTHING
 
 
 def waits(case: Case) -> str:

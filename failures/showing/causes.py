@@ -148,24 +148,40 @@ _THEIRS: Mapping[str, tuple[str, str]] = {
 _NOT_SAID = "went back that nobody here sent back: a refund made at the provider, or a chargeback."
 
 
-# Of what goes on since the case was opened.
-_TRIED_AGAIN = ("It is being tried again.", "Wait for its answer. It comes by itself, mostly within a minute.")
-_IN_DOUBT_AGAIN = (
-    "It was tried again, and the provider gave no answer that can be relied on. The guest may have been charged.",
-    "Ask the provider now. Charging again and cash wait until it is known.",
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Now:
+    """What is so since the case was opened."""
+
+    what: str
+    advice: str
+    step: str
+
+
+_TRIED_AGAIN = _Now(
+    what="It is being tried again.",
+    advice="Wait for its answer. It comes by itself, mostly within a minute.",
+    step="Wait for its answer",
 )
-_STILL_HERE = (
-    "Money came in that was not due, and its refund failed: it is still here.",
-    "Send the refund again. If the bank does not take it, ask the guest for another way.",
+_IN_DOUBT_AGAIN = _Now(
+    what="It was tried again, and the provider gave no answer that can be relied on. The guest may have been charged.",
+    advice="Ask the provider now. Charging again waits until it is known.",
+    step="Ask the provider",
 )
-_UNANSWERED = {
-    CaseKind.REFUND_APPROVAL: (
-        "A refund above the limit was asked for, and nobody answered in time. Nothing was sent.",
-        "Ask for it again on the payment's page, or close the case.",
+_STILL_HERE = _Now(
+    what="Money came in that was not due, and its refund failed: it is still here.",
+    advice="Send the refund again. If the bank does not take it, ask the guest for another way.",
+    step="Send the refund again",
+)
+_UNANSWERED: Mapping[CaseKind, _Now] = {
+    CaseKind.REFUND_APPROVAL: _Now(
+        what="A refund above the limit was asked for, and nobody answered in time. Nothing was sent.",
+        advice="Ask for it again on the payment's page, or close the case.",
+        step="Ask for it again, or close the case",
     ),
-    CaseKind.CREDENTIALS_CHANGE: (
-        "New credentials were entered, and nobody answered in time. The earlier ones are in use.",
-        "Enter them again on the account's page, or close the case.",
+    CaseKind.CREDENTIALS_CHANGE: _Now(
+        what="New credentials were entered, and nobody answered in time. The earlier ones are in use.",
+        advice="Enter them again on the account's page, or close the case.",
+        step="Enter them again, or close the case",
     ),
 }
 
@@ -176,10 +192,10 @@ def cause_of(case: Case, attempts: Iterable[Attempt] = ()) -> Cause:
     if not case.is_waiting:
         return replace(cause, what=f"When it was opened: {cause.what}")
     now = _as_it_is_now(case, attempts)
-    return replace(cause, what=now[0], advice=now[1]) if now else cause
+    return replace(cause, what=now.what, advice=now.advice, step=now.step) if now else cause
 
 
-def _as_it_is_now(case: Case, attempts: Iterable[Attempt]) -> tuple[str, str] | None:
+def _as_it_is_now(case: Case, attempts: Iterable[Attempt]) -> _Now | None:
     kind, payment = CaseKind(case.kind), case.payment
     if kind in _UNANSWERED and case.status != CaseStatus.WAITING_SECOND_PERSON:
         return _UNANSWERED[kind]
@@ -193,8 +209,8 @@ def _as_it_is_now(case: Case, attempts: Iterable[Attempt]) -> tuple[str, str] | 
 
 def _with_its_sum(cause: Cause, case: Case) -> Cause:
     """Of two that differ only in their sums, each says its own."""
-    money = money_of(case)
-    if case.kind != CaseKind.PROVIDER_REFUND or money is None:
+    money = money_of(case) if case.kind == CaseKind.PROVIDER_REFUND else None
+    if money is None:
         return cause
     what, advice = _THEIRS.get(case.data.get("theirs", ""), (_NOT_SAID, cause.advice))
     return replace(cause, what=f"{money.display()} {what}", advice=advice)

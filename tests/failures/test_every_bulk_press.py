@@ -112,9 +112,9 @@ def test_is_nobody_elses(crew: Crew, verb: str, action: BulkAction) -> None:
 
     answers = [send(client, run, verb) for client in (*others, victim, Client())]
 
-    conflict, not_there = [HTTPStatus.CONFLICT] * 3, [HTTPStatus.NOT_FOUND] * 4
+    conflict, not_there = [HTTPStatus.CONFLICT] * 4, [HTTPStatus.NOT_FOUND] * 3
     assert [answer.status_code for answer in answers] == [*conflict, *not_there, HTTPStatus.FORBIDDEN, HTTPStatus.FOUND]
-    assert all(sentences_of(answer) for answer in answers[:3])
+    assert all(sentences_of(answer) for answer in answers[:4])
     assert answers[-1]["Location"].startswith("/admin/login/")
     assert what_changed(before, everything()) == {}
 

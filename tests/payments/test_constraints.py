@@ -196,6 +196,7 @@ HARMS: list[tuple[str, Harm]] = [
     ("refund_amount_is_positive", lambda r: twin(r.refund, amount_minor=2, tip_minor=-1)),
     ("refund_in_doubt_is_processing", lambda r: put(r.refund, in_doubt=True)),
     ("one_refund_per_provider_reference", lambda r: twins(r.refund, provider_reference="re_1")),
+    ("one_refund_in_the_place_of_another", lambda r: twins(r.refund, again_of_id=r.refund.pk)),
     ("one_refund_per_surplus", lambda r: twins(r.refund, origin="surplus")),
     ("one_refund_limit_per_role", _limits),
     ("refund_limit_role_is_legal", lambda r: _limit(r, who="guest")),

@@ -173,7 +173,8 @@ def test_nobody_agrees_in_time(account: ProviderAccount, admin: User, time: Shif
 
     assert CredentialChange.objects.get().status == ChangeStatus.TURNED_DOWN
     assert in_use(account) == PRESENT
-    assert not Case.objects.get().is_waiting
+    case = Case.objects.get()
+    assert (case.status, case.owner) == (CaseStatus.ASSIGNED, admin)  # Who asked has to know that nobody answered.
 
 
 def test_who_entered_them_does_not_agree_to_them(account: ProviderAccount, admin: User, lead: User) -> None:
