@@ -108,10 +108,20 @@ IN_DOUBT = Words(
 )
 
 
-GOES_BACK = Words(
+_GOES_BACK = Words(
     "Your money arrived when it was not due any more. It is on its way back to you.",
     "आपकी राशि तब पहुँची जब वह देय नहीं थी। वह आपको लौटाई जा रही है।",
     NextAction.NONE,
+)
+_WENT_BACK = Words(
+    "Your money arrived when it was not due any more. It went back to you.",
+    "आपकी राशि तब पहुँची जब वह देय नहीं थी। वह आपको लौटा दी गई है।",
+    NextAction.NONE,
+)
+_STILL_HERE = Words(
+    "Your money arrived when it was not due any more. We could not send it back yet: our staff look after it.",
+    "आपकी राशि तब पहुँची जब वह देय नहीं थी। हम उसे अब तक लौटा नहीं सके: हमारा स्टाफ़ इसे देख रहा है।",
+    NextAction.CALL_STAFF,
 )
 # Whoever tries out somebody else's card learns nothing from us.
 _KEPT_QUIET = {"fraud_suspected": "card_declined", "stolen_card": "card_declined"}
@@ -124,6 +134,13 @@ def code_for_guests(code: str) -> str:
 def words_for(failure_code: str) -> Words:
     """A code that no guest can do anything about is the staff's."""
     return WORDS.get(failure_code, _STAFF)
+
+
+def words_of_return(*, captured: int, refunded: int, refunding: int) -> Words:
+    """Of money that was not due. "On its way" is a promise: it is made only where all that is left is sent."""
+    if captured > refunded + refunding:
+        return _STILL_HERE
+    return _GOES_BACK if refunding else _WENT_BACK
 
 
 def language_of(request: HttpRequest) -> str:

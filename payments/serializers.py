@@ -17,7 +17,7 @@ from kernel.modes import Mode
 from kernel.money import Money
 from kernel.texts import MAX_REASON
 from orders.serializers import CustomerIn
-from payments.guest_words import GOES_BACK, IN_DOUBT, code_for_guests, words_for
+from payments.guest_words import IN_DOUBT, Words, code_for_guests, words_for, words_of_return
 from payments.models import (
     Attempt,
     AttemptStatus,
@@ -261,7 +261,8 @@ def told_payment(
     counted = kept or [attempt for attempt in attempts if attempt.capture == Capture.SURPLUS]
     refunded = sum(attempt.refunded_minor for attempt in counted)
     captured = sum(attempt.captured_minor for attempt in counted)
-    message = IN_DOUBT if payment.in_doubt else GOES_BACK if captured and not kept else None
+    returned = None if kept or not captured else _words_of_return(counted)
+    message = IN_DOUBT if payment.in_doubt else returned
     names = ("id", "reference", "mode", "status", "in_doubt", "return_url", "version")
     said = {
         **{name: getattr(payment, name) for name in (*names, "created_at", "finished_at")},
@@ -277,7 +278,7 @@ def told_payment(
         "refund_state": _refund_state(refunded, captured),
         "method": payment.method or None,
         "provider": payment.account.provider if payment.account else None,
-        "failure": _failure(payment, language, audience, was_charged=bool(captured)),
+        "failure": _failure(payment, language, audience, returned),
         "next_step": _next_step(payment, live),
         "next_check_at": payment.next_action_at if payment.holds_its_share else None,
         "links": links_of(payment.pk, payment.order_id),
@@ -302,11 +303,19 @@ def _refund_state(refunded: int, captured: int) -> str:
     return "full" if refunded >= captured else "partial"
 
 
-def _failure(payment: Payment, language: str, audience: Audience, *, was_charged: bool) -> dict[str, str] | None:
+def _words_of_return(surplus: list[Attempt]) -> Words:
+    return words_of_return(
+        captured=sum(attempt.captured_minor for attempt in surplus),
+        refunded=sum(attempt.refunded_minor for attempt in surplus),
+        refunding=sum(attempt.refunding_minor for attempt in surplus),
+    )
+
+
+def _failure(payment: Payment, language: str, audience: Audience, returned: Words | None) -> dict[str, str] | None:
     """Money may have come after the end, when nothing was due any more: then it goes back."""
     if payment.status != PaymentStatus.FAILED:
         return None
-    words = GOES_BACK if was_charged else words_for(payment.failure_code)
+    words = returned or words_for(payment.failure_code)
     return {
         "code": payment.failure_code if audience == Audience.STAFF else code_for_guests(payment.failure_code),
         "user_message": words.in_language(language),
