@@ -6,12 +6,18 @@ from collections.abc import Mapping
 from typing import Final
 
 from payments.models import Attempt, AttemptStatus, Payment, PaymentStatus, Refund, RefundOrigin, RefundStatus
+from payments.returns import Surplus
 
 _PAYMENT: Final[Mapping[PaymentStatus, str]] = {
     PaymentStatus.PENDING: "It was accepted, and no provider was asked for the money yet.",
     PaymentStatus.PROCESSING: "A provider has it, or somebody still has to act. Steward looks after it by itself.",
     PaymentStatus.COMPLETED: "The money came in: a provider or a waiter said so.",
     PaymentStatus.FAILED: "Nothing was charged, and that is certain. While the order is open it can be paid again.",
+}
+# Where all that came in was not due any more.
+_NOT_DUE: Final[Mapping[PaymentStatus, str]] = {
+    PaymentStatus.COMPLETED: "The money came in when it was not due any more",
+    PaymentStatus.FAILED: "It failed, and money came in all the same, which was not due any more",
 }
 _PAYMENT_IN_DOUBT: Final = (
     "Nobody knows whether the money moved. Steward goes on asking, and charges nobody again until it knows."
@@ -43,8 +49,16 @@ _REFUND_IN_DOUBT: Final = (
 _BY_PROVIDER: Final = "Nobody here asked for it: the provider, or the guest's bank, took the money back."
 
 
-def meaning_of_payment(payment: Payment) -> str:
+def meaning_of_payment(payment: Payment, surplus: Surplus | None = None) -> str:
     """On a page of its own: of one in doubt its attempts are asked for."""
+    if surplus is None:
+        return _standing_of(payment)
+    if surplus.is_all and payment.status in _NOT_DUE:
+        return f"{_NOT_DUE[PaymentStatus(payment.status)]}: {surplus.became}."
+    return f"{_standing_of(payment)} Besides, money came in that was not due: {surplus.became}."
+
+
+def _standing_of(payment: Payment) -> str:
     if not payment.in_doubt:
         return _PAYMENT[PaymentStatus(payment.status)]
     undecided = payment.attempts.filter(status=AttemptStatus.UNKNOWN, mismatch=True)

@@ -7,7 +7,7 @@ from typing import Final
 
 from kernel.shown import Tone
 from payments.models import Payment, PaymentStatus, Refund, RefundStatus
-from payments.returns import return_of
+from payments.returns import return_of, surplus_of
 
 IN_DOUBT: Final = ("in doubt: money may have moved", Tone.DOUBT)
 _PAYMENT: Final[Mapping[PaymentStatus, Tone]] = {
@@ -28,7 +28,9 @@ def payment_in_words(payment: Payment) -> tuple[str, Tone]:
     """Of one that was read with what went back of it."""
     if payment.in_doubt:
         return IN_DOUBT
-    returned, says = return_of(payment), payment.get_status_display()
+    returned, surplus, says = return_of(payment), surplus_of(payment), payment.get_status_display()
+    if surplus and (surplus.is_all or surplus.still_here.minor):
+        return f"{says}, {surplus.words}", Tone.BAD if surplus.still_here.minor else Tone.QUIET
     if returned is None:
         return says, _PAYMENT.get(PaymentStatus(payment.status), Tone.QUIET)
     return f"{says}, {returned.words}", Tone.QUIET if returned.is_all else Tone.GOOD

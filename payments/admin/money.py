@@ -18,7 +18,7 @@ from payments.filters import BeganFilter, DayFilter, FailureFilter, ProviderFilt
 from payments.meanings import meaning_of_attempt, meaning_of_payment, meaning_of_refund
 from payments.models import Attempt, AttemptStatus, Capture, Payment, Refund
 from payments.reason_words import reason_in_words
-from payments.returns import return_of, with_what_went_back
+from payments.returns import return_of, surplus_of, with_what_went_back
 from payments.searching import SEARCHED, payments_found
 from payments.state_words import payment_in_words, refund_in_words
 
@@ -35,8 +35,8 @@ _CAPTURE_TONES = {Capture.KEPT: Tone.GOOD, Capture.SURPLUS: Tone.BAD, Capture.UN
 
 
 def _payment_means(payment: Payment) -> str:
-    returned = return_of(payment)
-    return f"{meaning_of_payment(payment)} {returned.sentence}" if returned else meaning_of_payment(payment)
+    returned, said = return_of(payment), meaning_of_payment(payment, surplus_of(payment))
+    return f"{said} {returned.sentence}" if returned else said
 
 
 def _said_by(field: str, title: str = "why") -> Meaning:
