@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from accounts.admin.houses import RestaurantAdmin
 from accounts.models import Restaurant
 from kernel.console import ReadOnlyAdmin, ReadOnlyInline, restaurants_seen_by
-from kernel.shown import Amount, Meaning, Moment, State, Tone
+from kernel.shown import Amount, Column, Meaning, Moment, State, Tone
 from kernel.totals import Adds
 from orders.models import Order, OrderLine, OrderStatus, PaymentState
 from orders.searching import SEARCHED, orders_found
@@ -29,8 +29,9 @@ class RestaurantWithOrdersAdmin(RestaurantAdmin):
         return [*super().get_readonly_fields(request, obj), *(["currency"] if has_orders else [])]
 
 
+_OF_THE_GUEST = ("customer_name", "customer_phone", "customer_email")
 _STATUS_TONES = {OrderStatus.FULFILLED: Tone.GOOD, OrderStatus.CANCELLED: Tone.BAD}
-_PAID_TONES = {
+PAID_TONES = {
     PaymentState.PAID: Tone.GOOD,
     PaymentState.PART_PAID: Tone.WAIT,
     PaymentState.UNPAID: Tone.WAIT,
@@ -51,7 +52,7 @@ _PAID_MEANS = {
 }
 
 
-def _meaning_of(order: Order) -> str:
+def meaning_of_order(order: Order) -> str:
     """Two stories: at a table food is served first and paid later."""
     return f"{_MEANS[OrderStatus(order.status)]} {_PAID_MEANS[PaymentState(order.payment_state)]}"
 
@@ -77,17 +78,21 @@ class OrderAdmin(ReadOnlyAdmin):
     search_help_text = SEARCHED
     ordering = ["-id"]  # Ids sort by time, and have an index.
     inlines = [OrderLineInline]
-    # A person's details are shown where the job needs them, not on every list and page.
     fieldsets = [
         (None, {"fields": ["state", "paid", "meaning", "total", "table", "channel", "placed", "client_reference"]}),
+        # A person's details are shown where the job needs them, and in no list.
+        ("Who ordered it", {"classes": ["collapse"], "fields": ["guest", "phone", "email"]}),
         ("For support", {"classes": ["collapse"], "fields": ["id", "mode", "restaurant", "owner", "version"]}),
     ]
 
     total = Amount("total_minor")
     state = State("status", tones=_STATUS_TONES)
-    paid = State("payment_state", "paid", tones=_PAID_TONES)
-    meaning = Meaning(_meaning_of)
+    paid = State("payment_state", "paid", tones=PAID_TONES)
+    meaning = Meaning(meaning_of_order)
     placed = Moment("placed_at")
+    guest = Column("customer_name", "guest", ordering=None)
+    phone = Column("customer_phone", "phone", ordering=None)
+    email = Column("customer_email", "e-mail", ordering=None)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Order], search_term: str
@@ -98,6 +103,12 @@ class OrderAdmin(ReadOnlyAdmin):
         return orders_found(queryset, search_term, restaurants=restaurants), False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Order]:
-        """Nor are they read."""
+        """Who ordered is not even read for a list."""
         orders: QuerySet[Order] = super().get_queryset(request)
-        return orders.defer("customer_name", "customer_phone", "customer_email")
+        return orders.defer(*_OF_THE_GUEST)
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Order | None:
+        order: Order | None = super().get_object(request, object_id, from_field)
+        if order is not None:
+            order.refresh_from_db(fields=_OF_THE_GUEST)
+        return order

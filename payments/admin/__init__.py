@@ -1,5 +1,5 @@
 """The console's pages of payments: money to look at, and the providers that take it."""
 
-from payments.admin import circuits, money, providers, routes
+from payments.admin import circuits, money, of_orders, providers, routes
 
-__all__ = ["circuits", "money", "providers", "routes"]
+__all__ = ["circuits", "money", "of_orders", "providers", "routes"]
