@@ -321,6 +321,8 @@ class Approval(models.Model):
         indexes = [
             models.Index(fields=["restaurant", "mode", "created_at", "id"], name="approvals_of_a_restaurant"),
             models.Index(fields=["asked_from", "id"], name="approvals_by_case"),
+            # Who agreed to it is told of each row of a list.
+            models.Index(fields=["subject_id"], condition=Q(checker__isnull=False), name="approvals_decided"),
             models.Index(fields=["expires_at"], condition=Q(status=ApprovalStatus.PENDING), name="approvals_to_expire"),
         ]
         triggers = [

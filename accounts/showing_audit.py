@@ -38,6 +38,21 @@ def changes_in(entry: AuditEntry) -> str | SafeString:
     return before_and_after(told)
 
 
+def amount_of(entry: AuditEntry) -> Money | None:
+    """Of the money that the deed was about: what was to go back, or came in. None: its pictures show no such change."""
+    moved = _moved(entry, "refunds", ("amount_minor", "tip_minor"), "currency")
+    moved = moved or _moved(entry, "attempts", ("captured_minor",), "captured_currency")
+    return sum(moved[1:], moved[0]) if len({money.currency for money in moved}) == 1 else None
+
+
+def _moved(entry: AuditEntry, rows: str, columns: tuple[str, ...], currency: str) -> list[Money]:
+    """The amount of each row that the deed added or changed."""
+    before = {row.get("id"): row for row in entry.before.get(rows) or ()}
+    changed = [row for row in entry.after.get(rows) or () if row != before.get(row.get("id"))]
+    moneys = [Money(sum(row.get(name, 0) for name in columns), row[currency]) for row in changed if row.get(currency)]
+    return [money for money in moneys if money.minor]
+
+
 def _names_of(values: Iterable[str]) -> dict[str, str]:
     """Of those ids that are people's: the names that they have now."""
     ids = {value for value in values if _ID.fullmatch(value)}

@@ -74,7 +74,19 @@ class Amount(Column):
         return format_html('<span class="amount">{}</span>', NOTHING)
 
     def shown(self, value: Any, row: Any) -> str:
-        return format_html('<span class="amount">{}</span>', Money(value, self.currency(row)).display())
+        return _in_digits(Money(value, self.currency(row)))
+
+
+class Worth(Amount):
+    """An amount that more than one field decides, if there is any."""
+
+    def __init__(self, of: Callable[[Any], Money | None], title: str) -> None:
+        super().__init__("", title, ordering=None)
+        self.of = of
+
+    def __call__(self, row: Any) -> str:
+        money = self.of(row)
+        return self.absent() if money is None else _in_digits(money)
 
 
 class State(Column):
@@ -201,6 +213,10 @@ def in_words(at: datetime, zone: str) -> str:
     return f"{at.astimezone(ZoneInfo(zone)):%d %b %Y, %H:%M %Z}".replace(" ", "\N{NO-BREAK SPACE}").replace(
         ",\N{NO-BREAK SPACE}", ", "
     )
+
+
+def _in_digits(money: Money) -> SafeString:
+    return format_html('<span class="amount">{}</span>', money.display())
 
 
 def _page_of(row: Model) -> str:

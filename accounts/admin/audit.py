@@ -23,13 +23,13 @@ from accounts.models import Approval, Restaurant, User
 from accounts.searching_audit import SEARCHED, called
 from accounts.selectors import entries_about
 from accounts.services.exporting_audit import AuditRefused, export_audit, may_export_audit
-from accounts.showing_audit import changes_in, in_words
+from accounts.showing_audit import amount_of, changes_in, in_words
 from events.actors import SHELL
 from events.models import AuditEntry
 from kernel import clock
 from kernel.console import ReadOnlyAdmin, restaurants_seen_by
 from kernel.downloads import streamed
-from kernel.shown import Data, Moment
+from kernel.shown import Data, Moment, Worth
 
 # Where what an entry is about has a page. Named, not imported: some of them are further up in the house.
 _PAGES = {
@@ -58,7 +58,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     nothing = (
         "No entries yet. Each decision of a person about money, cases, keys, circuits, people or roles writes one."
     )
-    list_display = ["number", "when", "person", "did", "subject", "where", "reason"]
+    list_display = ["number", "when", "person", "did", "amount", "subject", "where", "reason"]
     list_display_links = ["number", "did"]
     list_filter = [Who, Lately, Done, "mode"]
     search_fields = found_by = ("subject_id", "request_id", "actor_id")
@@ -66,7 +66,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     ordering = ["-id"]
     change_list_template = "accounts/audit.html"
     fieldsets = [
-        (None, {"fields": ["when", "person", "did", "subject", "where", "reason"]}),
+        (None, {"fields": ["when", "person", "did", "amount", "subject", "where", "reason"]}),
         ("What changed", {"fields": ["changes"]}),
         ("How it looked", {"classes": ["collapse"], "fields": ["before_said", "after_said"]}),
         (
@@ -79,6 +79,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     ]
 
     when = Moment("at", "when", ordering="id")
+    amount = Worth(amount_of, "amount")
     before_said = Data("before", "before")
     after_said = Data("after", "after")
 

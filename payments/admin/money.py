@@ -21,6 +21,7 @@ from payments.reason_words import reason_in_words
 from payments.returns import return_of, surplus_of, with_what_went_back
 from payments.searching import SEARCHED, payments_found
 from payments.state_words import payment_in_words, refund_in_words
+from payments.who_asked import who_agreed, who_asked, with_who_asked
 
 _ATTEMPT_TONES = {
     AttemptStatus.SUCCEEDED: Tone.GOOD,
@@ -81,15 +82,17 @@ class RefundInline(ReadOnlyInline):
     model = Refund
     fk_name = "payment"
     verbose_name_plural = "Refunds"
-    fields = readonly_fields = ["itself", "amount", "said", "origin", "reason", "created"]
+    fields = readonly_fields = ["itself", "amount", "said", "asked", "agreed_by", "reason", "created"]
 
     itself = Itself(_short, "refund")
-    amount = Amount("total_minor")
+    amount = Amount("total_minor", "amount")
     said = Said(refund_in_words, "status")
-    created = Moment("created_at", "asked for")
+    asked = Meaning(who_asked, "who asked")
+    agreed_by = Meaning(who_agreed, "who agreed")
+    created = Moment("created_at", "when")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Refund]:
-        """With the zone of their restaurant, as on their own pages."""
+        """With the zone of their restaurant and the names of people, as on their own pages."""
         refunds: QuerySet[Refund] = self.admin_site.get_model_admin(Refund).get_queryset(request)
         return refunds.order_by("pk")
 
@@ -243,7 +246,7 @@ class RefundAdmin(SearchedByPayment):
     about = "Money on its way back to a guest, and whether it has arrived."
     nothing = "No refunds yet. Whoever may give money back asks for one at its payment."
     adds = Adds(minor=F("amount_minor") + F("tip_minor"))
-    list_display = ["named", "created", "of_payment", "amount", "said", "origin", "reason"]
+    list_display = ["named", "created", "of_payment", "amount", "said", "asked", "agreed_by", "reason"]
     list_filter = [DayFilter, "status", "in_doubt", "origin", "mode", AnyStatusFilter]
     of_a_payment = "payment"
     ordering = ["-id"]
@@ -251,7 +254,12 @@ class RefundAdmin(SearchedByPayment):
     fieldsets = [
         (
             None,
-            {"fields": ["said", "meaning", "amount", "tip", "of_payment", "origin", "reason", "created", "finished"]},
+            {
+                "fields": [
+                    *("said", "meaning", "amount", "tip", "of_payment", "asked", "agreed_by", "reason"),
+                    *("created", "finished", "origin"),
+                ]
+            },
         ),
         ("What the provider said", {"fields": ["provider_reference", "why", "error_message"]}),
         ("Its last answer, as it came", {"classes": ["collapse"], "fields": ["evidence_said"]}),
@@ -272,6 +280,8 @@ class RefundAdmin(SearchedByPayment):
     tip = Amount("tip_minor", "tip in it", zero=False)
     said = Said(refund_in_words, "status", ordering="status")
     meaning = Meaning(meaning_of_refund)
+    asked = Meaning(who_asked, "who asked")
+    agreed_by = Meaning(who_agreed, "who agreed")
     why = _said_by("error_code")
     of_payment = Link("payment")
     created = Moment("created_at", "asked for")
@@ -279,6 +289,9 @@ class RefundAdmin(SearchedByPayment):
     due = Moment("next_action_at", "next step")
     doubted = Moment("doubt_since", "in doubt since")
     evidence_said = Data("evidence", "its last answer")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Refund]:
+        return with_who_asked(super().get_queryset(request))
 
     def get_ordering(self, request: HttpRequest) -> list[str]:
         return _by_time_within(DayFilter, request) or list(super().get_ordering(request))

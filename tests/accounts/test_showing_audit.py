@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from accounts.showing_audit import SAME, changes_in, in_words
+from accounts.showing_audit import SAME, amount_of, changes_in, in_words
 from events.models import AuditEntry
+from kernel.money import Money
 from tests.factories import UserFactory
 
 
@@ -74,3 +75,37 @@ def test_what_stands_in_a_picture_is_never_markup() -> None:
 
 def test_a_deed_is_read_like_a_sentence() -> None:
     assert in_words("take_off_second_factor") == "Take off second factor"
+
+
+def picture(status: str, *refunds: int, captured: int = 84_000, currency: str = "INR") -> dict[str, Any]:
+    attempt = {"id": "a", "captured_minor": captured, "captured_currency": currency if captured else ""}
+    rows = [
+        {"id": f"r{number}", "status": status, "amount_minor": minor, "tip_minor": 500, "currency": currency}
+        for number, minor in enumerate(refunds)
+    ]
+    return {"attempts": [attempt], "refunds": rows}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "minor"),
+    [
+        (picture("x"), picture("requested", 30_000), 30_500),
+        (picture("waiting", 30_000), picture("requested", 30_000), 30_500),
+        (picture("requested", 30_000), picture("requested", 30_000, 10_000), 10_500),
+        (picture("x", captured=0), picture("x"), 84_000),
+        (picture("x", 30_000), picture("x", 30_000), None),
+        ({"role": "waiter"}, {"role": "admin"}, None),
+    ],
+)
+def test_the_amount_of_a_deed_is_what_it_moved(
+    before: dict[str, Any], after: dict[str, Any], minor: int | None
+) -> None:
+    money = amount_of(AuditEntry(before=before, after=after))
+
+    assert money == (Money(minor, "INR") if minor else None)
+
+
+def test_two_currencies_are_no_amount() -> None:
+    after = {"refunds": [*picture("x", 100)["refunds"], {"id": "k", "amount_minor": 5, "currency": "KWD"}]}
+
+    assert amount_of(AuditEntry(before={}, after=after)) is None
