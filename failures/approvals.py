@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db import transaction
 
 from accounts.models import Approval, ApprovalStatus, User
-from accounts.services.approvals import approve, expire_approval, reject, withdraw
+from accounts.services.approvals import AGREED, approve, expire_approval, reject, withdraw
 from accounts.services.idempotency import Call, claim
 from accounts.services.second_factor import verify_code
 from events.actors import SYSTEM, Actor
@@ -83,9 +83,10 @@ def decide_approval(*, approval_id: UUID, reply: Reply, person: User, call: Call
             claim(call)
         approval, case = _locked(approval_id)
         check_version(case, reply.version)
-        with deed_on(case, _DEEDS[reply.verdict], person=person, reason=reply.reason or approval.reason):
+        # Each says their own words, or none: the first one's stand with what the first one did.
+        with deed_on(case, _DEEDS[reply.verdict], person=person, reason=reply.reason):
             _answer(approval, reply, person)
-            _go_on(approval_id, case.pk, Actor.user(person), reply.reason or approval.reason)
+            _go_on(approval_id, case.pk, Actor.user(person), reply.reason or AGREED)
     return Approval.objects.get(pk=approval_id)
 
 

@@ -26,6 +26,7 @@ from kernel.texts import MAX_REASON, check_reason, check_text
 # Until the same people are on duty again. What is older was decided on by somebody who saw other facts.
 LASTS = timedelta(hours=24)
 _TOO_LATE = "Nobody decided in time."
+AGREED = "A second person agreed."  # In the history, where that person said no more.
 NOT_INDEPENDENT = (
     "You are not independent of who asked: within a day of this request one of you set up the other's account, role, "
     "password, second factor or key, or a third person both. Somebody else has to agree."
@@ -146,7 +147,7 @@ def use_approval(*, approval_id: UUID, action: str, subject_id: UUID, actor: Act
     is_this = (approval.action, approval.subject_id) == (action, subject_id)
     if approval.status != ApprovalStatus.APPROVED or not is_this:
         raise ApprovalRefused("Two people have to agree to this, and did not.", code="not_approved")
-    _step(approval, approval.use, actor, approval.reason)
+    _step(approval, approval.use, actor, approval.answer or AGREED)
     return approval
 
 
@@ -216,7 +217,7 @@ def _decide(approval: Approval, step: Callable[[], Any], checker: User, answer: 
     check_text(answer, field="reason", longest=MAX_REASON, refusal=ApprovalRefused)
     approval.checker = checker
     approval.answer = answer
-    _step(approval, step, Actor.user(checker), answer or approval.reason)
+    _step(approval, step, Actor.user(checker), answer)
 
 
 def _step(approval: Approval, step: Callable[[], Any], actor: Actor, reason: str) -> None:

@@ -10,15 +10,17 @@ from events.actors import Actor
 from events.services import Journal
 from failures.models import GIVING_UP, Case, CaseKind, Outcome
 from failures.reasons import given_up_besides
-from failures.services.ending import end_locked
+from failures.services.ending import DID, end_locked
 from failures.services.facts import CaseEvent, CaseRefused
 from kernel.money import Money
+from kernel.texts import MAX_REASON
 from payments.models import Payment, PaymentStatus, Refund
 from payments.services.bill import Bill, lock_bill_of_payment
 
-_EVENTS = {
-    Outcome.WRITTEN_OFF: CaseEvent.WRITTEN_OFF,
-    Outcome.PAID_ELSEWHERE: CaseEvent.PAID_ELSEWHERE,
+# What happened, what the second person did, and how the case says that it ended.
+_ENDS = {
+    Outcome.WRITTEN_OFF: (CaseEvent.WRITTEN_OFF, "agreed to write it off", "Written off."),
+    Outcome.PAID_ELSEWHERE: (CaseEvent.PAID_ELSEWHERE, "agreed that it was paid in another way", "Paid in another way."),
 }
 
 
@@ -53,9 +55,12 @@ def give_up(*, approval_id: UUID, person: User) -> None:
     case.outcome = GIVING_UP[asked.action]
     journal = Journal(actor)
     words = {"approval": str(approval_id), "amount_minor": lost.minor, "currency": lost.currency}
-    journal.happened(_EVENTS[Outcome(case.outcome)], case, **words)
+    event, did, ended = _ENDS[Outcome(case.outcome)]
+    journal.happened(event, case, **words)
     journal.write()
-    end_locked(case, case.resolve, approval.reason, actor)
+    told = f"{ended} Asked for: “{approval.reason}”"
+    told = f"{told} Agreed to: “{approval.answer}”" if approval.answer else told
+    end_locked(case, case.resolve, told[:MAX_REASON], actor, evidence={DID: did, "why": approval.answer})
 
 
 def _lost(case: Case) -> Money:

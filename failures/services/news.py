@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from accounts.models import User
+from django.db.models import Exists, OuterRef
+
+from accounts.models import Approval, ApprovalStatus, User
 from events.actors import ActorKind
 from events.models import Event, Transition
-from failures.models import DONE, Case
+from failures.models import DONE, GIVEN_UP, Case
 from failures.services.ending import DID
 from failures.services.facts import CaseEvent
 from kernel.shown import in_words
@@ -23,12 +25,18 @@ _NEWS: Mapping[str, str] = {
     CaseEvent.NOTED: "wrote a note",
     CaseEvent.FILE_ADDED: "added a file",
     CaseEvent.APPROVAL_ASKED: "asked a second person",
-    CaseEvent.APPROVAL_ENDED: "ended the request to a second person",
     CaseEvent.PAID_ELSEWHERE: "recorded that it was paid in another way",
     CaseEvent.WRITTEN_OFF: "wrote it off",
     CaseEvent.RESOLVED: "closed it",
     CaseEvent.DISMISSED: "closed it",
 }
+_ANSWERS: Mapping[str, str] = {
+    ApprovalStatus.DONE: "agreed to it",
+    ApprovalStatus.REJECTED: "rejected it",
+    ApprovalStatus.WITHDRAWN: "took the request back",
+    ApprovalStatus.EXPIRED: "ended the request that nobody answered in time",
+}
+_DECIDED = (ApprovalStatus.DONE, ApprovalStatus.REJECTED)
 _NOBODY = {
     ActorKind.SYSTEM.value: "Steward",
     ActorKind.GUEST.value: "The guest",
@@ -49,6 +57,7 @@ def how_it_ended(case: Case) -> str:
 
 
 def told_of_end(case: Case, end: Transition, *, who: str) -> str:
+    """Of two people both: what the first one wrote is not what the second one says."""
     at = in_words(end.at, case.restaurant.time_zone)
     if end.actor_kind != ActorKind.USER.value:
         return f"{case.resolution} That was at {at}."
@@ -57,7 +66,21 @@ def told_of_end(case: Case, end: Transition, *, who: str) -> str:
     else:
         outcome = f" as {case.get_outcome_display()}" if case.outcome else ""
         did, why = f"closed it{outcome}", end.reason
-    return f"{who} {did}, {at}: {why}" if why else f"{who} {did}, {at}."
+    asked = _asked_for(case, end)
+    if asked is None:
+        return f"{who} {did}, {at}: {why}" if why else f"{who} {did}, {at}."
+    maker = asked.maker.get_username() if asked.maker else "a program"
+    said = f"{who} {did}, {at}: “{asked.answer}”" if asked.answer else f"{who} {did}, {at}."
+    return f"{said} Asked for by {maker}: “{asked.reason}”"
+
+
+def _asked_for(case: Case, end: Transition) -> Approval | None:
+    """What two people decided in the same transaction. Whoever closes a case in so many words does it alone."""
+    if DID not in end.evidence and case.outcome not in GIVEN_UP:
+        return None
+    together = Transition.objects.filter(subject_id=OuterRef("pk"), transaction_id=end.transaction_id)
+    decided = Approval.objects.filter(Exists(together), asked_from=case.pk, status__in=_DECIDED)
+    return decided.select_related("maker").order_by("id").last()
 
 
 def news_since(case: Case, version: int) -> str:
@@ -70,7 +93,16 @@ def news_since(case: Case, version: int) -> str:
 
 def _what(event: Event) -> str:
     is_given = event.type == CaseEvent.ASSIGNED and event.data.get("owner") not in {None, event.actor_id}
+    if event.type == CaseEvent.APPROVAL_ENDED:
+        return _answer_in(event)
     return "gave it to a colleague" if is_given else _NEWS.get(event.type, "did something to it")
+
+
+def _answer_in(event: Event) -> str:
+    """Of the second person, or of the first one who thought better of it."""
+    did = _ANSWERS.get(event.data.get("status", ""), "ended the request to a second person")
+    answer = Approval.objects.filter(pk=event.data["approval"]).values_list("answer", flat=True).first()
+    return f"{did}: “{answer}”" if answer else did
 
 
 def _who(row: Transition | Event) -> str:

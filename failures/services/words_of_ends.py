@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
+from events.audit import deed_under_way
+from failures.services.deeds import CaseDeed
 from payments.services.facts import AccountEvent, PaymentEvent, RefundEvent
 from payments.services.mismatches import MismatchChoice
 
@@ -28,6 +30,11 @@ _ENDS: Mapping[StrEnum, tuple[str, str]] = {
         "nobody agreed in time: the earlier credentials stay in use.",
     ),
 }
+# What it was that the second person, or the first one, did about the request.
+_TURNED_DOWN: Mapping[str, str] = {
+    CaseDeed.REJECT: "rejected it",
+    CaseDeed.WITHDRAW: "took the request back",
+}
 _CHOSEN: Mapping[str, str] = {
     MismatchChoice.KEEP: "kept what came in",
     MismatchChoice.REFUND_ALL: "gave all of it back",
@@ -37,4 +44,7 @@ _CHOSEN: Mapping[str, str] = {
 
 def said_of_end(event: StrEnum, data: Mapping[str, Any]) -> tuple[str, str]:
     by_person, by_itself = _ENDS[event]
+    deed = deed_under_way()
+    if deed is not None and event in {RefundEvent.TURNED_DOWN, AccountEvent.CREDENTIALS_TURNED_DOWN}:
+        by_person = _TURNED_DOWN.get(deed.action, by_person)
     return _CHOSEN.get(data.get("choice", ""), by_person), by_itself
