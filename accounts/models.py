@@ -54,6 +54,20 @@ class User(AbstractUser):
         return of_password if self.signed_out_at is None else f"{of_password} {self.signed_out_at.isoformat()}"
 
 
+class FormerName(models.Model):
+    """What somebody was called until then. The audit keeps ids, for good; names stand here, and can be deleted."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="former_names")
+    username = models.CharField(max_length=150)
+    until = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        indexes = [models.Index(fields=["user", "until"], name="former_names_in_order")]
+
+    def __str__(self) -> str:
+        return f"{self.username} until {self.until:%Y-%m-%d}"
+
+
 class Restaurant(models.Model):
     id = models.UUIDField(primary_key=True, default=clock.new_id, editable=False)
     slug = models.SlugField(unique=True)

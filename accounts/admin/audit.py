@@ -12,14 +12,14 @@ from django.contrib.admin.views.main import IGNORED_PARAMS
 from django.core.exceptions import PermissionDenied
 from django.db.models import Case as If
 from django.db.models import OuterRef, Q, QuerySet, Subquery, UUIDField, When
-from django.db.models.functions import Cast
+from django.db.models.functions import Cast, Coalesce
 from django.http import HttpRequest, HttpResponseBase, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import NoReverseMatch, path, reverse
 from django.utils.html import format_html
 
 from accounts.admin.audit_filters import Done, Lately, Who
 from accounts.deeds import PERSON
-from accounts.models import Approval, Restaurant, User
+from accounts.models import Approval, FormerName, Restaurant, User
 from accounts.searching_audit import SEARCHED, called
 from accounts.selectors import entries_about
 from accounts.services.exporting_audit import AuditRefused, export_audit, may_export_audit
@@ -84,14 +84,14 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     after_said = Data("after", "after")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEntry]:
-        """Entries keep ids. The names are those that people and restaurants have now."""
-        who = User.objects.filter(pk=Cast(OuterRef("actor_id"), UUIDField())).values("username")[:1]
-        whom = User.objects.filter(pk=OuterRef("whom_id")).values("username")[:1]
+        """Entries keep ids. People are called as they were then; restaurants, as they are now."""
+        who, whom = Cast(OuterRef("actor_id"), UUIDField()), OuterRef("whom_id")
+        names = {"name": _name_then(who), "name_now": _name_now(who), "whom": _name_then(whom)}
         house = Restaurant.objects.filter(pk=OuterRef("chain")).values("name")[:1]
         # Only a person's id is one for certain: what others are known by may be anything.
         whom_id = If(When(subject_kind=PERSON, then=Cast("subject_id", UUIDField())), default=None)
         entries: QuerySet[AuditEntry] = super().get_queryset(request).annotate(whom_id=whom_id)
-        return entries.annotate(name=Subquery(who), whom=Subquery(whom), house=Subquery(house), called=_called())
+        return entries.annotate(**names, house=Subquery(house), called=_called())
 
     def seen_in(self, restaurants: list[UUID]) -> Q:
         """Also what is about their people, although it stands in the installation's chain."""
@@ -132,7 +132,10 @@ class AuditEntryAdmin(ReadOnlyAdmin):
 
     @admin.display(description="who")
     def person(self, entry: Any) -> str:
-        return "somebody at the shell" if entry.actor_id == SHELL.id else str(entry.name or entry.actor_id)
+        if entry.actor_id == SHELL.id:
+            return "somebody at the shell"
+        is_renamed = entry.name != entry.name_now
+        return f"{entry.name} (now {entry.name_now})" if is_renamed else str(entry.name or entry.actor_id)
 
     @admin.display(description="did", ordering="action")
     def did(self, entry: AuditEntry) -> str:
@@ -158,6 +161,16 @@ class AuditEntryAdmin(ReadOnlyAdmin):
 
     def title_of(self, row: Any) -> str:
         return f"{' '.join(filter(None, (in_words(row.action), row.called)))}, no. {row.number}"
+
+
+def _name_now(person: Any) -> Subquery:
+    return Subquery(User.objects.filter(pk=person).values("username")[:1])
+
+
+def _name_then(person: Any) -> Coalesce:
+    """The first of those that ended later than that; without any, the one that has not ended."""
+    later = FormerName.objects.filter(user=person, until__gt=OuterRef("at")).order_by("until")
+    return Coalesce(Subquery(later.values("username")[:1]), _name_now(person))
 
 
 def _called() -> If:

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from accounts.deeds import PERSON, HouseDeed, PersonDeed
-from accounts.models import User, UserToken
+from accounts.models import FormerName, User, UserToken
 from accounts.selectors import people_edited_by
 from accounts.services.people import revoke_all_tokens_of
 from events.actors import SHELL, Actor
@@ -61,6 +61,9 @@ def save_person(
         if was is not None:
             # Somebody may have been signed out since the form read the row, and stays it.
             person.signed_out_at = was.signed_out_at
+        if was is not None and was.username != person.username:
+            # What was done under it is told under it.
+            FormerName.objects.create(user=was, username=was.username)
         with audited(_deed_on(person.pk, _deed_of(person, was), Actor.user(by))):
             person.save()
             if groups is not None:

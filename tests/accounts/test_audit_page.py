@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -16,10 +17,11 @@ from pytest_django import DjangoAssertNumQueries
 from accounts.models import Membership, Restaurant, Role, User
 from accounts.searching_audit import called
 from accounts.services import exporting_audit
-from accounts.services.editing_people import sign_out_everywhere
+from accounts.services.editing_people import save_person, sign_out_everywhere
 from accounts.services.keys import issue_api_key
 from accounts.services.roles import save_role
 from events.actors import Actor
+from events.audit import verdicts
 from events.audit_files import read_file
 from events.models import AuditEntry
 from failures.models import Case
@@ -81,6 +83,30 @@ def test_nobody_sees_another_restaurants(entry: AuditEntry, role: Role) -> None:
 
     assert "Issue api key" not in stranger.get(LIST).content.decode()
     assert stranger.get(reverse("admin:events_auditentry_change", args=[entry.pk])).status_code == 302
+
+
+def test_what_was_done_before_a_new_name_is_told_under_the_old_one(
+    restaurant: Restaurant, admin: User, entry: AuditEntry
+) -> None:
+    boss = UserFactory.create(is_superuser=True)
+    was = admin.username
+    sign_out_everywhere(person=admin, by=boss)
+    for name in ("asha", "asha.rao"):
+        admin.username = name
+        save_person(person=admin, by=boss)
+    issue_api_key(restaurant=restaurant, mode=Mode.TEST, name="bar", scopes=["orders:read"], by=Actor.user(admin))
+
+    listed = console_of(restaurant, Role.AUDITOR).get(LIST).content.decode()
+
+    assert re.findall(r"field-person[^>]*>\s*(.*?)\s*<", listed) == [
+        "asha.rao",
+        boss.username,
+        boss.username,
+        boss.username,
+        f"{was} (now asha.rao)",
+    ]
+    assert re.findall(r"field-subject[^>]*>\s*<a [^>]*user[^>]*>(.*?)</a>", listed) == ["asha.rao", "asha", was]
+    assert not [sentence for verdict in verdicts() for sentence in verdict.wrong]
 
 
 def test_nobody_changes_it_here(restaurant: Restaurant, entry: AuditEntry) -> None:
