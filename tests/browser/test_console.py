@@ -36,6 +36,7 @@ def test_every_page_of_the_console_is_whole(stack: Stack) -> None:
         _look_at_giving(visitor)
         _look_at_giving_back(visitor)
         _follow_a_figure_by_keyboard(visitor)
+        go_by_keyboard(visitor)
         _handle_keys(visitor)
         _order_a_chain(visitor)
         _stop_a_provider(visitor)
@@ -132,6 +133,32 @@ def _follow_a_figure_by_keyboard(visitor: Visitor) -> None:
         page.keyboard.press("Enter")
     assert page.locator(".console-total").inner_text().startswith(said)
     visitor.look("today-list")
+
+
+def go_by_keyboard(visitor: Visitor) -> None:
+    """Past the menu on the first stop of a page; and into the filters, around in them, and out again."""
+    page, here = visitor.page, "document.activeElement"
+    page.set_viewport_size({"width": 1440, "height": 900})
+    visitor.go("/admin/payments/payment/")
+    page.keyboard.press("Tab")
+    assert page.evaluate(f"{here}.innerText") == "Skip to the content"
+    visitor.look("skip-link")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate(f"document.getElementById('content').contains({here})")
+    page.get_by_role("button", name="Filters").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_function(f"{here}.getAttribute('aria-label') === 'Close the filters'")
+    inside = f"document.getElementById('changelist-filter').contains({here})"
+    assert all(_is_after(visitor, "Shift+Tab", inside) for _ in range(3))
+    assert all(_is_after(visitor, "Tab", inside) for _ in range(MOST_TABS))
+    page.keyboard.press("Escape")
+    page.wait_for_function(f"{here}.classList.contains('console-filter')")
+
+
+def _is_after(visitor: Visitor, key: str, what: str) -> bool:
+    visitor.page.keyboard.press(key)
+    return bool(visitor.page.evaluate(what))
 
 
 def _handle_keys(visitor: Visitor) -> None:

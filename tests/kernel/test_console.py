@@ -48,6 +48,25 @@ def test_finance_sees_the_payments_of_its_own_restaurant_only(payment: Payment) 
     assert payment.reference not in elsewhere.content.decode()
 
 
+def test_the_first_stop_of_a_page_leads_past_the_menu(payment: Payment) -> None:
+    desk = client_of(payment.restaurant, Role.FINANCE)
+    for path in ("/admin/", "/admin/payments/payment/", f"/admin/payments/payment/{payment.pk}/change/"):
+        page = desk.get(path).content.decode()
+
+        first = re.search(r"<(a|button|input)\b[^>]*>", page[page.index("<body") :])
+        assert first is not None
+        assert first[0] == '<a class="console-skip" href="#content">'
+        assert 'id="content"' in page
+
+
+def test_the_filters_of_a_list_are_a_dialog_that_is_led_into(payment: Payment) -> None:
+    page = client_of(payment.restaurant, Role.FINANCE).get("/admin/payments/payment/").content.decode()
+
+    assert re.search(r'id="changelist-filter"[^>]* role="dialog" aria-label="Filters"', page)
+    assert 'aria-label="Close the filters"' in page
+    assert "kernel/filters.js" in page
+
+
 def test_another_restaurants_payment_cannot_be_opened(payment: Payment) -> None:
     page = reverse("admin:payments_payment_change", args=[payment.pk])
 
