@@ -4,38 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Case as If
-from django.db.models import F, OuterRef, QuerySet, Subquery, UUIDField, When
-from django.db.models.functions import Cast, JSONObject
+from django.db.models import CharField, F, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce, JSONObject
 
-from accounts.models import ApiKey, Approval, ApprovalStatus, User
+from accounts.models import Approval, ApprovalStatus
+from accounts.names import id_in, name_now, program_of
 from events.actors import SHELL
 from kernel.shown import NOTHING
 from payments.models import Refund, RefundOrigin, RefundStatus
 
-# Whoever asked has an id, if it was a person or a program; a provider and the system have none.
-_IS_ID = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
-
 
 def with_who_asked(refunds: QuerySet[Refund]) -> QuerySet[Refund]:
-    asked_by = If(When(requested_by__regex=_IS_ID, then=Cast("requested_by", UUIDField())), default=None)
-    people = User.objects.filter(pk=OuterRef("asked_by"))
-    # A key that was rotated is the same program: it is called as it is called now.
-    programs = ApiKey.objects.filter(lineage=OuterRef("asked_by")).order_by("-created_at")
+    """A person and a program have an id; the system and a provider have none."""
     agreed = Approval.objects.filter(subject_id=OuterRef("pk"), checker__isnull=False, status=ApprovalStatus.DONE)
-    return refunds.annotate(asked_by=asked_by).annotate(
-        asking_person=Subquery(people.values("username")[:1]),
-        asking_program=Subquery(programs.values("name")[:1]),
+    asked_by = OuterRef("asked_by")
+    return refunds.annotate(asked_by=id_in("requested_by")).annotate(
+        asker=Coalesce(name_now(asked_by), program_of(asked_by), output_field=CharField()),
         agreed=Subquery(agreed.values(said=JSONObject(name=F("checker__username"), is_alone=F("is_alone")))[:1]),
     )
 
 
 def who_asked(refund: Any) -> str:
     """Of one that was read with it."""
-    if refund.asking_person:
-        return str(refund.asking_person)
-    if refund.asking_program:
-        return f"{refund.asking_program}, a program"
+    if refund.asker:
+        return str(refund.asker)
     if refund.requested_by:
         return "somebody at the shell" if refund.requested_by == SHELL.id else "somebody who is not known any more"
     return "the provider, or the guest's bank" if refund.origin == RefundOrigin.PROVIDER else "the system"

@@ -12,14 +12,15 @@ from django.contrib.admin.views.main import IGNORED_PARAMS
 from django.core.exceptions import PermissionDenied
 from django.db.models import Case as If
 from django.db.models import OuterRef, Q, QuerySet, Subquery, UUIDField, When
-from django.db.models.functions import Cast, Coalesce
+from django.db.models.functions import Cast
 from django.http import HttpRequest, HttpResponseBase, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import NoReverseMatch, path, reverse
 from django.utils.html import format_html
 
 from accounts.admin.audit_filters import Done, Lately, Who
 from accounts.deeds import PERSON
-from accounts.models import Approval, FormerName, Restaurant, User
+from accounts.models import Approval, Restaurant
+from accounts.names import name_now, name_then
 from accounts.searching_audit import SEARCHED, called
 from accounts.selectors import entries_about
 from accounts.services.exporting_audit import AuditRefused, export_audit, may_export_audit
@@ -86,7 +87,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEntry]:
         """Entries keep ids. People are called as they were then; restaurants, as they are now."""
         who, whom = Cast(OuterRef("actor_id"), UUIDField()), OuterRef("whom_id")
-        names = {"name": _name_then(who), "name_now": _name_now(who), "whom": _name_then(whom)}
+        names = {"name": name_then(who), "name_now": name_now(who), "whom": name_then(whom)}
         house = Restaurant.objects.filter(pk=OuterRef("chain")).values("name")[:1]
         # Only a person's id is one for certain: what others are known by may be anything.
         whom_id = If(When(subject_kind=PERSON, then=Cast("subject_id", UUIDField())), default=None)
@@ -161,16 +162,6 @@ class AuditEntryAdmin(ReadOnlyAdmin):
 
     def title_of(self, row: Any) -> str:
         return f"{' '.join(filter(None, (in_words(row.action), row.called)))}, no. {row.number}"
-
-
-def _name_now(person: Any) -> Subquery:
-    return Subquery(User.objects.filter(pk=person).values("username")[:1])
-
-
-def _name_then(person: Any) -> Coalesce:
-    """The first of those that ended later than that; without any, the one that has not ended."""
-    later = FormerName.objects.filter(user=person, until__gt=OuterRef("at")).order_by("until")
-    return Coalesce(Subquery(later.values("username")[:1]), _name_now(person))
 
 
 def _called() -> If:
