@@ -12,6 +12,7 @@ from rest_framework import serializers
 
 from kernel.card_numbers import contains_card_number
 from kernel.money import MAX_MINOR, Money, is_currency
+from kernel.texts import turns_around
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 CARD_SENTENCE = "This looks like a card number. Card numbers belong on the provider's page only."
@@ -81,6 +82,7 @@ class PlainText(serializers.Field[str, Any, str, Any]):
         "not_a_text": "This is a text, in quotes.",
         "bad_text": "This is a text of {shortest} to {longest} characters.",
         "unreadable": "This text has characters that cannot be stored.",
+        "turned_around": "This text has an unseen character that turns the reading around.",
         "card_number": CARD_SENTENCE,
     }
 
@@ -100,6 +102,8 @@ class PlainText(serializers.Field[str, Any, str, Any]):
             self.fail("bad_text", shortest=self.shortest, longest=self.longest)
         if is_unreadable(text):
             self.fail("unreadable")
+        if turns_around(text):
+            self.fail("turned_around")
         if not self.is_reference and contains_card_number(text):
             self.fail("card_number")
         return text

@@ -121,6 +121,7 @@ WRONG: list[tuple[dict[str, Any], dict[str, str]]] = [
     ({**GOOD, "table": "x" * 21}, {"/table": "bad_text"}),
     ({**GOOD, "table": "a\x00b"}, {"/table": "unreadable"}),
     ({**GOOD, "table": "\ud800"}, {"/table": "unreadable"}),
+    ({**GOOD, "table": "7\u202e21"}, {"/table": "turned_around"}),
     ({**GOOD, "table": None}, {"/table": "null"}),
     ({**GOOD, "channel": "drone"}, {"/channel": "unknown_word"}),
     ({**GOOD, "channel": ["dine_in"]}, {"/channel": "unknown_word"}),
