@@ -31,6 +31,7 @@ _TONES = {
 
 # Whoever asks for one of them means all that stand so, and not what still waits.
 _STATUS = "status__exact"
+_ANSWERED, _ANSWER = "The answer", ["answers", "words", "decided", "alone"]
 
 
 class Answer(OneOf):
@@ -70,7 +71,7 @@ class ApprovalAdmin(ReadOnlyAdmin):
     fieldsets = [
         (None, {"fields": ["stands", "of_case", "amount", "why", "asks", "asked", "until"]}),
         ("What it changes", {"fields": ["changes"]}),
-        ("The answer", {"fields": ["answers", "words", "decided", "alone"]}),
+        (_ANSWERED, {"fields": _ANSWER}),
         ("For support", {"classes": ["collapse"], "fields": ["id", "action", "subject_id", "mode", "said"]}),
     ]
 
@@ -116,10 +117,16 @@ class ApprovalAdmin(ReadOnlyAdmin):
 
     @admin.display(description="by how many")
     def alone(self, approval: Approval) -> str:
-        if approval.checker_id is None:
-            return NOTHING
         is_by_one = "One: nobody else could agree, so it was done later and with a second factor."
         return is_by_one if approval.is_alone else "Two people."
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """By how many it was decided is said once somebody has."""
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None or obj.checker_id is not None:
+            return fieldsets
+        without = [each for each in _ANSWER if each != "alone"]
+        return [(title, {"fields": without} if title == _ANSWERED else said) for title, said in fieldsets]
 
     def title_of(self, row: Any) -> str:
         return ", ".join(filter(None, (title_of(row), _reference(row))))

@@ -150,23 +150,6 @@ def test_money_that_came_too_late_is_told_to_go_back(key: Caller, order: Order, 
     assert back["failure"]["user_message"].endswith("It went back to you.")
 
 
-def test_money_that_did_not_go_back_is_not_told_to_be_on_its_way(
-    key: Caller, order: Order, provider_a: ScriptedGateway
-) -> None:
-    provider_a.charges.append(outcome(Outcome.DECLINED, ErrorCode.EXPIRED_CARD))
-    failed = created(key.post("/payments", card(order)))
-    key.post("/payments", card(order, method="upi"))
-    evidence = Evidence(source=Source.NOTICE, finding=Finding.SUCCEEDED, money=Money(84_000, "INR"), reference="late_1")
-    settle_attempt(attempt_id=failed.attempts.get().pk, evidence=evidence)
-    provider_a.refunds.append(outcome(Outcome.DECLINED, ErrorCode.CARD_DECLINED))
-    sweep_refunds(width=1)
-
-    said = key.get(f"/payments/{failed.pk}").json()
-
-    assert said["failure"]["user_message"].endswith("We could not send it back yet: our staff look after it.")
-    assert (said["failure"]["next_action"], said["safe_to_retry"]) == ("call_staff", False)
-
-
 def test_whoever_tries_out_a_stolen_card_learns_nothing(
     key: Caller, restaurant: Restaurant, provider_a: ScriptedGateway
 ) -> None:

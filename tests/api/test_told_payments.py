@@ -15,7 +15,7 @@ from payments.services import payments
 from payments.services.evidence import Evidence, Finding, Source
 from payments.services.settlement import settle_attempt
 from payments.services.sweeps import sweep_refunds
-from tests.api.conftest import Caller, card, code_of, inr, pointers
+from tests.api.conftest import Caller, card, code_of, created, inr, pointers
 from tests.scripted import ScriptedGateway, outcome
 
 # A look-up that ends the doubt about a whole order.
@@ -102,3 +102,20 @@ def test_where_all_went_back_nothing_is_left_to_give_back(key: Caller, order: Or
 
     assert key.post(path, body).json()["status"] == "completed"
     assert code_of(key.post(path, body)) == (409, "nothing_to_refund")
+
+
+def test_money_that_did_not_go_back_is_not_told_to_be_on_its_way(
+    key: Caller, order: Order, provider_a: ScriptedGateway
+) -> None:
+    provider_a.charges.append(outcome(Outcome.DECLINED, ErrorCode.EXPIRED_CARD))
+    failed = created(key.post("/payments", card(order)))
+    key.post("/payments", card(order, method="upi"))
+    evidence = Evidence(source=Source.NOTICE, finding=Finding.SUCCEEDED, money=Money(84_000, "INR"), reference="late_1")
+    settle_attempt(attempt_id=failed.attempts.get().pk, evidence=evidence)
+    provider_a.refunds.append(outcome(Outcome.DECLINED, ErrorCode.CARD_DECLINED))
+    sweep_refunds(width=1)
+
+    said = key.get(f"/payments/{failed.pk}").json()
+
+    assert said["failure"]["user_message"].endswith("We could not send it back yet: our staff look after it.")
+    assert (said["failure"]["next_action"], said["safe_to_retry"]) == ("call_staff", False)

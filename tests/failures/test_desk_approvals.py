@@ -11,6 +11,7 @@ from django.urls import reverse
 from accounts.models import Approval, ApprovalStatus, Restaurant, Role, User
 from accounts.services.editing_people import setting_password
 from events.models import AuditEntry
+from failures.approvals import Reply, Verdict, decide_approval
 from failures.models import Case, CaseStatus
 from failures.selectors import approvals_for
 from payments.gateways.contract import ErrorCode
@@ -146,6 +147,17 @@ def test_a_rejection_says_why(case: Case, asked: Approval, lead: User) -> None:
 
     assert Approval.objects.get().status == ApprovalStatus.REJECTED
     assert "It is settled." in shown(desk, case)
+
+
+def test_by_how_many_it_was_decided_is_told_once_it_is(restaurant: Restaurant, asked: Approval, lead: User) -> None:
+    page = reverse("admin:accounts_approval_change", args=[asked.pk])
+    assert "By how many" not in desk_of(lead).get(page).content.decode()
+
+    decide_approval(approval_id=asked.pk, reply=Reply(verdict=Verdict.APPROVE), person=lead)
+
+    told = desk_of(lead).get(page).content.decode()
+    assert "By how many" in told
+    assert "Two people." in told
 
 
 def test_who_is_alone_is_told_when_and_how(restaurant: Restaurant, case: Case, time: ShiftedClock) -> None:
