@@ -45,7 +45,7 @@ def _amounts(term: str, currencies: set[str]) -> list[Money]:
     amounts = []
     for currency in sorted(currencies):
         try:
-            amounts.append(Money.read(term, currency))
+            amounts.append(Money.parse(term, currency))
         except ValueError:
             continue
     return amounts

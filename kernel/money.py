@@ -12,9 +12,14 @@ from babel.numbers import format_currency, get_currency_precision, get_currency_
 
 # Below a signed 64-bit column by a wide margin, above any bill: a larger figure is a mistake.
 MAX_MINOR = 10**12
-_PLAIN_NUMBER = re.compile(r"\d{1,13}(\.\d{1,4})?")
-# As people copy it from a page: the currency before it or behind it, and commas in groups of two or three digits.
-_SHOWN_NUMBER = re.compile(r"(?P<sign>[^\d\s.,+-]*)\s*(?P<number>\d+(,\d{2,3})*(\.\d+)?)\s*(?P<behind>[^\d\s.,+-]*)")
+# The currency before it or behind it, and commas in groups of two or three digits, of which the last has three: what
+# elsewhere is a decimal comma is no group.
+_TYPED = re.compile(
+    r"(?P<sign>[^\d\s.,+-]*)\s*"
+    r"(?P<number>(\d{1,13}|(?P<grouped>\d{1,3}(,\d{2,3}){0,5},\d{3}))(?P<decimals>\.\d{1,4})?)"
+    r"\s*(?P<behind>[^\d\s.,+-]*)"
+)
+_AS_IN_A_GROUP = 3  # Of such a currency 1,234 is one unit and its decimals to some, and a thousand units to others.
 
 
 @lru_cache(maxsize=512)
@@ -46,25 +51,21 @@ class Money:
             raise ValueError(f"{self.currency!r} is not an ISO 4217 currency code.")
 
     @classmethod
-    def parse(cls, text: str, currency: str) -> Money:
-        """Read what a person typed: "840", "840.5" or "840.50". Too many decimals are refused, not rounded."""
-        if not _PLAIN_NUMBER.fullmatch(text.strip()):
+    def parse(cls, text: str, currency: str, locale: str = "en_IN") -> Money:
+        """Read what a person typed, or copied from a page: "840", "840.5", "₹1,23,456.50", "INR 840".
+
+        Too many decimals are refused, not rounded; and so is what people elsewhere read as another amount.
+        """
+        typed = _TYPED.fullmatch(text.strip())
+        if typed is None or (typed["grouped"] and minor_digits(currency) == _AS_IN_A_GROUP and not typed["decimals"]):
             raise ValueError(f"{text!r} is not an amount. Write it like 840 or 840.50.")
-        scaled = Decimal(text.strip()).scaleb(minor_digits(currency))
+        signs = {typed["sign"].upper(), typed["behind"].upper()} - {""}
+        if not signs <= {currency, get_currency_symbol(currency, locale=locale).upper()}:
+            raise ValueError(f"{text!r} is not an amount in {currency}. Write it like 840 or 840.50.")
+        scaled = Decimal(typed["number"].replace(",", "")).scaleb(minor_digits(currency))
         if scaled != scaled.to_integral_value():
             raise ValueError(f"{currency} has {minor_digits(currency)} decimals; {text!r} has more.")
         return cls(int(scaled), currency)
-
-    @classmethod
-    def read(cls, text: str, currency: str, locale: str = "en_IN") -> Money:
-        """Read what a page shows: "₹1,23,456.50", "INR 840". For searches; a form that decides about money parses."""
-        shown = _SHOWN_NUMBER.fullmatch(text.strip())
-        if shown is None:
-            raise ValueError(f"{text!r} is not an amount.")
-        signs = {shown["sign"].upper(), shown["behind"].upper()} - {""}
-        if not signs <= {currency, get_currency_symbol(currency, locale=locale).upper()}:
-            raise ValueError(f"{text!r} is not an amount in {currency}.")
-        return cls.parse(shown["number"].replace(",", ""), currency)
 
     def plain(self) -> str:
         """For other programs, which bring a currency column of their own: "840.50". `parse` reads it back."""

@@ -54,11 +54,20 @@ def test_an_admin_sets_changes_and_takes_away_a_limit(desk: Client, restaurant: 
     assert [len(each.after["limits"]) for each in entries] == [1, 1, 0]
 
 
+@pytest.mark.parametrize(("most", "minor"), [("₹5", 500), ("1,00,000", 10_000_000), ("₹1,00,000.50", 10_000_050)])
+def test_what_the_list_shows_can_be_typed(desk: Client, restaurant: Restaurant, most: str, minor: int) -> None:
+    desk.post(f"{PAGE}add/", said(restaurant, most))
+
+    assert RefundLimit.objects.get().most_minor == minor
+
+
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
         ({"most": "much"}, "is not an amount"),
         ({"most": "-1"}, "is not an amount"),
+        ({"most": "$500"}, "is not an amount in INR"),
+        ({"most": "1.000,50"}, "is not an amount"),
         ({"most": ""}, "This field is required"),
         ({"most": "99999999999"}, "At most"),
         ({"currency": "XXY"}, "is not an ISO 4217"),

@@ -136,6 +136,14 @@ def test_a_part_goes_back_and_the_order_can_be_paid_again_only_where_that_is_sai
     assert as_shown(desk, payment)["amount"] == "699.50"
 
 
+def test_an_amount_is_typed_as_the_page_shows_it(desk: Client, payment: Payment) -> None:
+    desk.post(give_page_of(payment), as_shown(desk, payment, amount="₹5"))
+
+    assert Refund.objects.get().amount_minor == 500
+    refused = desk.post(give_page_of(payment), as_shown(desk, payment, amount="$5"))
+    assert "is not an amount in INR" in text_of(refused)
+
+
 def test_the_whole_has_its_tip_and_a_part_has_what_is_written(desk: Client, restaurant: Restaurant) -> None:
     whole, part = (paid(order_of(restaurant), tip_minor=5_000) for _ in range(2))
     assert as_shown(desk, whole)["tip"] == "50.00"
