@@ -34,7 +34,8 @@ _RIGHTS = ["is_superuser", "groups", "user_permissions"]
 _SAID = {
     "username": "To sign in with: letters, digits and @/./+/-/_.",
     "is_active": "May sign in. Take this off instead of deleting somebody: what they did stays theirs.",
-    "is_staff": "Opens this console. What is seen there is decided by the roles.",
+    "is_staff": "Opens this console. What is seen there is decided by the roles. Who gets a role in finance, or as "
+    "admin or auditor, has this ticked by that; without it nobody signs in here, whatever the role.",
     "is_superuser": "Sees every restaurant, and manages people and permissions. To work on cases takes a role as well.",
     "groups": "For pages about people and keys, under one name.",
     "user_permissions": "For pages about people and keys, one by one. About money only roles decide.",

@@ -9,12 +9,15 @@ from uuid import UUID
 from django.db import transaction
 
 from accounts.deeds import PERSON, PersonDeed
-from accounts.models import Membership, Role, User
+from accounts.models import OFFICE, Membership, Role, User
 from accounts.selectors import people_of_nobody_else
 from accounts.services.people import works_as
 from events.actors import Actor
 from events.audit import Deed, audited
 from kernel.errors import ServiceError
+
+# A waiter and a guest have apps of their own.
+WORK_IN_CONSOLE = (*OFFICE, Role.AUDITOR)
 
 
 class RoleRefused(ServiceError):
@@ -40,6 +43,7 @@ def save_role(*, membership: Membership, by: User) -> None:
             raise RoleRefused("A role stays where it is and with whom. Take it, and give another one.", field="user")
         with audited(_deed_on(membership, PersonDeed.CHANGE_ROLE if was else PersonDeed.GIVE_ROLE, by)):
             membership.save()
+            _let_into_console(membership)
 
 
 def take_role(*, membership: Membership, by: User) -> None:
@@ -48,6 +52,12 @@ def take_role(*, membership: Membership, by: User) -> None:
         _check(membership, by)
         with audited(_deed_on(membership, PersonDeed.TAKE_ROLE, by)):
             Membership.objects.filter(pk=membership.pk).delete()
+
+
+def _let_into_console(membership: Membership) -> None:
+    """Who works there has to get in. Whoever is not to, is shut out, or has the box unticked afterwards."""
+    if membership.role in WORK_IN_CONSOLE:
+        User.objects.filter(pk=membership.user_id, is_staff=False).update(is_staff=True)
 
 
 def _check(membership: Membership, by: User) -> None:
@@ -76,4 +86,5 @@ def _deed_on(membership: Membership, action: PersonDeed, by: User) -> Deed:
 
 def _picture_of(person_id: UUID, restaurant_id: UUID) -> dict[str, Any]:
     mine = Membership.objects.filter(user=person_id, restaurant=restaurant_id)
-    return {"role": mine.values_list("role", flat=True).first()}
+    opens = User.objects.filter(pk=person_id, is_staff=True).exists()
+    return {"role": mine.values_list("role", flat=True).first(), "opens_console": opens}

@@ -98,6 +98,17 @@ class TestPeople:
         assert {each.subject_id for each in AuditEntry.objects.all()} == {str(person.pk)}
         assert not [sentence for verdict in verdicts() for sentence in verdict.wrong]
 
+    def test_a_new_person_with_a_role_in_the_office_signs_in(self, console: Client, restaurant: Restaurant) -> None:
+        said = {"username": "asha", "usable_password": "true", "password1": PASSWORD, "password2": PASSWORD}
+        console.post(f"{PEOPLE}add/", said)
+        person = User.objects.get(username="asha")
+        console.post(f"{ROLES}add/", {"user": str(person.pk), "restaurant": str(restaurant.pk), "role": "auditor"})
+
+        Client().post("/admin/login/", {"username": "asha", "password": PASSWORD})
+
+        person.refresh_from_db()
+        assert person.last_login is not None
+
     def test_an_edit_is_one_entry_with_all_that_it_changed(self, console: Client, boss: User) -> None:
         asha, group = UserFactory.create(), Group.objects.create(name="Key keepers")
         permission = Permission.objects.get(codename="view_apikey")

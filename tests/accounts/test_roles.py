@@ -59,6 +59,33 @@ def test_a_role_is_followed_from_its_beginning_to_its_end(restaurant: Restaurant
     }
 
 
+@pytest.mark.parametrize(
+    ("role", "opens"),
+    [
+        *((role, True) for role in (Role.FINANCE, Role.FINANCE_LEAD, Role.ADMIN, Role.AUDITOR)),
+        *((role, False) for role in (Role.WAITER, Role.CUSTOMER)),
+    ],
+)
+def test_who_works_in_the_console_gets_in_by_the_role(
+    restaurant: Restaurant, boss: User, role: Role, opens: bool
+) -> None:
+    asha = UserFactory.create(is_staff=False)
+
+    save_role(membership=role_of(asha, restaurant, role), by=boss)
+
+    assert User.objects.get(pk=asha.pk).is_staff is opens
+    assert AuditEntry.objects.get().after == {"role": role, "opens_console": opens}
+
+
+def test_a_role_that_ends_shuts_nobody_out_who_may_have_another(restaurant: Restaurant, boss: User) -> None:
+    membership = role_of(UserFactory.create(is_staff=True), restaurant, Role.FINANCE)
+    save_role(membership=membership, by=boss)
+
+    take_role(membership=membership, by=boss)
+
+    assert User.objects.get(pk=membership.user_id).is_staff
+
+
 def test_it_holds_at_once(restaurant: Restaurant, boss: User) -> None:
     asha = UserFactory.create()
     membership = role_of(asha, restaurant)
