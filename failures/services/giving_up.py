@@ -20,7 +20,11 @@ from payments.services.bill import Bill, lock_bill_of_payment
 # What happened, what the second person did, and how the case says that it ended.
 _ENDS = {
     Outcome.WRITTEN_OFF: (CaseEvent.WRITTEN_OFF, "agreed to write it off", "Written off."),
-    Outcome.PAID_ELSEWHERE: (CaseEvent.PAID_ELSEWHERE, "agreed that it was paid in another way", "Paid in another way."),
+    Outcome.PAID_ELSEWHERE: (
+        CaseEvent.PAID_ELSEWHERE,
+        "agreed that it was paid in another way",
+        "Paid in another way.",
+    ),
 }
 
 

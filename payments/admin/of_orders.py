@@ -12,9 +12,9 @@ from kernel.console import ReadOnlyInline
 from kernel.shown import Amount, Itself, Meaning, Moment, Said, Tone, Word
 from orders.admin import PAID_TONES, OrderAdmin, meaning_of_order
 from orders.models import Order, PaymentState
-from payments.state_words import payment_in_words
 from payments.models import Payment
 from payments.money_of_orders import money_of_order
+from payments.state_words import payment_in_words
 
 admin.site.unregister(Order)
 
