@@ -49,6 +49,13 @@ LOCKED_OUT = _add(
     next_action=NextAction.WAIT,
     retryable=True,
 )
+_add(  # Of the console's pages alone.
+    "page_used",
+    HTTPStatus.CONFLICT,
+    "This page did something else already",
+    remedy="Nothing was done. Look at what stands there, and press again.",
+    next_action=NextAction.READ_AGAIN,
+)
 SECOND_FACTOR_REQUIRED = _add(
     "second_factor_required",
     HTTPStatus.FORBIDDEN,

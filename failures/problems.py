@@ -150,6 +150,12 @@ CATALOGUE.add(
     remedy="Tick at least one case of the list, or take all of the list.",
 )
 CATALOGUE.add(
+    "no_outcome",
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "How they ended is not said",
+    remedy="Choose it together with the cases that are closed.",
+)
+CATALOGUE.add(
     "yours_already",
     HTTPStatus.CONFLICT,
     "You have this case",

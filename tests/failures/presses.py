@@ -14,7 +14,7 @@ from failures.decisions import NEEDS_TWO, Action
 from failures.models import Case, Outcome
 from payments.models import Attempt, InboundNotice, Payment, Refund
 from tests.failures import worlds_of_cases as worlds
-from tests.failures.deciding import WHY, about, ask
+from tests.failures.deciding import about, ask
 from tests.failures.test_papers import PDF
 from tests.failures.worlds_of_cases import MINOR, MORE, Crew
 
@@ -114,6 +114,11 @@ def _decide(
     )
 
 
+def _by_two(ended: str) -> str:
+    """Each keeps their own words."""
+    return f"{ended} Asked for: “{TYPED}” Agreed to: “Seen as well.”"
+
+
 def _asked(crew: Crew, maker_is_pressing: bool) -> Case:
     case = worlds.in_doubt(crew)
     ask(case, crew.finance if maker_is_pressing else crew.colleague, Action.RECORD_NOT_CHARGED)
@@ -134,7 +139,7 @@ def _reply(verdict: Verdict, *done: Any) -> Press:
         shows=request,
         done=done,
         deed=verdict.value,
-        why=WHY if verdict == Verdict.APPROVE else TYPED,  # Why yes, the maker has said.
+        why="" if verdict == Verdict.APPROVE else TYPED,  # Why yes, the maker has said.
         by_lead=not is_makers,
     )
 
@@ -211,14 +216,19 @@ PRESSES: Mapping[str, Press] = {
         Action.RETRY, worlds.nobody_took_it, charge, "processing", "begin", [("declined", 0, False)], "open"
     ),
     "write off what no provider took": _decide(
-        Action.WRITE_OFF, worlds.nobody_took_it, case_itself, "resolved", Outcome.WRITTEN_OFF, TYPED
+        Action.WRITE_OFF, worlds.nobody_took_it, case_itself, "resolved", Outcome.WRITTEN_OFF, _by_two("Written off.")
     ),
     "record that it was paid in another way": _decide(
         *(Action.RECORD_PAID_ELSEWHERE, worlds.nobody_took_it, case_itself),
-        *("resolved", Outcome.PAID_ELSEWHERE, TYPED),
+        *("resolved", Outcome.PAID_ELSEWHERE, _by_two("Paid in another way.")),
     ),
     "write off what went back": _decide(
-        Action.WRITE_OFF, worlds.made_by_the_provider, case_itself, "resolved", Outcome.WRITTEN_OFF, TYPED
+        Action.WRITE_OFF,
+        worlds.made_by_the_provider,
+        case_itself,
+        "resolved",
+        Outcome.WRITTEN_OFF,
+        _by_two("Written off."),
     ),
     "record that it was charged": _decide(
         *(Action.RECORD_CHARGED, worlds.in_doubt, charge),

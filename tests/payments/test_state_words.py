@@ -27,6 +27,7 @@ pytestmark = pytest.mark.django_db  # Whose time a row's own moments are.
 )
 def test_a_payment(status: PaymentStatus, in_doubt: bool, went_back: int, said: tuple[str, Tone]) -> None:
     read: Any = Payment(status=status, in_doubt=in_doubt)
+    read.not_due = None
     read.kept_captured_minor, read.kept_refunded_minor, read.kept_captured_currency = 84_000, went_back, "INR"
 
     assert payment_in_words(read) == said

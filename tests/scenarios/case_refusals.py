@@ -34,6 +34,7 @@ WHY = "Seen in the provider's dashboard."
 
 def record_case_refusals(r: Recorder) -> None:
     _failed_refund(r)
+    _given_back_since(r)
     _exhausted(r)
     _wrong_amount(r)
     _second_person(r)
@@ -73,6 +74,13 @@ def _failed_refund(r: Recorder) -> None:
     r.refuse("assign_case", "already_ended", path, caller="finance", expected=409)
 
 
+def _given_back_since(r: Recorder) -> None:
+    """Somebody was faster, by another way."""
+    refund = failed_refund(r)
+    r.ask(f"POST /payments/{refund['payment']}/refunds", {"amount": refund["amount"], "reason": WHY})
+    refuse(r, case_of(r, refund["payment"], "refund_failed"), "given_back_since", "refund")
+
+
 def _exhausted(r: Recorder) -> None:
     def given_up() -> tuple[Any, Any]:
         payment = r.ask(PAY, card(order(r), "sim_decline_issuer_unavailable"))
@@ -83,12 +91,12 @@ def _exhausted(r: Recorder) -> None:
     payment, case = given_up()
     r.ask(f"POST /orders/{payment['order']['id']}/cancel")
     refuse(r, case, "order_cancelled", "retry")
+    refuse(r, case, "does_not_fit", "resolve", outcome="paid", expected=422)
     payment, case = given_up()
     r.ask(f"POST /payments/{payment['id']}/retry", {"method": "upi"})
     refuse(r, case, "not_failed", "retry")
     _, case = given_up()
     refuse(r, case, "needs_two", "dismiss", expected=422)
-    refuse(r, case, "does_not_fit", "resolve", outcome="given_back", expected=422)
 
 
 def _wrong_amount(r: Recorder) -> None:
