@@ -49,7 +49,10 @@ class CaseOut(serializers.Serializer[Any]):
     payment = PaymentRef(allow_null=True, help_text="Which payment. Null: it is about none.")
     subject = serializers.UUIDField(help_text="The payment, an attempt, a refund, an account or a notice.")
     owner = serializers.CharField(allow_null=True, help_text="Who took it.")
-    actions = serializers.ListField(child=serializers.ChoiceField(ACTIONS), help_text="What may be done about it now.")
+    actions = serializers.ListField(
+        child=serializers.ChoiceField(ACTIONS),
+        help_text="Which there are for such a case. One that does not fit how things stand is refused, and says why.",
+    )
     data = serializers.DictField(help_text="What the event said that opened it.")  # type: ignore[assignment]  # The framework takes it off the class.
     resolution = serializers.CharField(help_text="How it ended. Empty: it has not.")
     opened_at = serializers.DateTimeField(help_text="When it was opened.")

@@ -168,7 +168,10 @@ class CasePage:
         """By the verdicts that this person may give."""
         if asked is None:
             return {}
-        may = {Verdict.APPROVE: asked.may_decide, Verdict.REJECT: asked.may_decide and not asked.may_withdraw}
+        may = {
+            Verdict.APPROVE: asked.may_decide and asked.may_approve,
+            Verdict.REJECT: asked.may_decide and not asked.may_withdraw,
+        }
         may[Verdict.WITHDRAW] = asked.may_withdraw
         about = {"approval": str(asked.approval.pk)}
         return {

@@ -64,6 +64,7 @@ class Asked:
     amount: str
     changes: tuple[Change, ...]
     since: tuple[Change, ...]  # What differs from what the maker saw.
+    may_approve: bool
     may_decide: bool
     may_withdraw: bool
     moves_money: bool
@@ -106,6 +107,7 @@ def asked_about(
         amount=amount_of(approval, case.restaurant.currency),
         changes=changes_of(approval),
         since=(*_since(case, approval), *_went_back_since(approval, attempts)),
+        may_approve=not _is_overtaken(approval, attempts),
         may_decide=may_check or (alone and not is_early and not approval.is_left_alone),
         may_withdraw=is_maker,
         moves_money=words_of(approval.action).moves_money or _sends_a_refund(approval),
@@ -165,6 +167,13 @@ def _went_back_since(approval: Approval, attempts: Iterable[Attempt]) -> Iterato
         was, now = (Money(minor, data["currency"]).display() for minor in (data[BESIDES], besides))
         if was != now:
             yield Change(what="goes back besides it", before=was, after=now)
+
+
+def _is_overtaken(approval: Approval, attempts: Iterable[Attempt]) -> bool:
+    """By the rule of the service: more of the payment goes back than the maker saw. It can only be rejected."""
+    data = approval.data
+    total = data.get("amount_minor", 0) + data.get("tip_minor", 0)
+    return BESIDES in data and goes_back_besides(total, attempts) > data[BESIDES]
 
 
 def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:

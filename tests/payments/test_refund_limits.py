@@ -291,6 +291,7 @@ def test_what_went_back_meanwhile_is_seen_and_not_given_back_once_more(
     assert [(each.what, each.before, each.after) for each in asked.since] == [
         ("goes back besides it", "₹0.00", "₹390.00")
     ]
+    assert (asked.may_approve, asked.may_decide) == (False, True)
     answered(lead, Verdict.REJECT)
     assert status_of(made) == RefundStatus.FAILED
 
