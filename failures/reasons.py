@@ -35,6 +35,8 @@ from payments.services.timing import MAX_CLAIMS
 
 def what_is_left(case: Case) -> str:
     """A sentence that says what to do instead of ending it, or nothing."""
+    if case.kind == CaseKind.EXHAUSTED and case.payment is not None and case.payment.holds_its_share:
+        return BEING_TRIED
     for asked, sentence in _LEFT.get(CaseKind(case.kind), ()):
         if asked(case).exists():
             return sentence
@@ -45,6 +47,7 @@ UNPAID = (
     "The bill is not paid. Try again or take cash; or let a second person agree that it was paid in another way, or is "
     "lost."
 )
+BEING_TRIED = "It is being tried again, and is not over: its answer comes by itself."
 CHARGEBACK = "A chargeback is money that was lost: write it off, which takes two people."
 PAST_LIMIT = "More went back than you may give back alone: write it off, which takes two people."
 
@@ -153,11 +156,6 @@ _SAYS_AGAINST: dict[Outcome, Callable[[Case], str]] = {
 }
 
 
-def _being_tried(case: Case) -> QuerySet[Payment]:
-    holding = [PaymentStatus.PENDING, PaymentStatus.PROCESSING]
-    return Payment.objects.filter(cases=case, status__in=holding)
-
-
 def _in_doubt(case: Case) -> QuerySet[Attempt]:
     return Attempt.objects.filter(payment=case.payment, told__contains=[PROLONGED_DOUBT])
 
@@ -211,7 +209,6 @@ def _owed(case: Case) -> QuerySet[Attempt]:
 
 _TAKE_UP = "It is still set aside: repair what breaks and take it up again, or it stays where it is for ever."
 _LEFT: dict[CaseKind, tuple[tuple[Callable[[Case], QuerySet[Any]], str], ...]] = {
-    CaseKind.EXHAUSTED: ((_being_tried, "It is being tried again, and is not over: its answer comes by itself."),),
     CaseKind.IN_DOUBT: ((_in_doubt, "The doubt is not over: record what the provider says, or take cash against it."),),
     CaseKind.AMOUNT_MISMATCH: ((_undecided, "The amount is not decided: keep it, or give it back."),),
     CaseKind.SURPLUS: ((_surplus, "The money has not gone back yet. It is the guest's: the case stays until it has."),),

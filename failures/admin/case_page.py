@@ -79,8 +79,9 @@ class CasePage:
 
     def shown(self, status: HTTPStatus = HTTPStatus.OK) -> HttpResponse:
         case = self.case
-        of_order, refunds = self._attempts_of_order(), self._refunds()
+        of_order = self._attempts_of_order()
         attempts = [attempt for attempt in of_order if attempt.payment_id == case.payment_id]
+        refunds = self._refunds(attempts)
         live = next((attempt for attempt in attempts if attempt.is_live), None)
         undecided = _undecided(case.payment, live, of_order)
         bill = self._bill(of_order)
@@ -216,8 +217,9 @@ class CasePage:
         of_order = Attempt.objects.filter(payment__order=self.case.payment.order_id)
         return list(of_order.select_related("account").order_by("number"))
 
-    def _refunds(self) -> list[Refund]:
-        if self.case.payment_id is None:
+    def _refunds(self, attempts: Sequence[Attempt]) -> list[Refund]:
+        """Nothing goes back of what never came in: of a doubt none are looked for."""
+        if not any(attempt.captured_minor for attempt in attempts):
             return []
         return list(Refund.objects.filter(payment=self.case.payment_id).select_related("account").order_by("id"))
 

@@ -86,7 +86,8 @@ def lost_of(case: Case, bill: Bill, payment: Payment) -> tuple[Money, CaseRefuse
     """The one rule, for whoever asks, under the bill's lock, and for the page that offers it."""
     if payment.status != PaymentStatus.FAILED:
         return _nothing(payment, f"The payment is {payment.status}: nothing is lost.", "not_over")
-    if not bill.is_payable or bill.due_minor <= (given_up := given_up_besides(case)):
+    given_up = given_up_besides(case) if len(bill.payments) > 1 else 0
+    if not bill.is_payable or bill.due_minor <= given_up:
         return _nothing(payment, "Nothing is owed any more: close the case instead.", "nothing_lost")
     left = bill.free_minor - given_up
     if left <= 0:

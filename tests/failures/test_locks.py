@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Approval, Restaurant, Role, User
 from events.actors import SYSTEM
@@ -14,6 +17,7 @@ from failures.models import Case, CaseKind
 from failures.reasons import UNPAID
 from failures.showing.choices import WORDS
 from failures.showing.locks import Seen, lock_of
+from kernel import clock
 from orders.models import Order
 from orders.services import cancel_order
 from payments.models import Attempt, Payment, Refund
@@ -23,7 +27,7 @@ from payments.services.evidence import Finding
 from tests.factories import accepted, order_of, staff
 from tests.failures.bulking import doubtful, exhausted
 from tests.failures.deciding import ask
-from tests.failures.test_desk import desk_of, page_of, press
+from tests.failures.test_desk import MOST_QUERIES, desk_of, page_of, press
 from tests.failures.test_services import REASON
 from tests.failures.world import paid_twice, told
 
@@ -165,6 +169,21 @@ def test_what_is_recorded_as_charged_and_is_not_due_says_that_it_goes_back(
     assert Approval.objects.get().after["refunds"]
     assert "<strong>This moves money.</strong>" in lead
     assert "This moves no money" not in lead
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("make", [doubtful, exhausted])
+def test_a_page_that_looks_up_its_locks_stays_cheap(
+    restaurant: Restaurant, finance: User, make: Callable[[Restaurant], Case]
+) -> None:
+    desk, page = desk_of(finance), page_of(make(restaurant))
+    Payment.objects.filter(in_doubt=True).update(next_action="look_up", next_action_at=clock.now())
+    desk.get(page)  # What a process reads once.
+
+    with CaptureQueriesContext(connection) as asked:
+        assert desk.get(page).status_code == 200
+
+    assert len(asked) <= MOST_QUERIES
 
 
 @pytest.mark.django_db
