@@ -38,16 +38,17 @@ class PaymentDeed(StrEnum):
 
 
 @contextmanager
-def deed_on(payment: Payment, deed: PaymentDeed, *, actor: Actor, reason: str = "") -> Iterator[None]:
-    """Under the order's lock."""
+def deed_on(row: Payment | InboundNotice, deed: PaymentDeed, *, actor: Actor, reason: str = "") -> Iterator[None]:
+    """Under the order's lock; of a notice under its own: which payment it speaks of is known once it was read."""
+    is_notice = isinstance(row, InboundNotice)
     subject = Deed(
         actor=actor,
         action=deed.value,
-        subject_kind="payment",
-        subject_id=str(payment.pk),
-        picture=partial(picture_of_payment, payment.pk),
-        restaurant_id=payment.restaurant_id,
-        mode=payment.mode,
+        subject_kind="notice" if is_notice else "payment",
+        subject_id=str(row.pk),
+        picture=partial(_picture_of_notice if is_notice else picture_of_payment, row.pk),
+        restaurant_id=row.restaurant_id,
+        mode=row.mode,
         reason=reason,
     )
     with audited(subject):
@@ -55,25 +56,8 @@ def deed_on(payment: Payment, deed: PaymentDeed, *, actor: Actor, reason: str = 
 
 
 @contextmanager
-def deed_of(person: User, payment: Payment, deed: PaymentDeed, *, reason: str = "") -> Iterator[None]:
-    with deed_on(payment, deed, actor=Actor.user(person), reason=reason):
-        yield
-
-
-@contextmanager
-def deed_of_notice(person: User, notice: InboundNotice, deed: PaymentDeed, *, reason: str = "") -> Iterator[None]:
-    """Under the notice's own lock: which payment it speaks of is known once it was read."""
-    subject = Deed(
-        actor=Actor.user(person),
-        action=deed.value,
-        subject_kind="notice",
-        subject_id=str(notice.pk),
-        picture=partial(_picture_of_notice, notice.pk),
-        restaurant_id=notice.restaurant_id,
-        mode=notice.mode,
-        reason=reason,
-    )
-    with audited(subject):
+def deed_of(person: User, row: Payment | InboundNotice, deed: PaymentDeed, *, reason: str = "") -> Iterator[None]:
+    with deed_on(row, deed, actor=Actor.user(person), reason=reason):
         yield
 
 

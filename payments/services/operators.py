@@ -25,7 +25,7 @@ from payments.models import (
 from payments.services import captures, timing
 from payments.services.bill import Bill, lock_bill_of_payment
 from payments.services.by_hand import check_finance, settling_by_hand
-from payments.services.deeds import PaymentDeed, deed_of, deed_of_notice
+from payments.services.deeds import PaymentDeed, deed_of
 from payments.services.evidence import Evidence, Finding, Source
 from payments.services.facts import PaymentEvent
 from payments.services.mismatches import MismatchChoice, Undecided, undecided_in
@@ -108,7 +108,7 @@ def take_up_notice(*, notice_id: UUID, person: User, reason: str) -> InboundNoti
         check_finance(notice.restaurant_id, person, reason)
         if notice.state not in {NoticeState.ORPHANED, NoticeState.QUARANTINED}:
             raise PaymentRefused(f"This notice is {notice.state}: it was not set aside.", code="not_set_aside")
-        with deed_of_notice(person, notice, PaymentDeed.TAKE_UP_NOTICE, reason=reason):
+        with deed_of(person, notice, PaymentDeed.TAKE_UP_NOTICE, reason=reason):
             notice.state = NoticeState.STORED
             notice.claims = notice.tries = 0
             notice.next_action_at = clock.now()
