@@ -57,7 +57,7 @@ def _chosen(cases: QuerySet[Case], person: User) -> list[Case]:
     if len(ids) > MOST_CASES:
         sentence = f"At most {MOST_CASES:,} cases are done at once. Narrow the list by its filters."
         raise CaseRefused(sentence, code="too_many")
-    by_id = Case.objects.select_related("payment__order").in_bulk(ids)
+    by_id = Case.objects.select_related("payment__order", "restaurant").in_bulk(ids)
     return [by_id[case_id] for case_id in ids]
 
 

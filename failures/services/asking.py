@@ -67,8 +67,11 @@ def _write_that_nobody_was_asked(case: Case, person: User, why: str) -> None:
 
 def check_askable(case: Case) -> None:
     """Nobody is told that a provider was asked where none could be. What is known beforehand is said beforehand."""
-    live = Attempt.objects.filter(payment=case.payment_id, status__in=LIVE).select_related("account").first()
-    refund = Refund.objects.filter(pk=case.subject_id).select_related("account").first()
+    live = refund = None
+    if case.kind in ABOUT_REFUNDS:
+        refund = Refund.objects.filter(pk=case.subject_id).select_related("account").first()
+    else:
+        live = Attempt.objects.filter(payment=case.payment_id, status__in=LIVE).select_related("account").first()
     refusal = refusal_to_ask(case, live=live, refund=refund)
     if refusal is not None:
         raise refusal
