@@ -177,6 +177,18 @@ class TestOneThatNobodyAgreedTo:
         assert (case.status, case.owner) == (CaseStatus.ASSIGNED, finance)
         assert dismiss_case(case_id=case.pk, person=finance, reason=WHY).status == CaseStatus.DISMISSED
 
+    def test_of_a_program_is_anybody_s_after_a_day(
+        self, payment: Payment, restaurant: Restaurant, time: ShiftedClock
+    ) -> None:
+        RefundLimit.objects.create(restaurant=restaurant, who=Limited.PROGRAM, currency="INR", most_minor=0)
+        made = refund(payment, Actor(kind=ActorKind.API_KEY, id="till"), 100)
+        time.advance(hours=24)
+
+        assert expire_approvals() == 1
+
+        case = Case.objects.get()
+        assert (case.status, case.owner, status_of(made)) == (CaseStatus.OPEN, None, RefundStatus.FAILED)
+
 
 class TestWhatIsOwed:
     def test_goes_back_when_the_order_is_cancelled_while_it_waits(self, payment: Payment, finance: User) -> None:
