@@ -6,13 +6,14 @@ Everything is read from the audit: what is not in it (the shell, the database) t
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import CharField, Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Cast
 
 from accounts.deeds import PERSON, SETTING_UP, TAKING_OVER, PersonDeed
-from accounts.models import CHECKERS, User
+from accounts.models import CHECKERS, OFFICE, Role, User
 from events.actors import ActorKind
 from events.models import AuditEntry, Transition
 from kernel import clock
@@ -40,11 +41,20 @@ class Ties:
 
     def took_others_away(self) -> Exists:
         """Who is alone by their own hand is not alone. Whom they shut out counts wherever that one worked."""
-        mine = AuditEntry.objects.filter(actor_id__in=[self._me, *self._until], subject_kind=PERSON)
-        of_checkers = Q(chain=OuterRef("restaurant"), before__role__in=CHECKERS)
-        roles = of_checkers & Q(action__in=(PersonDeed.TAKE_ROLE, PersonDeed.CHANGE_ROLE))
-        lately = mine.filter(at__gt=OuterRef("created_at") - INDEPENDENT_AFTER)
-        return Exists(lately.filter(roles | Q(action=PersonDeed.SHUT_OUT)))
+        return Exists(_taken_away(OFFICE).filter(actor_id__in=[self._me, *self._until]))
+
+
+def who_asked_took_others_away() -> Exists:
+    """Of approvals: whoever took away the leads and admins does not ask a colleague of finance instead of them."""
+    return Exists(_taken_away(CHECKERS).filter(actor_id=Cast(OuterRef("maker"), CharField())))
+
+
+def _taken_away(roles: Collection[Role]) -> QuerySet[AuditEntry]:
+    """Those deeds of the last day before the request by which somebody with such a role could not agree any more."""
+    lately = AuditEntry.objects.filter(subject_kind=PERSON, at__gt=OuterRef("created_at") - INDEPENDENT_AFTER)
+    of_these = Q(chain=OuterRef("restaurant"), before__role__in=roles)
+    gone = of_these & Q(action__in=(PersonDeed.TAKE_ROLE, PersonDeed.CHANGE_ROLE))
+    return lately.filter(gone | Q(action=PersonDeed.SHUT_OUT))
 
 
 def _tied_until(person: str) -> Mapping[str, datetime]:

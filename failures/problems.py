@@ -208,7 +208,10 @@ _CHECKER = CATALOGUE.add(
     "not_a_checker",
     HTTPStatus.FORBIDDEN,
     "Your role does not decide this",
-    remedy="A finance lead or an admin of this restaurant approves and rejects.",
+    remedy=(
+        "A finance lead or an admin of this restaurant approves and rejects; where only who asked is one, a colleague "
+        "of finance does."
+    ),
     next_action=NextAction.ASK_FOR_ACCESS,
 )
 _DEPENDENT = CATALOGUE.add(

@@ -7,10 +7,8 @@ from uuid import UUID
 
 from django.db.models import (
     BigIntegerField,
-    Exists,
     ExpressionWrapper,
     F,
-    OuterRef,
     Prefetch,
     Q,
     QuerySet,
@@ -20,8 +18,8 @@ from django.db.models import (
 from django.db.models import Case as If
 from django.db.models.functions import Coalesce, Extract
 
-from accounts.independence import Ties
-from accounts.models import ALONE_AFTER, CHECKERS, OFFICE, Approval, ApprovalStatus, Membership, User
+from accounts.models import Approval, ApprovalStatus, User
+from accounts.second_people import may_be_answered_by
 from failures.models import WAITING, Case, CaseKind
 from failures.sums import CASE_MINOR, with_money
 from kernel import clock
@@ -62,17 +60,7 @@ def approvals_for(person: User) -> QuerySet[Approval]:
     """Which this person may answer: as a second person who is independent of the first one; one's own where nobody
     else could, and not at once.
     """
-    ties = Ties(person)
-    houses = Membership.objects.filter(user=person, role__in=CHECKERS).values("restaurant")
-    of_others = Q(restaurant__in=houses) & ~Q(maker=person) & ~ties.to_who_asked()
-    works_at = Membership.objects.filter(user=person, role__in=OFFICE).values("restaurant")
-    somebody_else = Membership.objects.filter(
-        restaurant=OuterRef("restaurant"), role__in=CHECKERS, user__is_active=True
-    ).exclude(user=person)
-    ones_own = Q(maker=person, restaurant__in=works_at, created_at__lte=clock.now() - ALONE_AFTER)
-    return pending_approvals(
-        Approval.objects.filter(of_others | (ones_own & ~Exists(somebody_else) & ~ties.took_others_away()))
-    )
+    return pending_approvals(Approval.objects.filter(may_be_answered_by(person)))
 
 
 def with_attempts(cases: QuerySet[Case]) -> QuerySet[Case]:

@@ -11,9 +11,11 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
-from accounts.independence import Ties
-from accounts.models import ALONE_AFTER, CHECKERS, OFFICE, Approval, ApprovalStatus, Membership, User
+from accounts.independence import Ties, who_asked_took_others_away
+from accounts.models import ALONE_AFTER, CHECKERS, OFFICE, Approval, ApprovalStatus, User
+from accounts.second_people import roles_that_agree
 from accounts.selectors import factor_of
 from accounts.services.people import works_as
 from events.actors import SYSTEM, Actor
@@ -34,6 +36,13 @@ NOT_INDEPENDENT = (
 LEFT_ALONE = (
     "Within a day of this request you took somebody's role away, or shut somebody out. "
     "Who is alone by that does not agree alone."
+)
+LEFT_TO_FINANCE = (
+    "Within a day of this request one of you took the role of a lead or an admin away, or shut somebody out. "
+    "A colleague of finance agrees where none worked here before that."
+)
+NOT_A_CHECKER = (
+    "A finance lead or an admin of this restaurant decides this; where only who asked is one, a colleague of finance."
 )
 
 
@@ -151,16 +160,6 @@ def use_approval(*, approval_id: UUID, action: str, subject_id: UUID, actor: Act
     return approval
 
 
-def may_check(person: User, *, restaurant_id: UUID) -> bool:
-    return works_as(person, CHECKERS, restaurant_id=restaurant_id)
-
-
-def is_alone(person_id: UUID, *, restaurant_id: UUID) -> bool:
-    """Nobody else there could be the second person."""
-    others = Membership.objects.filter(restaurant=restaurant_id, role__in=CHECKERS, user__is_active=True)
-    return not others.exclude(user=person_id).exists()
-
-
 def _locked(approval_id: UUID) -> Approval:
     return Approval.objects.select_for_update().get(pk=approval_id)
 
@@ -174,9 +173,13 @@ def _pending(approval_id: UUID) -> Approval:
 
 
 def _check_checker(approval: Approval, person: User) -> None:
-    if not may_check(person, restaurant_id=approval.restaurant_id):
-        raise ApprovalRefused("A finance lead or an admin of this restaurant decides this.", code="not_a_checker")
+    restaurant_id = approval.restaurant_id
+    agree = roles_that_agree(restaurant_id=restaurant_id, maker_id=approval.maker_id)
+    if not works_as(person, agree, restaurant_id=restaurant_id):
+        raise ApprovalRefused(NOT_A_CHECKER, code="not_a_checker")
     _check_independent(approval, person)
+    if not works_as(person, CHECKERS, restaurant_id=restaurant_id):
+        _check_left_to_finance(approval, person)
 
 
 def _check_independent(approval: Approval, person: User) -> None:
@@ -185,9 +188,16 @@ def _check_independent(approval: Approval, person: User) -> None:
         raise ApprovalRefused(NOT_INDEPENDENT, code="not_independent")
 
 
+def _check_left_to_finance(approval: Approval, person: User) -> None:
+    """Nobody chooses the second person by sending away who it would have been."""
+    by_hand = Q(Ties(person).took_others_away()) | Q(who_asked_took_others_away())
+    if Approval.objects.filter(by_hand, pk=approval.pk).exists():
+        raise ApprovalRefused(LEFT_TO_FINANCE, code="not_independent")
+
+
 def _check_alone(approval: Approval, person: User, *, has_factor: bool) -> None:
     works_here = works_as(person, OFFICE, restaurant_id=approval.restaurant_id)
-    if not works_here or not is_alone(person.pk, restaurant_id=approval.restaurant_id):
+    if not works_here or roles_that_agree(restaurant_id=approval.restaurant_id, maker_id=person.pk):
         raise ApprovalRefused("You asked for it yourself: somebody else has to agree.", code="maker_is_checker")
     if Approval.objects.filter(Ties(person).took_others_away(), pk=approval.pk).exists():
         raise ApprovalRefused(LEFT_ALONE, code="not_independent")

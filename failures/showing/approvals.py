@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from accounts.independence import Ties
-from accounts.models import ALONE_AFTER, CHECKERS, Approval, User
-from accounts.services.approvals import LEFT_ALONE, NOT_INDEPENDENT, is_alone
+from accounts.independence import Ties, who_asked_took_others_away
+from accounts.models import ALONE_AFTER, CHECKERS, Approval, Role, User
+from accounts.second_people import roles_that_agree
+from accounts.services.approvals import LEFT_ALONE, LEFT_TO_FINANCE, NOT_INDEPENDENT
 from failures.decisions import Action
 from failures.models import Case
 from failures.showing.choices import WORDS, Words
@@ -73,10 +74,10 @@ class Asked:
 
 
 def approvals_in(case: Case, *, person: User) -> list[Approval]:
-    """Each knows whether this person is tied to who asked, or is alone by their own hand."""
+    """Each knows whether this person is tied to who asked, and whether either sent away who else would agree."""
     ties = Ties(person)
     asked = Approval.objects.filter(asked_from=case.pk).annotate(
-        is_tied=ties.to_who_asked(), is_left_alone=ties.took_others_away()
+        is_tied=ties.to_who_asked(), is_left_alone=ties.took_others_away(), is_left_to=who_asked_took_others_away()
     )
     return list(asked.select_related("maker").order_by("id"))
 
@@ -95,11 +96,11 @@ def asked_about(
     if approval is None:
         return None
     is_maker = approval.maker_id == person.pk
-    alone = is_maker and is_alone(person.pk, restaurant_id=case.restaurant_id)
+    agree = roles_that_agree(restaurant_id=case.restaurant_id, maker_id=approval.maker_id)
+    alone = is_maker and not agree
     opens_at = approval.created_at + ALONE_AFTER
     is_early = alone and now < opens_at
-    is_checker = not is_maker and role in CHECKERS
-    may_check = is_checker and not approval.is_tied
+    why_not = _why_not(approval, is_maker=is_maker, alone=alone, role=role, agree=agree)
     return Asked(
         approval=approval,
         words=words_of(approval.action),
@@ -108,10 +109,10 @@ def asked_about(
         changes=changes_of(approval),
         since=(*_since(case, approval), *_went_back_since(approval, attempts)),
         may_approve=not _is_overtaken(approval, attempts),
-        may_decide=may_check or (alone and not is_early and not approval.is_left_alone),
+        may_decide=not why_not and not is_early,
         may_withdraw=is_maker,
         moves_money=words_of(approval.action).moves_money or _sends_a_refund(approval),
-        why_not=_why_not(approval, is_maker=is_maker, alone=alone, is_checker=is_checker),
+        why_not=why_not,
         opens_at=opens_at if is_early and not approval.is_left_alone else None,
     )
 
@@ -143,14 +144,22 @@ def amount_of(approval: Approval, currency: str) -> str:
     return Money(minor, said.get("currency", currency)).display() if minor else ""
 
 
-def _why_not(approval: Any, *, is_maker: bool, alone: bool, is_checker: bool) -> str:
-    if is_checker:
-        return NOT_INDEPENDENT if approval.is_tied else ""
+def _why_not(approval: Any, *, is_maker: bool, alone: bool, role: str, agree: Collection[Role]) -> str:
+    """By the rules of the service."""
     if alone:
         return LEFT_ALONE if approval.is_left_alone else ""
     if is_maker:
-        return "You asked for it. A finance lead or an admin who is somebody else has to agree."
-    return "A finance lead or an admin has to agree."
+        return f"You asked for it. {_somebody(agree)} who is somebody else has to agree."
+    if role not in agree:
+        return f"{_somebody(agree)} has to agree."
+    if approval.is_tied:
+        return NOT_INDEPENDENT
+    by_hand = approval.is_left_alone or approval.is_left_to
+    return LEFT_TO_FINANCE if role not in CHECKERS and by_hand else ""
+
+
+def _somebody(agree: Collection[Role]) -> str:
+    return "A colleague of finance" if agree and not set(agree) & set(CHECKERS) else "A finance lead or an admin"
 
 
 def _since(case: Case, approval: Approval) -> Iterator[Change]:

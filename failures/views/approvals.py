@@ -92,8 +92,8 @@ class AnswerApproval(_ApprovalRoute):
         makes=True,
     )
     def post(self, request: Request, approval_id: UUID) -> HttpResponse:
-        """A finance lead or an admin, and never who asked, approves or rejects; who asked withdraws. What is approved
-        is done in the same moment."""
+        """A finance lead or an admin, and never who asked, approves or rejects (where none works but who asked, a
+        colleague of finance); who asked withdraws. What is approved is done in the same moment."""
         asked = ReplyIn(data=request.data)
         asked.is_valid(raise_exception=True)
         approval, person, said = self.approval(approval_id), self.principal.person, asked.validated_data

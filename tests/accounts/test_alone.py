@@ -19,7 +19,7 @@ __all__ = ["restaurant"]
 class TestWhoIsAlone:
     @pytest.fixture
     def only_one(self, restaurant: Restaurant) -> User:
-        staff(restaurant, Role.FINANCE)
+        staff(restaurant, Role.AUDITOR)
         staff(restaurant, Role.WAITER)
         return staff(restaurant, Role.ADMIN)
 
@@ -54,7 +54,7 @@ class TestWhoIsAlone:
         assert young.value.code == "factor_too_new"
         assert status_of(approval) == ApprovalStatus.PENDING
 
-    @pytest.mark.parametrize("role", [Role.FINANCE_LEAD, Role.ADMIN])
+    @pytest.mark.parametrize("role", [Role.FINANCE, Role.FINANCE_LEAD, Role.ADMIN])
     def test_is_not_alone_any_more_when_a_second_one_is_there(
         self, restaurant: Restaurant, only_one: User, role: Role, time: ShiftedClock
     ) -> None:

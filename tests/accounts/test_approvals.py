@@ -143,7 +143,7 @@ def test_the_maker_never_is(restaurant: Restaurant, lead: User, role: Role) -> N
 
 
 def test_who_lost_the_role_meanwhile_is_not(approval: Approval, lead: User) -> None:
-    lead.memberships.update(role=Role.FINANCE)
+    lead.memberships.update(role=Role.AUDITOR)
 
     with pytest.raises(ApprovalRefused, match="A finance lead or an admin"):
         agree(approval, lead)

@@ -219,7 +219,7 @@ class TestWhoIsAlone:
 
     def _lower(self, lead: User, by: User) -> None:
         membership = lead.memberships.get()
-        membership.role = Role.FINANCE
+        membership.role = Role.AUDITOR
         save_role(membership=membership, by=by)
 
     def _shut_out(self, lead: User, by: User) -> None:
@@ -227,7 +227,7 @@ class TestWhoIsAlone:
         save_person(person=lead, by=by)
 
     def _hop(self, lead: User, by: User) -> None:
-        self._shut_out(lead, made(lead.memberships.get().restaurant, Role.FINANCE, by))
+        self._shut_out(lead, made(lead.memberships.get().restaurant, Role.AUDITOR, by))
 
     def test_by_the_own_hand_does_not_agree_alone(
         self, restaurant: Restaurant, only_one: User, time: ShiftedClock

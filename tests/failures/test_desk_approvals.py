@@ -175,6 +175,18 @@ def test_who_is_alone_is_told_when_and_how(restaurant: Restaurant, case: Case, t
     assert Approval.objects.get().status == ApprovalStatus.PENDING
 
 
+def test_where_nobody_else_leads_a_colleague_of_finance_is_asked(restaurant: Restaurant, case: Case) -> None:
+    admin, colleague = desk_of(staff(restaurant, Role.ADMIN)), desk_of(staff(restaurant, Role.FINANCE))
+    press(admin, case, "decide", action="reopen", reason=WORDS)
+    assert "You asked for it. A colleague of finance who is somebody else has to agree." in shown(admin, case)
+    assert ">Approve</button>" in shown(colleague, case)
+
+    assert answer(colleague, case, "approve").status_code == 302
+
+    assert Approval.objects.get().status == ApprovalStatus.DONE
+    assert Case.objects.get().status == CaseStatus.ASSIGNED
+
+
 def test_the_page_stays_cheap(case: Case, asked: Approval, lead: User, django_assert_max_num_queries: Any) -> None:
     desk = desk_of(lead)
     desk.get(page_of(case))
