@@ -88,7 +88,7 @@ class CasePage:
         now, zone = clock.now(), case.restaurant.time_zone
         waiting = waiting_of(case, now=now)
         files = list(case.files.defer("content").select_related("author"))
-        approvals = approvals_in(case, person=self.person)
+        approvals = approvals_in(case)
         asked = asked_about(case, approvals, attempts=attempts, person=self.person, role=self.role, now=now)
         told = timeline_of(case, attempts=attempts, refunds=refunds, files=files, approvals=approvals)
         context = {

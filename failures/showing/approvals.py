@@ -73,13 +73,17 @@ class Asked:
     opens_at: datetime | None  # For whoever is alone.
 
 
-def approvals_in(case: Case, *, person: User) -> list[Approval]:
-    """Each knows whether this person is tied to who asked, and whether either sent away who else would agree."""
-    ties = Ties(person)
-    asked = Approval.objects.filter(asked_from=case.pk).annotate(
-        is_tied=ties.to_who_asked(), is_left_alone=ties.took_others_away(), is_left_to=who_asked_took_others_away()
-    )
-    return list(asked.select_related("maker").order_by("id"))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Standing:
+    """Of one person to one request."""
+
+    is_tied: bool  # To who asked.
+    is_left_alone: bool  # By their own hand.
+    is_left_to_finance: bool  # By the hand of who asked.
+
+
+def approvals_in(case: Case) -> list[Approval]:
+    return list(Approval.objects.filter(asked_from=case.pk).select_related("maker").order_by("id"))
 
 
 def asked_about(
@@ -92,15 +96,14 @@ def asked_about(
     now: datetime,
 ) -> Asked | None:
     """Of those that `approvals_in` gave, and of the payment's attempts."""
-    approval: Any = next((each for each in approvals if each.is_pending), None)
+    approval = next((each for each in approvals if each.is_pending), None)
     if approval is None:
         return None
     is_maker = approval.maker_id == person.pk
-    agree = roles_that_agree(restaurant_id=case.restaurant_id, maker_id=approval.maker_id)
-    alone = is_maker and not agree
+    agree = _who_agrees(approval, role, is_maker=is_maker)
     opens_at = approval.created_at + ALONE_AFTER
-    is_early = alone and now < opens_at
-    why_not = _why_not(approval, is_maker=is_maker, alone=alone, role=role, agree=agree)
+    is_early = is_maker and not agree and now < opens_at
+    why_not = _why_not(approval, person, role, agree)
     return Asked(
         approval=approval,
         words=words_of(approval.action),
@@ -113,7 +116,7 @@ def asked_about(
         may_withdraw=is_maker,
         moves_money=words_of(approval.action).moves_money or _sends_a_refund(approval),
         why_not=why_not,
-        opens_at=opens_at if is_early and not approval.is_left_alone else None,
+        opens_at=opens_at if is_early and not why_not else None,
     )
 
 
@@ -144,18 +147,37 @@ def amount_of(approval: Approval, currency: str) -> str:
     return Money(minor, said.get("currency", currency)).display() if minor else ""
 
 
-def _why_not(approval: Any, *, is_maker: bool, alone: bool, role: str, agree: Collection[Role]) -> str:
-    """By the rules of the service."""
-    if alone:
-        return LEFT_ALONE if approval.is_left_alone else ""
-    if is_maker:
+def _why_not(approval: Approval, person: User, role: str, agree: Collection[Role]) -> str:
+    """By the rules of the service. Empty: this person may answer."""
+    is_maker = approval.maker_id == person.pk
+    if is_maker and agree:
         return f"You asked for it. {_somebody(agree)} who is somebody else has to agree."
-    if role not in agree:
+    if not is_maker and role not in agree:
         return f"{_somebody(agree)} has to agree."
-    if approval.is_tied:
+    standing = _standing_of(approval, person)
+    if is_maker:
+        return LEFT_ALONE if standing.is_left_alone else ""
+    if standing.is_tied:
         return NOT_INDEPENDENT
-    by_hand = approval.is_left_alone or approval.is_left_to
-    return LEFT_TO_FINANCE if role not in CHECKERS and by_hand else ""
+    is_by_hand = standing.is_left_alone or standing.is_left_to_finance
+    return LEFT_TO_FINANCE if role not in CHECKERS and is_by_hand else ""
+
+
+def _who_agrees(approval: Approval, role: str, *, is_maker: bool) -> Collection[Role]:
+    """Who is such a one themselves need not be looked for."""
+    if role in CHECKERS and not is_maker:
+        return CHECKERS
+    return roles_that_agree(restaurant_id=approval.restaurant_id, maker_id=approval.maker_id)
+
+
+def _standing_of(approval: Approval, person: User) -> _Standing:
+    ties = Ties(person)
+    asked = Approval.objects.filter(pk=approval.pk).values(
+        is_tied=ties.to_who_asked(),
+        is_left_alone=ties.took_others_away(),
+        is_left_to_finance=who_asked_took_others_away(),
+    )
+    return _Standing(**asked.get())
 
 
 def _somebody(agree: Collection[Role]) -> str:

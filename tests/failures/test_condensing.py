@@ -44,15 +44,15 @@ def now(case: Case) -> Case:
     return Case.objects.get(pk=case.pk)
 
 
-def told(case: Case, person: User) -> list[Moment]:
+def told(case: Case) -> list[Moment]:
     case = now(case)
     assert case.payment
     attempts = case.payment.attempts.select_related("account")
-    return timeline_of(case, attempts=attempts, approvals=approvals_in(case, person=person))
+    return timeline_of(case, attempts=attempts, approvals=approvals_in(case))
 
 
-def said(case: Case, person: User) -> list[str]:
-    return [moment.what for moment in told(case, person)]
+def said(case: Case) -> list[str]:
+    return [moment.what for moment in told(case)]
 
 
 def test_what_is_only_asked_for_is_not_called_done_also_after_it_expired(
@@ -60,14 +60,14 @@ def test_what_is_only_asked_for_is_not_called_done_also_after_it_expired(
 ) -> None:
     ask(now(ended), finance, Action.REOPEN)
 
-    assert said(ended, finance)[-1] == "Asked a second person to agree: Open it again."
+    assert said(ended)[-1] == "Asked a second person to agree: Open it again."
     time.advance(hours=25)
     assert expire_approvals() == 1
 
-    last = told(ended, finance)[-1]
+    last = told(ended)[-1]
     assert (last.what, last.detail) == ("Nobody agreed in time.", "")
-    assert "The case was opened again." not in said(ended, finance)
-    assert sum(WHY in moment.detail for moment in told(ended, finance)) == 1
+    assert "The case was opened again." not in said(ended)
+    assert sum(WHY in moment.detail for moment in told(ended)) == 1
 
 
 def test_what_a_second_person_agreed_to_is_done_and_its_reason_stands_once(
@@ -76,7 +76,7 @@ def test_what_a_second_person_agreed_to_is_done_and_its_reason_stands_once(
     case = doubtful(restaurant)
     agree(ask(case, finance, Action.RECORD_NOT_CHARGED), lead)
 
-    moments = told(case, lead)
+    moments = told(case)
 
     assert sum(WHY in moment.detail for moment in moments) == 1
     words = [moment.what for moment in moments]
@@ -92,7 +92,7 @@ def test_a_case_that_a_word_ended_says_so_once(ended: Case, payment: Payment, fi
     decision = Decision(action=Action.DISMISS, reason="Seen it.")
     act_on_case(case_id=ended.pk, decision=decision, person=finance, call=call_about(ended))
 
-    assert said(ended, finance).count("The case was dismissed.") == 1
+    assert said(ended).count("The case was dismissed.") == 1
     assert Transition.objects.filter(subject_id=ended.pk, step="dismiss").count() == 2  # The press, and the step.
 
 

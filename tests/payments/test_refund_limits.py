@@ -326,7 +326,7 @@ def shown_to(person: User) -> Asked:
     case = Case.objects.get(kind=CaseKind.REFUND_APPROVAL)
     asked = asked_about(
         case,
-        approvals_in(case, person=person),
+        approvals_in(case),
         attempts=Attempt.objects.filter(payment=case.payment),
         person=person,
         role=Role.FINANCE_LEAD,
