@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -38,7 +38,9 @@ from payments.services.forcing import ask_to_record_charge, ask_to_record_refund
 from payments.services.made_again import make_refund_again
 from payments.services.mismatches import MismatchChoice
 from payments.services.payments import retry_payment
+from payments.services.providers import candidates_for_payment
 from payments.services.refund_requests import request_refund
+from payments.services.routing import Candidate
 
 
 class Action(StrEnum):
@@ -104,6 +106,7 @@ class Decision:
     reason: str
     amount_minor: int | None = None
     outcome: Outcome | str = ""
+    provider: str = ""  # Where it is tried again. Empty: as the routes say.
     version: int | None = None  # Of the case, as whoever decides saw it.
     refund_id: UUID | None = None  # Of what it gives back, where whoever decides looks at it afterwards.
 
@@ -121,9 +124,12 @@ def act_on_case(*, case_id: UUID, decision: Decision, person: User, call: Call) 
 
     What needs two people is asked for here, and done by `decide_approval`.
     """
+    payment_id = Case.objects.values_list("payment_id", flat=True).get(pk=case_id)
+    # Read before any lock: it asks Redis how the providers are.
+    is_retry = decision.action == Action.RETRY and payment_id is not None
+    candidates = candidates_for_payment(payment_id) if is_retry else []
     with transaction.atomic():
         claim(call)
-        payment_id = Case.objects.values_list("payment_id", flat=True).get(pk=case_id)
         if payment_id is not None:
             # First, as everywhere: what is decided is decided about money that nobody else moves meanwhile.
             lock_bill_of_payment(payment_id)
@@ -133,7 +139,7 @@ def act_on_case(*, case_id: UUID, decision: Decision, person: User, call: Call) 
             journal = Journal(Actor.user(person))
             journal.note(case, step=decision.action.value, reason=decision.reason)
             journal.write()
-            _ACTS[decision.action](_Act(case=case, decision=decision, person=person))
+            _ACTS[decision.action](_Act(case=case, decision=decision, person=person, candidates=candidates))
     return Case.objects.get(pk=case_id)
 
 
@@ -149,6 +155,8 @@ def _check(case: Case, decision: Decision) -> None:
         raise CaseRefused(sentence, field="amount", code="bad_amount")
     if decision.outcome and decision.action != Action.RESOLVE:
         raise CaseRefused("Only `resolve` says how a case ended.", field="outcome", code="does_not_fit")
+    if decision.provider and decision.action != Action.RETRY:
+        raise CaseRefused("Only `retry` names a provider.", field="provider", code="does_not_fit")
 
 
 def check_offered(case: Case, action: Action) -> None:
@@ -162,6 +170,7 @@ class _Act:
     case: Case
     decision: Decision
     person: User
+    candidates: Sequence[Candidate]
 
     @property
     def payment_id(self) -> UUID:
@@ -179,7 +188,12 @@ def _dismiss(a: _Act) -> None:
 
 
 def _retry(a: _Act) -> None:
-    retry_payment(payment_id=a.payment_id, actor=Actor.user(a.person))
+    retry_payment(
+        payment_id=a.payment_id,
+        actor=Actor.user(a.person),
+        provider=a.decision.provider,
+        candidates=a.candidates,
+    )
 
 
 def _ask_about_charge(a: _Act) -> None:

@@ -14,6 +14,7 @@ from failures.decisions import ACTIONS, actions_for
 from failures.models import Case, CaseKind, CaseStatus, Outcome
 from kernel.modes import Mode
 from kernel.texts import MAX_REASON
+from payments.services.acceptance import MAX_PROVIDER
 
 name_words("CaseAction", ACTIONS, "What a named person may decide.")
 name_words("CaseKind", CaseKind.values, "What a case is about; `sentence` says it in words.")
@@ -26,6 +27,13 @@ class ActionIn(StrictSerializer):
     reason = PlainText(longest=MAX_REASON, help_text="A colleague will read it.")
     amount = MoneyField(low=1, required=False, help_text="For `record_charged`: what the provider shows.")
     outcome = OneOf(Outcome.values, required=False, help_text="For `resolve`: how it ended, of what fits the case.")
+    provider = PlainText(
+        longest=MAX_PROVIDER,
+        shortest=1,
+        is_reference=True,
+        required=False,
+        help_text="For `retry`: only this one is tried. Default: routed.",
+    )
 
 
 class ReplyIn(StrictSerializer):

@@ -368,6 +368,7 @@ DECIDING = (
                 "nothing_to_refund",
             ),
             *("more_than_left", "given_back_since", "being_asked", "order_cancelled", "attempt_live", "no_provider"),
+            "unknown_provider",
         )
     ),
     ABOVE_LIMIT,

@@ -30,10 +30,8 @@ from payments.models import (
     RefundStatus,
 )
 from payments.models import NextAction as Planned
-from payments.services.acceptance import MAX_INSTRUMENT, MAX_RETURN_URL, PaymentDraft
+from payments.services.acceptance import MAX_INSTRUMENT, MAX_PROVIDER, MAX_RETURN_URL, PaymentDraft
 from payments.vocabulary import NEXT_STEPS, REFUND_STATES
-
-MAX_PROVIDER = 32
 
 
 class Address(PlainText):

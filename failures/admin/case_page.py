@@ -45,6 +45,7 @@ from kernel.shown import label, moment
 from payments.models import Attempt, Payment, Refund
 from payments.services.bill import Bill
 from payments.services.mismatches import Undecided, undecided_in
+from payments.services.payments import providers_to_retry_at
 
 # Whoever has a second factor gives a code before these, if the last one is a while ago.
 _ABOUT_MONEY = ("decide", "reply")
@@ -207,6 +208,8 @@ class CasePage:
         form: Any = self.refused.get(name) or DecisionForm.on_page(self.case, name, action=choice.action.value)
         if choice.has_outcome and not choice.locked:
             form.offer(outcomes_for(self.case, seen.bill.attempts if seen.bill else ()))
+        if choice.has_provider and not choice.locked and seen.payment is not None:
+            form.offer_providers(providers_to_retry_at(seen.payment))
         said: SaidForm = form
         return said
 

@@ -79,6 +79,7 @@ def _decide(page: CasePage, form: SaidForm) -> str:
         reason=said["reason"],
         amount_minor=_minor(page, said),
         outcome=_outcome(said),
+        provider=said["provider"],
         version=said["version"],
         refund_id=refund_id,
     )

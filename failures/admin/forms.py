@@ -13,6 +13,8 @@ from failures.models import Case, Outcome
 from failures.services.papers import LONGEST_NOTE
 from kernel import clock
 from kernel.texts import MAX_REASON
+from payments.services.acceptance import MAX_PROVIDER
+from payments.services.routing import Candidate
 
 SNOOZES = ((15, "15 minutes"), (60, "an hour"), (240, "four hours"), (1_440, "a day"), (4_320, "three days"))
 
@@ -54,6 +56,8 @@ class DecisionForm(ReasonForm):
         label="How it ended", choices=_OUTCOMES, required=False, widget=forms.Select(attrs={"required": True})
     )
 
+    provider = forms.CharField(label="Where", required=False, max_length=MAX_PROVIDER, widget=forms.HiddenInput)
+
     def clean_outcome(self) -> str:
         """Whoever closes a case says it; of nothing else it is asked."""
         outcome = str(self.cleaned_data["outcome"])
@@ -65,6 +69,19 @@ class DecisionForm(ReasonForm):
         """How it ended is chosen: whoever presses Enter has not said it yet."""
         fitting = [(each.value, each.label) for each in outcomes]
         self.fields["outcome"].widget.choices = [("", "Choose how it ended"), *fitting]
+
+    def offer_providers(self, candidates: Iterable[Candidate]) -> None:
+        """One that rests is waited for, as everywhere. Of one alone nothing is asked."""
+        named = [(each.account.provider, _called(each)) for each in candidates]
+        if len(named) > 1:
+            self.fields["provider"].widget = forms.Select(
+                choices=[("", "As the routes say: the first that is well"), *named]
+            )
+
+
+def _called(candidate: Candidate) -> str:
+    is_resting = candidate.breaker_open or candidate.paused
+    return f"Only {candidate.account.label}" + (", which rests just now and is waited for" if is_resting else "")
 
 
 class ReplyForm(SaidForm):

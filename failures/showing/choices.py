@@ -23,7 +23,7 @@ class Words:
 WORDS: Mapping[Action, Words] = {
     Action.RETRY: Words(
         title="Try the payment again",
-        does="The guest is charged, by a provider that is well. Nothing was charged so far.",
+        does="The guest is charged. Nothing was charged so far.",
         moves_money=True,
     ),
     Action.RECORD_CHARGED: Words(
@@ -91,6 +91,7 @@ class Choice:
     locked: str  # Why not now; empty: it may be done.
     has_amount: bool
     has_outcome: bool
+    has_provider: bool
     needs_two: bool
 
 
@@ -106,6 +107,7 @@ def choices_for(seen: Seen) -> list[Choice]:
             locked=lock_of(seen, action) or (end_lock if action in _ENDING else ""),
             has_amount=action == Action.RECORD_CHARGED,
             has_outcome=action == Action.RESOLVE,
+            has_provider=action == Action.RETRY,
             needs_two=action in NEEDS_TWO,
         )
         for action in offered

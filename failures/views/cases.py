@@ -125,6 +125,7 @@ class ActOnCase(_CaseRoute):
             reason=said["reason"],
             amount_minor=_minor(case, said.get("amount")),
             outcome=said.get("outcome", ""),
+            provider=said.get("provider", ""),
         )
 
         def make(call: Call) -> UUID:

@@ -144,7 +144,17 @@ class PaymentAdmin(GivingBack, SearchedByPayment):
             "For support",
             {
                 "classes": ["collapse"],
-                "fields": ["id", "mode", "restaurant", "account", "wanted_provider", "round", "version", "claims"],
+                "fields": [
+                    "id",
+                    "mode",
+                    "restaurant",
+                    "account",
+                    "wanted_provider",
+                    "round_provider",
+                    "round",
+                    "version",
+                    "claims",
+                ],
             },
         ),
     ]

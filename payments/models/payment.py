@@ -48,6 +48,13 @@ class Payment(Leased):
     currency = models.CharField(max_length=3)
     method = models.CharField(max_length=10, choices=Method.choices, blank=True, help_text="Empty: not chosen yet.")
     wanted_provider = models.CharField(max_length=32, blank=True, help_text="Asked for by the client; else routed.")
+    round_provider = models.CharField(
+        max_length=32,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Named by whoever tried it again, for that round.",
+    )
     instrument = EncryptedField(blank=True, default="", help_text="The provider's token for what the guest pays with.")
     customer = EncryptedField(blank=True, default="", help_text="Name, phone and e-mail of whoever pays, as JSON.")
     return_url = models.CharField(max_length=500, blank=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -12,7 +12,7 @@ from kernel.money import MAX_MINOR
 from kernel.texts import check_text
 from orders.models import Order
 from orders.services import MAX_CUSTOMER_TEXT
-from payments.models import Method
+from payments.models import Method, Payment
 from payments.services import routing
 from payments.services.bill import Bill
 from payments.services.refusals import PaymentRefused
@@ -21,6 +21,7 @@ MAX_INSTRUMENT = 500  # The longest token of a provider is half of it.
 MAX_TIP_TO_TOTAL = 10  # Generous with a coffee; above it somebody typed an amount into the wrong field.
 MAX_METADATA = 8_000  # Somebody else's notes, not somebody else's database.
 MAX_RETURN_URL = 500
+MAX_PROVIDER = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +99,12 @@ def wish_for(order: Order, method: str, charge_minor: int, provider: str) -> rou
     )
 
 
-def check_provider(name: str, candidates: list[routing.Candidate]) -> None:
+def wish_of(order: Order, payment: Payment) -> routing.Wish:
+    """What a round was asked for goes before what the client wished for."""
+    return wish_for(order, payment.method, payment.charge_minor, payment.round_provider or payment.wanted_provider)
+
+
+def check_provider(name: str, candidates: Sequence[routing.Candidate]) -> None:
     if name and all(candidate.account.provider != name for candidate in candidates):
         raise PaymentRefused(
             f"This restaurant has no provider {name!r}. Leave it out, and one is chosen.",
@@ -107,7 +113,7 @@ def check_provider(name: str, candidates: list[routing.Candidate]) -> None:
         )
 
 
-def check_method(wish: routing.Wish, candidates: list[routing.Candidate]) -> None:
+def check_method(wish: routing.Wish, candidates: Sequence[routing.Candidate]) -> None:
     if not wish.method:
         raise PaymentRefused("Say how it is paid.", field="method", code="unknown_method")
     check_provider(wish.provider, candidates)

@@ -20,7 +20,7 @@ from payments.gateways.contract import ChargeRequest, ErrorCode
 from payments.gateways.waits import backoff_seconds
 from payments.models import Attempt, AttemptStatus, NextAction, Payment, PaymentStatus, ProviderAccount
 from payments.services import routing, timing
-from payments.services.acceptance import wish_for
+from payments.services.acceptance import wish_of
 from payments.services.bill import Bill, lock_bill_of_payment
 from payments.services.evidence import Source, from_result
 from payments.services.facts import FailureCode, PaymentEvent
@@ -78,8 +78,8 @@ def begin_locked(
         _give_up(payment, FailureCode.EXPIRED, journal)
         return None
     mine = [attempt for attempt in bill.attempts_of(payment) if attempt.round == payment.round]
-    wish = wish_for(bill.order, payment.method, payment.charge_minor, payment.wanted_provider)
-    choice = routing.choose(candidates=candidates, wish=wish, tried=[attempt.account_id for attempt in mine])
+    tried = [attempt.account_id for attempt in mine]
+    choice = routing.choose(candidates=candidates, wish=wish_of(bill.order, payment), tried=tried)
     if choice.account is None:
         _without_candidate(payment, choice, mine, journal)
         return None

@@ -198,7 +198,7 @@ def _release(doubtful: Attempt, payment: Payment, reason: str, journal: Journal)
 
 
 def _cash_attempt(bill: Bill, payment: Payment, candidates: list[routing.Candidate], journal: Journal) -> Attempt:
-    payment.wanted_provider = ""
+    payment.wanted_provider = payment.round_provider = ""
     sending = begin_locked(bill=bill, payment=payment, candidates=candidates, journal=journal)
     if sending is None or payment.status != PaymentStatus.PROCESSING:
         raise CashRefused("This restaurant does not take cash.", field="method", code="no_provider")

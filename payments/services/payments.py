@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 from uuid import UUID
 
@@ -24,6 +26,7 @@ from payments.services.acceptance import (
     check_provider,
     check_texts,
     wish_for,
+    wish_of,
 )
 from payments.services.attempts import Sending, begin_locked, drive
 from payments.services.bill import Bill, lock_bill_of_order, lock_bill_of_payment
@@ -81,22 +84,34 @@ def pay(*, draft: PaymentDraft, actor: Actor, call: Call | None = None) -> Payme
 
 
 def retry_payment(
-    *, payment_id: UUID, actor: Actor, method: str = "", instrument: str = "", call: Call | None = None
+    *,
+    payment_id: UUID,
+    actor: Actor,
+    method: str = "",
+    instrument: str = "",
+    provider: str = "",
+    candidates: Sequence[routing.Candidate] | None = None,
+    call: Call | None = None,
 ) -> Payment:
-    """A failed payment, by the payer while its amount is still free, or by an operator: a new round."""
-    candidates = candidates_for_payment(payment_id)
+    """A failed payment, by the payer while its amount is still free, or by an operator: a new round.
+
+    `provider` counts for this round alone. `candidates` comes from whoever holds a lock already: they are read before.
+    """
+    candidates = candidates_for_payment(payment_id) if candidates is None else candidates
     with transaction.atomic():
         if call is not None:
             claim(call)
         bill = lock_bill_of_payment(payment_id)
         payment = bill.payment(payment_id)
         _check_retry(bill, payment)
+        payment.round_provider = provider
         _choose(bill, payment, method, instrument, candidates)
         payment.round += 1
         payment.retry_until = clock.now() + timing.RETRY_WINDOW
         payment.claims = 0
         journal = Journal(actor)
-        journal.move(payment, payment.retry, reason="Another try was asked for.")
+        at = f" at {provider}" if provider else ""
+        journal.move(payment, payment.retry, reason=f"Another try{at} was asked for.")
         payment.plan(NextAction.BEGIN, clock.now())
         journal.happened(PaymentEvent.STARTED, payment, round=payment.round)
         payment.save()
@@ -118,6 +133,16 @@ def check_retry(payment_id: UUID) -> None:
     with transaction.atomic():
         bill = lock_bill_of_payment(payment_id)
         _check_retry(bill, bill.payment(payment_id))
+
+
+def providers_to_retry_at(payment: Payment) -> list[routing.Candidate]:
+    """Those of the restaurant's that could take it, in their order, each provider once."""
+    wish = replace(wish_of(payment.order, payment), provider="")
+    providers: dict[str, routing.Candidate] = {}
+    for candidate in candidates_for_payment(payment.pk):
+        if routing.fits(candidate, wish):
+            providers.setdefault(candidate.account.provider, candidate)
+    return list(providers.values())
 
 
 def extend_hold(*, payment_id: UUID, actor: Actor) -> Payment:
@@ -235,7 +260,9 @@ def _new_payment(payment_id: UUID, bill: Bill, draft: PaymentDraft, candidates: 
     return payment
 
 
-def _choose(bill: Bill, payment: Payment, method: str, instrument: str, candidates: list[routing.Candidate]) -> None:
+def _choose(
+    bill: Bill, payment: Payment, method: str, instrument: str, candidates: Sequence[routing.Candidate]
+) -> None:
     """What the guest pays with from now on. A token and a wished provider belong to the method that they came with; a
     provider that was wished for without a method is wished for with every one.
     """
@@ -246,7 +273,7 @@ def _choose(bill: Bill, payment: Payment, method: str, instrument: str, candidat
             payment.wanted_provider = ""
         payment.method = method
     payment.instrument = instrument or payment.instrument
-    check_method(wish_for(bill.order, payment.method, payment.charge_minor, payment.wanted_provider), candidates)
+    check_method(wish_of(bill.order, payment), candidates)
 
 
 # Whoever has not paid after as many needs a person; whoever tries out cards that are not theirs gets no more.

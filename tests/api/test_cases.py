@@ -13,7 +13,7 @@ from failures.models import Case, CaseKind
 from kernel.money import Money
 from orders.models import Order
 from payments.gateways.contract import ErrorCode, Outcome, Result
-from payments.models import Payment, PaymentStatus, Refund
+from payments.models import Attempt, Payment, PaymentStatus, Refund
 from payments.services import timing
 from payments.services.sweeps import sweep_payments, sweep_refunds
 from tests.api.conftest import Caller, card, code_of, created, inr, person_of, pointers
@@ -185,6 +185,29 @@ def test_a_payment_that_nobody_took_is_tried_again(
     sweep_payments(width=1)
     assert Payment.objects.get().status == PaymentStatus.COMPLETED
     assert Case.objects.get().status == "resolved"
+
+
+def test_at_another_provider_where_somebody_says_so(
+    key: Caller, finance: Caller, order: Order, provider_a: ScriptedGateway
+) -> None:
+    provider_a.charges.append(outcome(Outcome.DECLINED, ErrorCode.ISSUER_UNAVAILABLE))
+    key.post("/payments", card(order, provider="a"))
+    case = only_case(finance)
+
+    answers = [act(finance, case, "retry", provider=name) for name in ("nobody", "cash", "b")]
+    sweep_payments(width=1)
+
+    assert [code_of(each) for each in answers[:2]] == [(422, "unknown_provider"), (422, "no_provider")]
+    assert answers[2].status_code == 200
+    tried = list(Attempt.objects.order_by("number").values_list("account__provider", "status"))
+    assert tried == [("a", "declined"), ("b", "succeeded")]
+
+
+def test_nothing_else_names_a_provider(finance: Caller, doubtful: dict[str, Any]) -> None:
+    answer = act(finance, doubtful, "record_not_charged", provider="b")
+
+    assert code_of(answer) == (422, "does_not_fit")
+    assert pointers(answer) == {"/provider": "does_not_fit"}
 
 
 def test_a_refund_that_failed_is_asked_for_again(

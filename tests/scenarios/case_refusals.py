@@ -97,6 +97,9 @@ def _exhausted(r: Recorder) -> None:
     refuse(r, case, "not_failed", "retry")
     _, case = given_up()
     refuse(r, case, "needs_two", "dismiss", expected=422)
+    refuse(r, case, "unknown_provider", "retry", provider="nobody", expected=422)
+    refuse(r, case, "no_provider", "retry", provider="cash", expected=422)
+    refuse(r, case, "does_not_fit", "dismiss", provider=PROVIDER, expected=422)
 
 
 def _wrong_amount(r: Recorder) -> None:

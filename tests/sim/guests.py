@@ -17,6 +17,7 @@ from payments.services.refund_requests import request_refund
 from sandbox.behaviours import CHARGES, NO_TROUBLE, REFUNDS, ChargeStatus
 from tests.sim.acting import any_of, any_row, enter, move
 from tests.sim.faults import Fault
+from tests.sim.providers import NAMES
 from tests.sim.world import World
 
 TOKENS = sorted(token for token in CHARGES if token)
@@ -115,10 +116,11 @@ def choose(world: World) -> None:
 def try_again(world: World) -> None:
     if payment := _payment(world, "status = 'failed'"):
         (payment_id, reference, _), token = payment, world.rng.choice(SECOND_TOKENS)
+        provider = world.rng.choice(["", "", *NAMES])
         enter(
             world,
-            f"retry {reference} {token}",
-            lambda: retry_payment(payment_id=payment_id, actor=GUEST, instrument=token),
+            f"retry {reference} {token} {provider}".rstrip(),
+            lambda: retry_payment(payment_id=payment_id, actor=GUEST, instrument=token, provider=provider),
         )
 
 

@@ -14,7 +14,7 @@ from kernel.errors import ServiceError
 from orders.models import Order, OrderStatus, PaymentState
 from payments.management.commands._words import MOST_SHOWN, next_look, of_reference, refusal, shown
 from payments.models import Attempt, Method, Payment, PaymentStatus
-from payments.services.acceptance import PaymentDraft, wish_for
+from payments.services.acceptance import PaymentDraft, wish_of
 from payments.services.bill import Bill
 from payments.services.payments import pay
 from payments.services.providers import candidates_for_payment
@@ -105,7 +105,7 @@ def _captured(attempt: Attempt) -> str:
 
 def _resting(payment: Payment) -> str:
     """Nothing was begun, so everybody who fits rests: by a circuit, or because the account was told to wait."""
-    wish = wish_for(payment.order, payment.method, payment.charge_minor, payment.wanted_provider)
+    wish = wish_of(payment.order, payment)
     candidates = [each for each in candidates_for_payment(payment.pk) if fits(each, wish)]
     names = sorted({each.account.provider for each in candidates if each.breaker_open or each.paused})
     return f"{' and '.join(names)} {'rest' if len(names) > 1 else 'rests'}" if names else "the provider rests"
