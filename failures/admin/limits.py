@@ -58,6 +58,7 @@ class RefundLimitAdmin(ConfirmedAdmin, ReadOnlyAdmin):
     called = "Refund limits"
     about = "How much of one payment each role gives back alone. What is above waits for a second person."
     nothing = "No limits yet: everybody who may refund gives back alone what a payment took in."
+    list_before_template = "failures/limits.html"
     list_display = ["whom", "currency", "limit", "restaurant"]
     list_select_related = ["restaurant"]
     ordering = ["restaurant__name", "who", "currency"]

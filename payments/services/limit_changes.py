@@ -14,13 +14,14 @@ from events.actors import Actor
 from events.audit import Deed, audited
 from kernel.money import MAX_MINOR, is_currency
 from payments.models import Limited, RefundLimit
+from payments.services.refund_limits import SET_LIMIT
 from payments.services.refusals import RefundRefused
 
 
 def set_refund_limit(
     *, restaurant: Restaurant, who: Limited, currency: str, most_minor: int | None, person: User
 ) -> None:
-    """None: no limit. A refund that waits already goes on waiting."""
+    """None: no limit. A refund that waits already goes on waiting, and for a day it does not count for who set it."""
     _check(restaurant, currency, most_minor, person)
     mine: dict[str, Any] = {"restaurant": restaurant, "who": who, "currency": currency}
     with transaction.atomic(), audited(_deed(restaurant, who, currency, person)):
@@ -42,7 +43,7 @@ def _check(restaurant: Restaurant, currency: str, most_minor: int | None, person
 def _deed(restaurant: Restaurant, who: Limited, currency: str, person: User) -> Deed:
     return Deed(
         actor=Actor.user(person),
-        action="set_refund_limit",
+        action=SET_LIMIT,
         subject_kind="refund_limit",
         subject_id=f"{who} {currency}",
         picture=partial(_picture, restaurant.pk),

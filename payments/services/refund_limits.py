@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -12,12 +12,16 @@ from django.db.models import F, Sum
 
 from accounts.models import Membership
 from events.actors import Actor, ActorKind
+from events.models import AuditEntry
 from kernel import clock
 from kernel.statements import Statement
 from payments.models import Attempt, Capture, Limited, Refund, RefundLimit, RefundOrigin, RefundStatus
 from payments.services.refusals import RefundRefused
 
 WINDOW = timedelta(hours=1)
+# As long as two people who depend on each other do not agree with one another.
+OWN_HAND_AFTER = timedelta(hours=24)
+SET_LIMIT = "set_refund_limit"
 # Until the transaction ends: two that count at once would both see room for one. It is taken after the order's lock,
 # always: whoever waits for it holds nothing that its holder still needs.
 _ONE_AT_A_TIME = Statement("SELECT pg_advisory_xact_lock(hashtext(%s))")
@@ -72,15 +76,28 @@ def is_past_limit(actor: Actor, refund: Refund) -> bool:
 
 def _most_alone(actor: Actor, attempt: Attempt) -> int | None:
     """None: nobody has set a limit."""
+    who = _who(actor, attempt)
     limits = RefundLimit.objects.filter(restaurant=attempt.restaurant_id, currency=attempt.captured_currency)
-    return limits.filter(who__in=_who(actor, attempt)).values_list("most_minor", flat=True).first()
+    standing = limits.filter(who=who).values_list("most_minor", flat=True).first()
+    held = [] if standing is None else [standing]
+    return min([*held, *_raised_by(actor, attempt, who)], default=None)
 
 
-def _who(actor: Actor, attempt: Attempt) -> Any:
+def _who(actor: Actor, attempt: Attempt) -> str:
     """By the role that somebody has there; a program has none."""
     if actor.kind is ActorKind.API_KEY:
-        return [Limited.PROGRAM]
-    return Membership.objects.filter(user=UUID(actor.id), restaurant=attempt.restaurant_id).values("role")
+        return Limited.PROGRAM
+    roles = Membership.objects.filter(user=UUID(actor.id), restaurant=attempt.restaurant_id)
+    return roles.values_list("role", flat=True).first() or ""
+
+
+def _raised_by(actor: Actor, attempt: Attempt, who: str) -> Iterator[int]:
+    """What held before this person changed it: nobody sets the limit of what they give back a moment later."""
+    lately = AuditEntry.objects.filter(chain=attempt.restaurant_id, at__gt=clock.now() - OWN_HAND_AFTER)
+    for before in lately.filter(actor_id=actor.id, action=SET_LIMIT).values_list("before", flat=True):
+        for limit in before["limits"]:
+            if (limit["who"], limit["currency"]) == (who, attempt.captured_currency):
+                yield limit["most_minor"]
 
 
 def _given_back(attempt: Attempt, *origins: RefundOrigin) -> int:

@@ -82,6 +82,14 @@ def test_what_is_wrong_is_said(desk: Client, restaurant: Restaurant, wrong: dict
     assert not RefundLimit.objects.exists()
 
 
+def test_the_page_says_what_no_limit_means_and_when_ones_own_counts(desk: Client, restaurant: Restaurant) -> None:
+    desk.post(f"{PAGE}add/", said(restaurant))
+
+    text = desk.get(PAGE).content.decode()
+    assert "A role without a limit here gives back alone whatever a payment took in." in text
+    assert "If you raise your own, the earlier one holds for you for a day." in text
+
+
 @pytest.mark.parametrize("role", [Role.FINANCE, Role.FINANCE_LEAD, Role.AUDITOR])
 def test_others_of_the_office_only_look(restaurant: Restaurant, admin: User, role: Role) -> None:
     set_refund_limit(restaurant=restaurant, who=Limited.FINANCE, currency="INR", most_minor=100, person=admin)

@@ -1,0 +1,71 @@
+"""Who may set the limits would else give back alone whatever they like, a moment later."""
+
+from __future__ import annotations
+
+import pytest
+
+from accounts.models import Membership, Restaurant, Role, User
+from events.actors import Actor
+from orders.services import cancel_order
+from payments.models import Limited, Payment, RefundLimit, RefundStatus
+from payments.services.limit_changes import set_refund_limit
+from payments.services.refund_limits import OWN_HAND_AFTER
+from tests.factories import RestaurantFactory, order_of, paid, staff
+from tests.payments.test_refund_limits import LIMIT, finance, payment, refund, refused
+from tests.time_machine import ShiftedClock
+
+__all__ = ["finance", "payment"]
+
+
+@pytest.fixture
+def admin(restaurant: Restaurant) -> User:
+    RefundLimit.objects.create(restaurant=restaurant, who=Limited.ADMIN, currency="INR", most_minor=LIMIT)
+    return staff(restaurant, Role.ADMIN)
+
+
+def set_limits(by: User, payment: Payment, *limits: int | None, who: Limited = Limited.ADMIN) -> None:
+    for minor in limits:
+        place = payment.restaurant
+        set_refund_limit(restaurant=place, who=who, currency="INR", most_minor=minor, person=by)
+
+
+@pytest.mark.parametrize("limits", [(84_000,), (None,), (50_000, 84_000), (0, None), (None, 84_000)])
+def test_one_that_was_raised_counts_a_day_later(
+    payment: Payment, admin: User, limits: tuple[int | None, ...], time: ShiftedClock
+) -> None:
+    set_limits(admin, payment, *limits)
+    assert refund(payment, Actor.user(admin), LIMIT + 1).status == RefundStatus.WAITING_APPROVAL
+
+    time.advance(seconds=OWN_HAND_AFTER.total_seconds())
+
+    other = paid(order_of(payment.restaurant))
+    assert refund(other, Actor.user(admin), LIMIT + 1).status == RefundStatus.REQUESTED
+
+
+def test_one_that_was_lowered_counts_at_once(payment: Payment, admin: User) -> None:
+    set_limits(admin, payment, 100)
+
+    assert refund(payment, Actor.user(admin), 101).status == RefundStatus.WAITING_APPROVAL
+
+
+def test_that_somebody_else_raised_counts_at_once(payment: Payment, admin: User, restaurant: Restaurant) -> None:
+    set_limits(staff(restaurant, Role.ADMIN), payment, 84_000)
+
+    assert refund(payment, Actor.user(admin)).status == RefundStatus.REQUESTED
+
+
+def test_of_another_role_or_place_binds_nobody(payment: Payment, admin: User, restaurant: Restaurant) -> None:
+    set_limits(admin, payment, 0, None, who=Limited.FINANCE)
+    elsewhere = RestaurantFactory.create()
+    Membership.objects.create(user=admin, restaurant=elsewhere, role=Role.ADMIN)
+    for minor in (0, None):
+        set_refund_limit(restaurant=elsewhere, who=Limited.ADMIN, currency="INR", most_minor=minor, person=admin)
+
+    assert refund(payment, Actor.user(admin), LIMIT).status == RefundStatus.REQUESTED
+
+
+def test_nor_is_a_colleagues_refund_released_by_it(payment: Payment, admin: User, finance: User) -> None:
+    refund(payment, Actor.user(finance))
+    set_limits(admin, payment, 84_000)
+
+    assert refused(lambda: cancel_order(order_id=payment.order_id, actor=Actor.user(admin))) == "above_limit"
