@@ -211,6 +211,7 @@ class CasePage:
         if choice.has_provider and not choice.locked and seen.payment is not None:
             form.offer_providers(providers_to_retry_at(seen.payment))
         said: SaidForm = form
+        form.fields["reason"].label = choice.words.asks
         return said
 
     def _attempts_of_order(self) -> list[Attempt]:

@@ -90,6 +90,8 @@ def _decide(page: CasePage, form: SaidForm) -> str:
         return "It is above your limit: nothing is sent until a second person has agreed."
     return "Done. The case is closed." if not case.is_waiting else "Done."
 
+    if decision.action == Action.RETRY:
+        return "It is being tried again. Its answer comes by itself."
 
 def _waits(refund_id: UUID) -> bool:
     """Of this press, and not another refund of the payment."""

@@ -95,7 +95,7 @@ class ReplyForm(SaidForm):
 
 
 class SnoozeForm(ReasonForm):
-    minutes = forms.TypedChoiceField(label="Until then nobody is handed it", choices=SNOOZES, coerce=int)
+    minutes = forms.TypedChoiceField(label="For how long (until then nobody is handed it)", choices=SNOOZES, coerce=int)
 
 
 class GiveForm(SaidForm):

@@ -12,8 +12,8 @@ from accounts.models import ALONE_AFTER, CHECKERS, Approval, Role, User
 from accounts.second_people import roles_that_agree
 from accounts.services.approvals import LEFT_ALONE, LEFT_TO_FINANCE, NOT_INDEPENDENT
 from failures.decisions import Action
-from failures.models import Case
-from failures.showing.choices import WORDS, Words
+from failures.models import Case, CaseKind
+from failures.showing.choices import WORDS, Words, words_in
 from kernel.money import Money
 from payments.models import Attempt
 from payments.services.credential_changes import CHANGE_CREDENTIALS
@@ -106,7 +106,7 @@ def asked_about(
     why_not = _why_not(approval, person, role, agree)
     return Asked(
         approval=approval,
-        words=words_of(approval.action),
+        words=_OF_NO_CASE.get(approval.action) or words_in(CaseKind(case.kind), Action(approval.action)),
         title=title_of(approval),
         amount=amount_of(approval, case.restaurant.currency),
         changes=changes_of(approval),

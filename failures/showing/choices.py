@@ -18,8 +18,12 @@ class Words:
     title: str
     does: str
     moves_money: bool = False
+    may_move_money: bool = False  # That depends on what is found.
+    asks: str = "Why"  # For the words of whoever decides.
 
 
+# A second person reads it, who was not there.
+_SAW = "What you saw there, and on which page"
 WORDS: Mapping[Action, Words] = {
     Action.RETRY: Words(
         title="Try the payment again",
@@ -29,13 +33,18 @@ WORDS: Mapping[Action, Words] = {
     Action.RECORD_CHARGED: Words(
         title="Record: it was charged",
         does=(
-            "You saw at the provider that the money came in. If it is what was asked for, the payment completes; of "
-            "another amount somebody decides what becomes of it."
+            "For when the provider's own pages show that the money came in. If it is what was asked for, the payment "
+            "completes; of another amount somebody decides what becomes of it."
         ),
+        asks=_SAW,
     ),
     Action.RECORD_NOT_CHARGED: Words(
         title="Record: it was not charged",
-        does="You saw at the provider that nothing came in. The payment fails, and can be tried again.",
+        does=(
+            "For when the provider's own pages show that nothing came in. The payment fails, and can be tried again. "
+            "Money that comes after all is noticed."
+        ),
+        asks=_SAW,
     ),
     Action.KEEP: Words(title="Keep the amount", does="The payment completes with what was captured."),
     Action.REFUND_ALL: Words(
@@ -50,23 +59,32 @@ WORDS: Mapping[Action, Words] = {
         title="Send the refund again", does="It is sent to the provider within seconds.", moves_money=True
     ),
     Action.RECORD_REFUND_MADE: Words(
-        title="Record: the refund was made", does="You saw at the provider that the money went back."
+        title="Record: the refund was made",
+        does="For when the provider's own pages show that the money went back.",
+        asks=_SAW,
     ),
     Action.RECORD_REFUND_NOT_MADE: Words(
         title="Record: the refund was not made",
-        does="You saw at the provider that the money did not go back. It can be asked for again.",
+        does="For when the provider's own pages show that the money did not go back. It can be asked for again.",
+        asks=_SAW,
     ),
     Action.HAND_OVER: Words(
-        title="Record: the cash was handed back", does="You, or a colleague, gave the guest the cash."
+        title="Record: the cash was handed back",
+        does="You, or a colleague, gave the guest the cash.",
+        asks="Who gave it, and when",
     ),
     Action.TAKE_UP: Words(
         title="Take it up again",
         does="The clock goes on where it stopped, also with a charge or a refund. Do this after the repair.",
-        moves_money=True,
+        may_move_money=True,
     ),
     Action.RECORD_PAID_ELSEWHERE: Words(
         title="Record: it was paid in another way",
-        does="At a terminal of its own, say, or by a bank transfer. The case ends; the bill stays as it is.",
+        does=(
+            "At a terminal of its own, say, or by a bank transfer. The case ends; in the books of Steward the bill "
+            "stays unpaid."
+        ),
+        asks="How it was paid, and how you know",
     ),
     Action.WRITE_OFF: Words(
         title="Write it off",
@@ -76,9 +94,24 @@ WORDS: Mapping[Action, Words] = {
     Action.RESOLVE: Words(title="Close: it is dealt with", does="The case leaves the queue."),
     Action.DISMISS: Words(title="Close: nothing was wrong", does="The case leaves the queue."),
 }
-_LOST = "What went back counts as lost, and the case ends. Nothing is sent, and the guest is asked for nothing."
+# What is called alike, and is something else in such a case.
+_THERE: Mapping[tuple[CaseKind, Action], Words] = {
+    (CaseKind.PROVIDER_REFUND, Action.WRITE_OFF): Words(
+        title=WORDS[Action.WRITE_OFF].title,
+        does="What went back counts as lost, and the case ends. Nothing is sent, and the guest is asked for nothing.",
+    ),
+    (CaseKind.CASH_REFUND, Action.RECORD_REFUND_NOT_MADE): Words(
+        title=WORDS[Action.RECORD_REFUND_NOT_MADE].title,
+        does="The guest was not given the cash, and will not be given it now. It can be asked for again.",
+    ),
+}
+_OF_A_MESSAGE = (
+    "The provider's message is read once more. What it says counts as if it had come just now: money that came in and "
+    "is not due goes back."
+)
 _NOT_DUE = (
-    "You saw at the provider that the money came in. As the bill stands it is not due any more: a refund of it is sent."
+    "For when the provider's own pages show that the money came in. As the bill stands it is not due any more: a "
+    "refund of it is sent."
 )
 _HANDED = "Nothing is sent: a case waits until somebody has handed the cash to the guest."
 _ENDING = (Action.RESOLVE, Action.DISMISS)
@@ -114,15 +147,20 @@ def choices_for(seen: Seen) -> list[Choice]:
     ]
 
 
+def words_in(kind: CaseKind, action: Action) -> Words:
+    """As whoever decides reads them, and whoever agrees."""
+    return _THERE.get((kind, action)) or WORDS[action]
+
+
 def _words_of(seen: Seen, action: Action) -> Words:
     """What it does to the money of this case, as that stands now."""
-    words = WORDS[action]
+    words = words_in(CaseKind(seen.case.kind), action)
     if action in OF_AN_AMOUNT:
         return replace(words, does=_of_amount(action, seen.undecided)) if seen.undecided else words
-    if action == Action.REFUND:
+    if action in {Action.REFUND, Action.HAND_OVER}:
         return _of_refund(seen, words)
-    if action == Action.WRITE_OFF and seen.case.kind == CaseKind.PROVIDER_REFUND:
-        return replace(words, does=_LOST)
+    if action == Action.TAKE_UP and seen.payment is None:
+        return replace(words, does=_OF_A_MESSAGE)
     if action == Action.RECORD_CHARGED and not _is_due(seen):
         return replace(words, does=_NOT_DUE, moves_money=True)
     return words
@@ -136,11 +174,23 @@ def _is_due(seen: Seen) -> bool:
 def _of_refund(seen: Seen, words: Words) -> Words:
     """With how much it is, and whether any provider has a part in it."""
     if seen.refund is None:
-        return words
+        return _of_surplus(seen, words)
     money = Money(seen.refund.total_minor, seen.refund.currency).display()
+    if seen.case.kind == CaseKind.CASH_REFUND:
+        return replace(words, does=f"You, or a colleague, gave the guest {money} in cash.")
     if facts_of(seen.refund.account).is_manual:
         return replace(words, title=f"Hand {money} back again", does=_HANDED, moves_money=False)
     return replace(words, does=f"{money} is sent back to the guest within seconds, by the same way.")
+
+
+def _of_surplus(seen: Seen, words: Words) -> Words:
+    """All of what was not due and is still here."""
+    attempts = seen.bill.attempts if seen.bill else ()
+    surplus = next((each for each in attempts if each.pk == seen.case.subject_id), None)
+    if surplus is None or not surplus.refundable_minor:
+        return words
+    money = Money(surplus.refundable_minor, surplus.captured_currency).display()
+    return replace(words, does=f"{money} is sent back to the guest within seconds: all that is still here.")
 
 
 def _of_amount(action: Action, undecided: Undecided) -> str:

@@ -311,7 +311,7 @@ class TestWhatWasTyped:
             ),
             (
                 {"verb": "snooze", "reason": "The bank is closed.", "minutes": "240"},
-                ["The bank is closed.", "Until then nobody is handed it: four hours"],
+                ["The bank is closed.", "For how long (until then nobody is handed it): four hours"],
             ),
         ],
     )
