@@ -105,6 +105,7 @@ class Decision:
     action: Action
     reason: str
     amount_minor: int | None = None
+    means_amount: bool = False  # Also where another one was to be charged.
     outcome: Outcome | str = ""
     provider: str = ""  # Where it is tried again. Empty: as the routes say.
     version: int | None = None  # Of the case, as whoever decides saw it.
@@ -203,6 +204,7 @@ def _ask_about_charge(a: _Act) -> None:
         person=a.person,
         reason=a.decision.reason,
         captured_minor=a.decision.amount_minor,
+        means_amount=a.decision.means_amount,
         asked_from=a.case.pk,
     )
     wait_for_approval(a.case, approval, actor=Actor.user(a.person))

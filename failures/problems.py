@@ -57,6 +57,13 @@ CATALOGUE.add(
     next_action=NextAction.READ_AGAIN,
 )
 CATALOGUE.add(
+    "other_amount",
+    HTTPStatus.CONFLICT,
+    "Another amount was to be charged",
+    remedy="Look at the provider's page once more. Write what it shows, or say that this is what it shows.",
+    next_action=NextAction.FIX_REQUEST,
+)
+CATALOGUE.add(
     "nothing_to_ask",
     HTTPStatus.CONFLICT,
     "This case is about no payment",

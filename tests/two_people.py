@@ -53,7 +53,13 @@ def _of_charge(
     with transaction.atomic():
         asked_from = clock.new_id()
         approval = ask_to_record_charge(
-            payment_id=payment_id, deed=deed, person=person, reason=reason, asked_from=asked_from, **said
+            payment_id=payment_id,
+            deed=deed,
+            person=person,
+            reason=reason,
+            asked_from=asked_from,
+            means_amount=True,
+            **said,
         )
         agreed_to(approval, checker)
     return Payment.objects.get(pk=payment_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any
@@ -44,11 +45,13 @@ from kernel.money import Money
 from kernel.shown import label, moment
 from payments.models import Attempt, Payment, Refund
 from payments.services.bill import Bill
+from payments.services.forcing import OtherAmount, other_amount
 from payments.services.mismatches import Undecided, undecided_in
 from payments.services.payments import providers_to_retry_at
 
 # Whoever has a second factor gives a code before these, if the last one is a while ago.
 _ABOUT_MONEY = ("decide", "reply")
+_IF_MEANT = "If the provider's page really says so, tick the box below and press again."
 _FORMS: Mapping[str, type[SaidForm]] = {
     "take": SaidForm,
     "give": GiveForm,
@@ -206,12 +209,14 @@ class CasePage:
     def _decision(self, choice: Choice, seen: Seen) -> SaidForm:
         name = f"decide-{choice.action.value}"
         form: Any = self.refused.get(name) or DecisionForm.on_page(self.case, name, action=choice.action.value)
+        form.fields["reason"].label = choice.words.asks
+        if choice.has_amount and form.is_bound and seen.live is not None:
+            _ask_whether_it_is_meant(form, seen.live)
         if choice.has_outcome and not choice.locked:
             form.offer(outcomes_for(self.case, seen.bill.attempts if seen.bill else ()))
         if choice.has_provider and not choice.locked and seen.payment is not None:
             form.offer_providers(providers_to_retry_at(seen.payment))
         said: SaidForm = form
-        form.fields["reason"].label = choice.words.asks
         return said
 
     def _attempts_of_order(self) -> list[Attempt]:
@@ -284,6 +289,8 @@ class CasePage:
         """What is wrong with a field stands beside it; the rest is said once, on top of the page."""
         sentence = refused.sentence if isinstance(refused, ServiceError) else str(refused.detail)
         where = refused.field if isinstance(refused, ServiceError) else ""
+        if isinstance(refused, OtherAmount):
+            sentence = f"{sentence} {_IF_MEANT}"
         if where in form.fields:
             form.add_error(where, sentence)
         if isinstance(refused, ServiceError):
@@ -307,6 +314,14 @@ class CasePage:
         return call_of_press(
             self.request, press=press, restaurant_id=case.restaurant_id, mode=case.mode, subject_id=case.pk
         )
+
+
+def _ask_whether_it_is_meant(form: DecisionForm, live: Attempt) -> None:
+    """Of another amount than was to be charged, whatever it was that refused the press."""
+    with suppress(ValueError):
+        other = other_amount(live, Money.parse(str(form.data.get("amount", "")), live.currency).minor)
+        if other is not None:
+            form.ask_whether(other)
 
 
 def _undecided(payment: Payment | None, live: Attempt | None, of_order: list[Attempt]) -> Undecided | None:

@@ -72,12 +72,14 @@ def _standing(case: Case) -> str:
     return str(case.payment.get_status_display()) if case.payment else "not known"
 
 
-def _decide(page: CasePage, form: SaidForm) -> str:
+def _decide(page: CasePage, form: Any) -> str:
     said, refund_id = form.cleaned_data, clock.new_id()
+    amount_minor = _minor(page, said)
     decision = Decision(
         action=Action(said["action"]),
         reason=said["reason"],
-        amount_minor=_minor(page, said),
+        amount_minor=amount_minor,
+        means_amount=form.means(amount_minor),
         outcome=_outcome(said),
         provider=said["provider"],
         version=said["version"],
@@ -88,10 +90,10 @@ def _decide(page: CasePage, form: SaidForm) -> str:
         return "Asked. A second person has to agree; the case says who may."
     if decision.action == Action.REFUND and _waits(refund_id):
         return "It is above your limit: nothing is sent until a second person has agreed."
-    return "Done. The case is closed." if not case.is_waiting else "Done."
-
     if decision.action == Action.RETRY:
         return "It is being tried again. Its answer comes by itself."
+    return "Done. The case is closed." if not case.is_waiting else "Done."
+
 
 def _waits(refund_id: UUID) -> bool:
     """Of this press, and not another refund of the payment."""

@@ -14,12 +14,17 @@ from failures.services.papers import LONGEST_NOTE
 from kernel import clock
 from kernel.texts import MAX_REASON
 from payments.services.acceptance import MAX_PROVIDER
+from payments.services.forcing import OtherAmount
 from payments.services.routing import Candidate
 
 SNOOZES = ((15, "15 minutes"), (60, "an hour"), (240, "four hours"), (1_440, "a day"), (4_320, "three days"))
 
 # A loss is written off by two people, and not chosen from a list.
 _OUTCOMES = [each for each in Outcome.choices if each[0] != Outcome.WRITTEN_OFF]
+
+
+# The tick beside another amount than was to be charged.
+MEANT = "meant"
 
 
 class SaidForm(forms.Form):
@@ -43,6 +48,20 @@ class ReasonForm(SaidForm):
     )
 
 
+class TickFor(forms.CheckboxInput):
+    """A tick for what was said, and for nothing else: said otherwise afterwards, it is not ticked."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(check_test=lambda ticked: ticked == said)
+        self.said = said
+
+    def format_value(self, value: Any) -> str:
+        return self.said
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
+        return data.get(name, "")
+
+
 class DecisionForm(ReasonForm):
     action = forms.ChoiceField(choices=[(each.value, each.value) for each in Action], widget=forms.HiddenInput)
     # Only one action has it; there it is required, and the service says so in the case's currency.
@@ -57,6 +76,19 @@ class DecisionForm(ReasonForm):
     )
 
     provider = forms.CharField(label="Where", required=False, max_length=MAX_PROVIDER, widget=forms.HiddenInput)
+
+    def ask_whether(self, other: OtherAmount) -> None:
+        """It is meant. There is no box to tick before somebody has written another amount than was asked for."""
+        written, asked = other.written.display(), other.asked.display()
+        self.fields[MEANT] = forms.CharField(
+            label=f"The provider's page really says {written}, not {asked}",
+            required=False,
+            widget=TickFor(_for(other.written.minor)),
+        )
+
+    def means(self, minor: int | None) -> bool:
+        """This amount was ticked, and not one that stood there before."""
+        return minor is not None and self.data.get(MEANT) == _for(minor)
 
     def clean_outcome(self) -> str:
         """Whoever closes a case says it; of nothing else it is asked."""
@@ -82,6 +114,10 @@ class DecisionForm(ReasonForm):
 def _called(candidate: Candidate) -> str:
     is_resting = candidate.breaker_open or candidate.paused
     return f"Only {candidate.account.label}" + (", which rests just now and is waited for" if is_resting else "")
+
+
+def _for(minor: int) -> str:
+    return str(minor)
 
 
 class ReplyForm(SaidForm):

@@ -18,6 +18,7 @@ from kernel.money import Money
 from payments.models import Attempt
 from payments.services.credential_changes import CHANGE_CREDENTIALS
 from payments.services.deeds import PaymentDeed, picture_of_payment
+from payments.services.forcing import other_amount
 from payments.services.refund_approvals import BESIDES, goes_back_besides
 
 _REFUND = Words(
@@ -65,6 +66,7 @@ class Asked:
     amount: str
     changes: tuple[Change, ...]
     since: tuple[Change, ...]  # What differs from what the maker saw.
+    warning: str  # Of an amount that is not what was to be charged.
     may_approve: bool
     may_decide: bool
     may_withdraw: bool
@@ -110,6 +112,7 @@ def asked_about(
         title=title_of(approval),
         amount=amount_of(approval, case.restaurant.currency),
         changes=changes_of(approval),
+        warning=_warning(approval, attempts),
         since=(*_since(case, approval), *_went_back_since(approval, attempts)),
         may_approve=not _is_overtaken(approval, attempts),
         may_decide=not why_not and not is_early,
@@ -145,6 +148,18 @@ def amount_of(approval: Approval, currency: str) -> str:
     said = approval.data
     minor = said.get("captured_minor") or said.get("amount_minor", 0) + said.get("tip_minor", 0)
     return Money(minor, said.get("currency", currency)).display() if minor else ""
+
+
+def _warning(approval: Approval, attempts: Iterable[Attempt]) -> str:
+    attempt = next((each for each in attempts if each.pk == approval.subject_id), None)
+    minor = approval.data.get("captured_minor")
+    other = other_amount(attempt, minor) if attempt is not None and minor is not None else None
+    if other is None:
+        return ""
+    return (
+        f"{other.asked.display()} was to be charged, and not {other.written.display()}. Look whether the provider's "
+        "page really says so."
+    )
 
 
 def _why_not(approval: Approval, person: User, role: str, agree: Collection[Role]) -> str:

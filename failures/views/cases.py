@@ -124,6 +124,7 @@ class ActOnCase(_CaseRoute):
             action=Action(said["action"]),
             reason=said["reason"],
             amount_minor=_minor(case, said.get("amount")),
+            means_amount=True,  # As it has always been taken here: what an app asks of its people first is the app's.
             outcome=said.get("outcome", ""),
             provider=said.get("provider", ""),
         )

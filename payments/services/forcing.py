@@ -57,6 +57,25 @@ class Sighting:
         )
 
 
+class OtherAmount(PaymentRefused):
+    """What somebody says was captured is not what was to be charged: a slip of the keyboard, or news."""
+
+    code = "other_amount"
+
+    def __init__(self, *, written: Money, asked: Money) -> None:
+        sentence = f"You write {written.display()}; {asked.display()} was to be charged."
+        super().__init__(sentence, field="amount")
+        self.written, self.asked = written, asked
+
+
+def other_amount(attempt: Attempt, captured_minor: int) -> OtherAmount | None:
+    """The one rule, for whoever says it and for the pages that show it. What it leads to is decided later."""
+    if captured_minor == attempt.amount_minor or not _may_be_captured(captured_minor):
+        return None
+    written, asked = (Money(minor, attempt.currency) for minor in (captured_minor, attempt.amount_minor))
+    return OtherAmount(written=written, asked=asked)
+
+
 def ask_to_record_charge(
     *,
     payment_id: UUID,
@@ -65,8 +84,12 @@ def ask_to_record_charge(
     reason: str,
     asked_from: UUID,
     captured_minor: int | None = None,
+    means_amount: bool = False,
 ) -> Approval:
-    """The provider's pages show that the open attempt took the money, and how much; or that it did not."""
+    """The provider's pages show that the open attempt took the money, and how much; or that it did not.
+
+    Another amount than was to be charged is taken from whoever says that it is meant.
+    """
     with transaction.atomic():
         bill = lock_bill_of_payment(payment_id)
         payment = bill.payment(payment_id)
@@ -74,6 +97,9 @@ def ask_to_record_charge(
         live = bill.live_attempt_of(payment)
         if live is None:
             raise PaymentRefused(f"Payment {payment.reference} is {payment.status}: nothing is open.", code="not_open")
+        other = other_amount(live, captured_minor) if captured_minor is not None and not means_amount else None
+        if other is not None:
+            raise other
         sighting = Sighting(
             deed=deed, payment_id=payment_id, subject_id=live.pk, reason=reason, captured_minor=captured_minor
         )
@@ -183,12 +209,16 @@ def _record_charge(seen: Sighting, actor: Actor) -> None:
 
 def _captured(seen: Sighting, attempt: Attempt) -> Money:
     minor = seen.captured_minor
-    if type(minor) is not int or not 0 < minor <= MAX_MINOR:
+    if type(minor) is not int or not _may_be_captured(minor):
         most = Money(MAX_MINOR, attempt.currency).display()
         raise PaymentRefused(
             f"Say how much was captured: above zero, and at most {most}.", field="amount", code="bad_amount"
         )
     return Money(minor, attempt.currency)
+
+
+def _may_be_captured(minor: int) -> bool:
+    return 0 < minor <= MAX_MINOR
 
 
 def _record_refund(seen: Sighting, actor: Actor) -> None:

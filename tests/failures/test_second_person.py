@@ -63,7 +63,7 @@ class TestForcing:
         assert step.evidence["approval"] == str(Approval.objects.get().pk)
 
     def test_another_amount_is_still_a_case_for_people(self, doubt: Case, maker: User, lead: User) -> None:
-        agree(ask(doubt, maker, Action.RECORD_CHARGED, amount_minor=1), lead)
+        agree(ask(doubt, maker, Action.RECORD_CHARGED, amount_minor=1, means_amount=True), lead)
 
         assert Attempt.objects.get(payment=doubt.payment_id).mismatch
         kinds = {case.kind: case.status for case in Case.objects.filter(payment=doubt.payment_id)}
