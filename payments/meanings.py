@@ -7,12 +7,19 @@ from typing import Final
 
 from payments.models import Attempt, AttemptStatus, Payment, PaymentStatus, Refund, RefundOrigin, RefundStatus
 from payments.returns import Surplus
+from payments.whose_word import Whose
 
 _PAYMENT: Final[Mapping[PaymentStatus, str]] = {
     PaymentStatus.PENDING: "It was accepted, and no provider was asked for the money yet.",
     PaymentStatus.PROCESSING: "A provider has it, or somebody still has to act. Steward looks after it by itself.",
     PaymentStatus.COMPLETED: "The money came in: a provider or a waiter said so.",
     PaymentStatus.FAILED: "Nothing was charged, and that is certain. While the order is open it can be paid again.",
+}
+_PAYMENT_BY_PEOPLE: Final[Mapping[PaymentStatus, str]] = {
+    PaymentStatus.COMPLETED: "The money came in: recorded by a person, with evidence.",
+    PaymentStatus.FAILED: (
+        "Nothing was charged: recorded by a person, with evidence. While the order is open it can be paid again."
+    ),
 }
 # Where all that came in was not due any more.
 _NOT_DUE: Final[Mapping[PaymentStatus, str]] = {
@@ -30,11 +37,20 @@ _ATTEMPT: Final[Mapping[AttemptStatus, str]] = {
     AttemptStatus.SUCCEEDED: "The provider says that the money moved.",
     AttemptStatus.DECLINED: "The provider said no. Nothing was charged.",
     AttemptStatus.NOT_SENT: "The request was never accepted there, so that nothing can have been charged.",
-    AttemptStatus.NOT_CHARGED: "The provider, or a person who saw it there, says that nothing was charged.",
+    AttemptStatus.NOT_CHARGED: "The provider has no such charge, or says that it cannot be paid any more.",
     AttemptStatus.CANCELLED: "It was cancelled before anybody paid. It cannot be paid any more.",
     AttemptStatus.EXPIRED: "Nobody paid in time. Should money arrive after all, it is noticed and given back or kept.",
     AttemptStatus.RELEASED: "Cash was taken instead. Should this provider have charged after all, that goes back.",
     AttemptStatus.LATE_SUCCESS: "Its money arrived after it had been closed. “Money” says what became of that.",
+}
+_NOT_THEIRS: Final = "No provider said so."
+_ATTEMPT_BY_PEOPLE: Final[Mapping[AttemptStatus, str]] = {
+    AttemptStatus.SUCCEEDED: f"Recorded by a person, with evidence: the money moved. {_NOT_THEIRS}",
+    AttemptStatus.UNKNOWN: f"Recorded by a person, with evidence. {_NOT_THEIRS} {_OTHER_AMOUNT}",
+    AttemptStatus.NOT_CHARGED: f"Recorded by a person, with evidence: nothing was charged. {_NOT_THEIRS}",
+}
+_ATTEMPT_BY_WAITER: Final[Mapping[AttemptStatus, str]] = {
+    AttemptStatus.SUCCEEDED: "A waiter took the cash, and said so.",
 }
 _REFUND: Final[Mapping[RefundStatus, str]] = {
     RefundStatus.REQUESTED: "It was asked for, and is sent within seconds. Its amount is set aside.",
@@ -43,34 +59,52 @@ _REFUND: Final[Mapping[RefundStatus, str]] = {
     RefundStatus.COMPLETED: "The money went back to the guest.",
     RefundStatus.FAILED: "Nothing went back. What was set aside for it is free again.",
 }
+_REFUND_BY_PEOPLE: Final[Mapping[RefundStatus, str]] = {
+    RefundStatus.COMPLETED: f"Recorded by a person, with evidence: the money went back to the guest. {_NOT_THEIRS}",
+    RefundStatus.FAILED: (
+        f"Recorded by a person, with evidence: nothing went back. {_NOT_THEIRS} What was set aside for it is free "
+        "again."
+    ),
+}
+_REFUND_IN_CASH: Final[Mapping[RefundStatus, str]] = {
+    RefundStatus.REQUESTED: "It was asked for. A case waits until somebody has handed the cash to the guest.",
+    RefundStatus.COMPLETED: "Somebody handed the cash to the guest, and said so.",
+}
+_ATTEMPTS: Final = {Whose.PEOPLE: _ATTEMPT_BY_PEOPLE, Whose.WAITER: _ATTEMPT_BY_WAITER}
+_REFUNDS: Final = {Whose.PEOPLE: _REFUND_BY_PEOPLE, Whose.WAITER: _REFUND_IN_CASH}
 _REFUND_IN_DOUBT: Final = (
     "Nobody knows whether the money went back. Steward asks again with the same key, so that it goes back once at most."
 )
 _BY_PROVIDER: Final = "Nobody here asked for it: the provider, or the guest's bank, took the money back."
 
 
-def meaning_of_payment(payment: Payment, surplus: Surplus | None = None) -> str:
+def meaning_of_payment(payment: Payment, surplus: Surplus | None = None, *, whose: Whose = Whose.PROVIDER) -> str:
     """On a page of its own: of one in doubt its attempts are asked for."""
     if surplus is None:
-        return _standing_of(payment)
+        return _standing_of(payment, whose)
     if surplus.is_all and payment.status in _NOT_DUE:
         return f"{_NOT_DUE[PaymentStatus(payment.status)]}: {surplus.became}."
-    return f"{_standing_of(payment)} Besides, money came in that was not due: {surplus.became}."
+    return f"{_standing_of(payment, whose)} Besides, money came in that was not due: {surplus.became}."
 
 
-def _standing_of(payment: Payment) -> str:
+def _standing_of(payment: Payment, whose: Whose) -> str:
     if not payment.in_doubt:
-        return _PAYMENT[PaymentStatus(payment.status)]
+        by_people = _PAYMENT_BY_PEOPLE.get(PaymentStatus(payment.status)) if whose == Whose.PEOPLE else None
+        return by_people or _PAYMENT[PaymentStatus(payment.status)]
     undecided = payment.attempts.filter(status=AttemptStatus.UNKNOWN, mismatch=True)
     return _OTHER_AMOUNT if undecided.exists() else _PAYMENT_IN_DOUBT
 
 
-def meaning_of_attempt(attempt: Attempt) -> str:
+def meaning_of_attempt(attempt: Attempt, whose: Whose = Whose.PROVIDER) -> str:
+    said = _ATTEMPTS.get(whose, {}).get(AttemptStatus(attempt.status))
+    if said is not None:
+        return said
     if attempt.status == AttemptStatus.UNKNOWN and attempt.mismatch:
         return _OTHER_AMOUNT
     return _ATTEMPT[AttemptStatus(attempt.status)]
 
 
-def meaning_of_refund(refund: Refund) -> str:
-    said = _REFUND_IN_DOUBT if refund.in_doubt else _REFUND[RefundStatus(refund.status)]
+def meaning_of_refund(refund: Refund, whose: Whose = Whose.PROVIDER) -> str:
+    status = RefundStatus(refund.status)
+    said = _REFUND_IN_DOUBT if refund.in_doubt else _REFUNDS.get(whose, {}).get(status) or _REFUND[status]
     return f"{said} {_BY_PROVIDER}" if refund.origin == RefundOrigin.PROVIDER else said

@@ -12,11 +12,18 @@ from accounts.names import id_in, name_now, program_of
 from events.actors import SHELL
 from kernel.shown import NOTHING
 from payments.models import Refund, RefundOrigin, RefundStatus
+from payments.services.deeds import PaymentDeed
 
 
 def with_who_asked(refunds: QuerySet[Refund]) -> QuerySet[Refund]:
     """A person and a program have an id; the system and a provider have none."""
-    agreed = Approval.objects.filter(subject_id=OuterRef("pk"), checker__isnull=False, status=ApprovalStatus.DONE)
+    # To the refund. To what was then recorded of it others may have agreed.
+    agreed = Approval.objects.filter(
+        subject_id=OuterRef("pk"),
+        checker__isnull=False,
+        status=ApprovalStatus.DONE,
+        action=PaymentDeed.REQUEST_REFUND,
+    )
     asked_by = OuterRef("asked_by")
     return refunds.annotate(asked_by=id_in("requested_by")).annotate(
         asker=Coalesce(name_now(asked_by), program_of(asked_by), output_field=CharField()),

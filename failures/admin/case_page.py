@@ -48,6 +48,7 @@ from payments.services.bill import Bill
 from payments.services.forcing import OtherAmount, other_amount
 from payments.services.mismatches import Undecided, undecided_in
 from payments.services.payments import providers_to_retry_at
+from payments.whose_word import as_recorded, perhaps_recorded
 
 # Whoever has a second factor gives a code before these, if the last one is a while ago.
 _ABOUT_MONEY = ("decide", "reply")
@@ -92,16 +93,19 @@ class CasePage:
         now, zone = clock.now(), case.restaurant.time_zone
         waiting = waiting_of(case, now=now)
         files = list(case.files.defer("content").select_related("author"))
-        approvals = approvals_in(case)
+        rows: list[Attempt | Refund] = [*attempts, *refunds]
+        every = approvals_in(case, about=perhaps_recorded(rows))
+        approvals = [each for each in every if each.asked_from == case.pk]
+        by_people = as_recorded(rows, every)
         asked = asked_about(case, approvals, attempts=attempts, person=self.person, role=self.role, now=now)
-        told = timeline_of(case, attempts=attempts, refunds=refunds, files=files, approvals=approvals)
+        told = timeline_of(case, attempts=attempts, refunds=refunds, files=files, approvals=every)
         context = {
             **self.frame,
             "title": capfirst(case.get_kind_display()),
             "case": case,
-            "cause": cause_of(case, attempts),
+            "cause": cause_of(case, attempts, by_people=by_people),
             "account": _account_of(case),
-            "certainty": certainty_of(attempts),
+            "certainty": certainty_of(attempts, refunds=refunds, by_people=by_people),
             "asked_for": Money(case.payment.charge_minor, case.payment.currency) if case.payment else None,
             "difference": difference_of(undecided) if undecided else None,
             "waiting": label(waiting.words, waiting.tone),
@@ -209,7 +213,7 @@ class CasePage:
     def _decision(self, choice: Choice, seen: Seen) -> SaidForm:
         name = f"decide-{choice.action.value}"
         form: Any = self.refused.get(name) or DecisionForm.on_page(self.case, name, action=choice.action.value)
-        form.fields["reason"].label = choice.words.asks
+        form["reason"].label = choice.words.asks
         if choice.has_amount and form.is_bound and seen.live is not None:
             _ask_whether_it_is_meant(form, seen.live)
         if choice.has_outcome and not choice.locked:

@@ -6,6 +6,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
+
+from django.db.models import Q
 
 from accounts.independence import Ties, who_asked_took_others_away
 from accounts.models import ALONE_AFTER, CHECKERS, Approval, Role, User
@@ -20,6 +23,7 @@ from payments.services.credential_changes import CHANGE_CREDENTIALS
 from payments.services.deeds import PaymentDeed, picture_of_payment
 from payments.services.forcing import other_amount
 from payments.services.refund_approvals import BESIDES, goes_back_besides
+from payments.whose_word import IS_RECORDED
 
 _REFUND = Words(
     title="Send the refund",
@@ -84,8 +88,10 @@ class _Standing:
     is_left_to_finance: bool  # By the hand of who asked.
 
 
-def approvals_in(case: Case) -> list[Approval]:
-    return list(Approval.objects.filter(asked_from=case.pk).select_related("maker").order_by("id"))
+def approvals_in(case: Case, *, about: Iterable[UUID] = ()) -> list[Approval]:
+    """With those by which people recorded something about these attempts or refunds, wherever it was asked."""
+    asked = Approval.objects.filter(Q(asked_from=case.pk) | Q(subject_id__in=list(about)) & IS_RECORDED)
+    return list(asked.select_related("maker").order_by("id"))
 
 
 def asked_about(
@@ -247,6 +253,8 @@ def _plain(field: str, value: Any, row: Mapping[str, Any]) -> str:
     if isinstance(value, list):
         return Money(*value).display()
     currency = row.get("captured_currency") or row.get("currency")
+    if field.endswith("_minor") and not value:
+        return "none"  # Before any of it moved nobody says in which currency.
     if field.endswith("_minor") and currency:
         return Money(value, currency).display()
     return str(value).replace("_", " ") or "–"

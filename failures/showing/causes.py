@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from uuid import UUID
 
 from failures.models import Case, CaseKind, CaseStatus
 from failures.sums import money_of
@@ -145,6 +146,8 @@ _THEIRS: Mapping[str, tuple[str, str]] = {
         "It has a deadline: answer it on the provider's own pages. If it stays lost, two people write it off.",
     ),
 }
+_NOT_SAID_WHERE = "Not known: recorded by a person"
+_RECORDED = "A person recorded, with evidence, that another amount came in than was asked for."
 _NOT_SAID = "went back that nobody here sent back: a refund made at the provider, or a chargeback."
 
 
@@ -186,9 +189,13 @@ _UNANSWERED: Mapping[CaseKind, _Now] = {
 }
 
 
-def cause_of(case: Case, attempts: Iterable[Attempt] = ()) -> Cause:
-    """As it is now, and of what has ended, as it was. `attempts` are those of its payment."""
+def cause_of(case: Case, attempts: Iterable[Attempt] = (), *, by_people: Collection[UUID] = ()) -> Cause:
+    """As it is now, and of what has ended, as it was. `attempts` are those of its payment, and `by_people` those whose
+    money people recorded.
+    """
     cause = _with_its_sum(CAUSES[CaseKind(case.kind)], case)
+    if case.kind == CaseKind.AMOUNT_MISMATCH and case.data.get("attempt") in map(str, by_people):
+        cause = replace(cause, who=_NOT_SAID_WHERE, what=_RECORDED)
     if not case.is_waiting:
         return replace(cause, what=f"When it was opened: {cause.what}")
     now = _as_it_is_now(case, attempts)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from kernel.money import Money
-from payments.models import Attempt, AttemptStatus
+from payments.models import Attempt, AttemptStatus, Refund, RefundStatus
 
 # Nothing came in through these as far as anybody knows, and something still may.
 POSSIBLE = (AttemptStatus.SENT, AttemptStatus.PENDING, AttemptStatus.UNKNOWN, AttemptStatus.RELEASED)
@@ -18,9 +19,11 @@ class Certainty:
     """Each a sum for each currency: a provider may have captured another one than it was asked for."""
 
     taken: tuple[Money, ...] = ()
+    recorded: tuple[Money, ...] = ()  # Came in, as people recorded: no provider and no waiter said so.
     possible: tuple[Money, ...] = ()
     going_back: tuple[Money, ...] = ()
     returned: tuple[Money, ...] = ()
+    recorded_back: tuple[Money, ...] = ()  # Went back, as people recorded.
 
 
 @dataclass(slots=True)
@@ -34,17 +37,37 @@ class _Sums:
         return tuple(Money(minor, currency) for currency, minor in sorted(self.minor.items()) if minor)
 
 
-def certainty_of(attempts: Iterable[Attempt]) -> Certainty:
-    taken, possible, going_back, returned = _Sums(), _Sums(), _Sums(), _Sums()
+def certainty_of(
+    attempts: Collection[Attempt], *, refunds: Iterable[Refund] = (), by_people: Collection[UUID] = ()
+) -> Certainty:
+    """`by_people` are those of these rows that stand as people recorded: a list, which does not tell, names none."""
+    taken, recorded, possible, going_back = _Sums(), _Sums(), _Sums(), _Sums()
     for attempt in attempts:
-        taken.add(attempt.captured_minor, attempt.captured_currency)
+        came_in = recorded if attempt.pk in by_people else taken
+        came_in.add(attempt.captured_minor, attempt.captured_currency)
         going_back.add(attempt.refunding_minor, attempt.captured_currency)
-        returned.add(attempt.refunded_minor, attempt.captured_currency)
         if attempt.status in POSSIBLE and not attempt.captured_minor:
             possible.add(attempt.amount_minor, attempt.currency)
+    returned, recorded_back = _went_back(attempts, [each for each in refunds if each.pk in by_people])
     return Certainty(
-        taken=taken.told(), possible=possible.told(), going_back=going_back.told(), returned=returned.told()
+        taken=taken.told(),
+        recorded=recorded.told(),
+        possible=possible.told(),
+        going_back=going_back.told(),
+        returned=returned.told(),
+        recorded_back=recorded_back.told(),
     )
+
+
+def _went_back(attempts: Iterable[Attempt], recorded: Iterable[Refund]) -> tuple[_Sums, _Sums]:
+    returned, recorded_back = _Sums(), _Sums()
+    for attempt in attempts:
+        returned.add(attempt.refunded_minor, attempt.captured_currency)
+    for refund in recorded:
+        if refund.status == RefundStatus.COMPLETED:
+            recorded_back.add(refund.total_minor, refund.currency)
+            returned.add(-refund.total_minor, refund.currency)
+    return returned, recorded_back
 
 
 def in_words(certainty: Certainty, write: Callable[[Money], str] = Money.display) -> list[str]:
@@ -52,8 +75,10 @@ def in_words(certainty: Certainty, write: Callable[[Money], str] = Money.display
     parts = (
         ("may have come in", certainty.possible),
         ("came in", certainty.taken),
+        ("came in, as recorded by a person", certainty.recorded),
         ("on its way back", certainty.going_back),
         ("given back", certainty.returned),
+        ("given back, as recorded by a person", certainty.recorded_back),
     )
     told = [f"{what} {', '.join(map(write, sums))}" for what, sums in parts if sums]
     return told or ["nothing came in"]

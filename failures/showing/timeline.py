@@ -146,11 +146,16 @@ _OF_ATTEMPTS_BY_HAND = {
     "succeed_late": "Recorded that money came in at {provider} after this charge was closed.",
     "not_charged": "Recorded that nothing was charged at {provider}.",
     "decline": "Recorded that {provider} said no.",
+    "mismatched": "Recorded that another amount came in at {provider} than was asked for.",
+    "contradicted": "Recorded what does not go together with what {provider} told.",
 }
+# Another amount had come in: that is no word of whoever then decided.
+_DECIDED = "Decided what becomes of the amount that came in at {provider}."
 _OF_REFUNDS_BY_HAND = {
     "complete": "Recorded that the refund was made.",
     "complete_late": "Recorded that the refund was made after all.",
     "fail": "Recorded that the refund was not made.",
+    "contradicted": "Recorded what does not go together with what {provider} told about the refund.",
 }
 _BY_PEOPLE: Mapping[tuple[str, str], Mapping[str, str]] = {
     (Source.OPERATOR, "attempt"): _OF_ATTEMPTS_BY_HAND,
@@ -303,6 +308,8 @@ def _words_of(step: Transition, name: str) -> str:
     if step.subject_kind == "case" and DID in step.evidence:
         return f"Ended the case: {step.evidence[DID]}."
     source = str(step.evidence.get("source", ""))
+    if (source, step.subject_kind, name) == (Source.OPERATOR, "attempt", "succeed") and "money" not in step.evidence:
+        return _DECIDED
     said = _BY_PEOPLE.get((source, step.subject_kind), {}).get(name)
     return said or WORDS.get(step.subject_kind, {}).get(name, f"{step.subject_kind}: {name.replace('_', ' ')}.")
 

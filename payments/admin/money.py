@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import ValidationError
 from django.db.models import F, QuerySet
 from django.http import HttpRequest
 from django.utils.text import capfirst
@@ -22,6 +24,7 @@ from payments.returns import return_of, surplus_of, with_what_went_back
 from payments.searching import SEARCHED, payments_found
 from payments.state_words import payment_in_words, refund_in_words
 from payments.who_asked import who_agreed, who_asked, with_who_asked
+from payments.whose_word import Whose, whose_word_of, whose_word_of_payment, with_whose_word
 
 _ATTEMPT_TONES = {
     AttemptStatus.SUCCEEDED: Tone.GOOD,
@@ -35,14 +38,40 @@ _ATTEMPT_TONES = {
 _CAPTURE_TONES = {Capture.KEPT: Tone.GOOD, Capture.SURPLUS: Tone.BAD, Capture.UNDECIDED: Tone.DOUBT}
 
 
-def _payment_means(payment: Payment) -> str:
-    returned, said = return_of(payment), meaning_of_payment(payment, surplus_of(payment))
+def _payment_means(payment: Any) -> str:
+    returned = return_of(payment)
+    said = meaning_of_payment(payment, surplus_of(payment), whose=whose_word_of_payment(payment))
     return f"{said} {returned.sentence}" if returned else said
+
+
+def _attempt_means(attempt: Any) -> str:
+    return meaning_of_attempt(attempt, attempt.whose)
+
+
+def _refund_means(refund: Any) -> str:
+    return meaning_of_refund(refund, refund.whose)
+
+
+def _why_failed(payment: Any) -> str:
+    if whose_word_of_payment(payment) == Whose.PEOPLE and payment.failure_code:
+        return "A person recorded that nothing was charged"
+    return capfirst(reason_in_words(payment.failure_code)) or NOTHING
+
+
+# Above what stands there of it, by whose word it is.
+_WHO_SAID: Mapping[Whose, str] = {
+    Whose.PROVIDER: "What the provider said",
+    Whose.WAITER: "What the waiter said",
+    Whose.PEOPLE: "What a person recorded",
+}
 
 
 def _said_by(field: str, title: str = "why") -> Meaning:
     """A code, in words."""
     return Meaning(lambda row: capfirst(reason_in_words(getattr(row, field))) or NOTHING, title)
+
+
+_IN_WORDS = Meaning(lambda row: row.error_message or NOTHING, "in words")
 
 
 def _is_withdrawn(payment: Payment) -> str:
@@ -97,6 +126,23 @@ class RefundInline(ReadOnlyInline):
         return refunds.order_by("pk")
 
 
+class ToldByWhom:
+    """A page on which nothing that people recorded stands as what the provider said."""
+
+    def get_object(self, *args: Any, **kwargs: Any) -> Any:
+        """Asked for once, of a row that has a page of its own: no list says it."""
+        page: Any = super()
+        row = page.get_object(*args, **kwargs)
+        if row is not None:
+            row.whose = whose_word_of(row)
+        return row
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        page: Any = super()
+        titles = {_WHO_SAID[Whose.PROVIDER]: _WHO_SAID[obj.whose]} if obj is not None else {}
+        return [(titles.get(title, title), said) for title, said in page.get_fieldsets(request, obj)]
+
+
 class SearchedByPayment(ReadOnlyAdmin):
     """What somebody types names a payment, and finds it or what belongs to it."""
 
@@ -134,7 +180,7 @@ class PaymentAdmin(GivingBack, SearchedByPayment):
             {
                 "fields": [
                     *("said", "meaning", "amount", "tip", "of_order", "paid_by"),
-                    *("why", "created", "finished"),
+                    *("why_failed", "created", "finished"),
                 ]
             },
         ),
@@ -164,6 +210,7 @@ class PaymentAdmin(GivingBack, SearchedByPayment):
     said = Said(payment_in_words, "status", ordering="status")
     meaning = Meaning(_payment_means)
     why = _said_by("failure_code", "why it failed")
+    why_failed = Meaning(_why_failed, "why it failed")
     paid_by = Word("method")
     of_order = Link("order")
     created = Moment("created_at")
@@ -177,6 +224,13 @@ class PaymentAdmin(GivingBack, SearchedByPayment):
     def get_ordering(self, request: HttpRequest) -> list[str]:
         return _by_time_within(DayFilter, request) or list(super().get_ordering(request))
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Payment | None:
+        """With whose word it is, which no list says."""
+        try:
+            return with_whose_word(self.get_queryset(request)).get(pk=object_id)
+        except (Payment.DoesNotExist, ValidationError, ValueError):
+            return None  # What is no id at all is nobody's, as an address of Django's own pages.
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Payment]:
         """What somebody pays with, and who it is, is not even read for a list."""
         payments: QuerySet[Payment] = super().get_queryset(request)
@@ -184,7 +238,7 @@ class PaymentAdmin(GivingBack, SearchedByPayment):
 
 
 @admin.register(Attempt)
-class AttemptAdmin(SearchedByPayment):
+class AttemptAdmin(ToldByWhom, SearchedByPayment):
     called = "Attempts"
     about = "Each request to a provider to take money, and what became of it."
     nothing = "No attempts yet. Each payment makes one for every provider that it tries."
@@ -204,7 +258,7 @@ class AttemptAdmin(SearchedByPayment):
                 ]
             },
         ),
-        ("What the provider said", {"fields": ["provider_reference", "why", "error_message"]}),
+        (_WHO_SAID[Whose.PROVIDER], {"fields": ["provider_reference", "why", "in_words"]}),
         ("Its last answer, as it came", {"classes": ["collapse"], "fields": ["evidence_said"]}),
         ("Given back", {"fields": ["refunded", "refunding", "excess", "reopened"]}),
         (
@@ -220,9 +274,10 @@ class AttemptAdmin(SearchedByPayment):
     ]
 
     state = State("status", tones=_ATTEMPT_TONES)
-    meaning = Meaning(meaning_of_attempt)
+    meaning = Meaning(_attempt_means)
     kept = State("capture", "money", tones=_CAPTURE_TONES)
     why = _said_by("error_code")
+    in_words = _IN_WORDS
     of_payment = Link("payment")
     amount = Amount("amount_minor", "asked for")
     captured = Amount("captured_minor", currency="captured_currency", zero=False)
@@ -251,7 +306,7 @@ class AttemptAdmin(SearchedByPayment):
 
 
 @admin.register(Refund)
-class RefundAdmin(SearchedByPayment):
+class RefundAdmin(ToldByWhom, SearchedByPayment):
     called = "Refunds"
     about = "Money on its way back to a guest, and whether it has arrived."
     nothing = "No refunds yet. Whoever may give money back asks for one at its payment."
@@ -271,7 +326,7 @@ class RefundAdmin(SearchedByPayment):
                 ]
             },
         ),
-        ("What the provider said", {"fields": ["provider_reference", "why", "error_message"]}),
+        (_WHO_SAID[Whose.PROVIDER], {"fields": ["provider_reference", "why", "in_words"]}),
         ("Its last answer, as it came", {"classes": ["collapse"], "fields": ["evidence_said"]}),
         ("What happens next", {"fields": ["next_action", "due"]}),
         (
@@ -289,10 +344,11 @@ class RefundAdmin(SearchedByPayment):
     amount = Amount("total_minor", "amount", ordering="amount_minor")
     tip = Amount("tip_minor", "tip in it", zero=False)
     said = Said(refund_in_words, "status", ordering="status")
-    meaning = Meaning(meaning_of_refund)
+    meaning = Meaning(_refund_means)
     asked = Meaning(who_asked, "who asked")
     agreed_by = Meaning(who_agreed, "who agreed")
     why = _said_by("error_code")
+    in_words = _IN_WORDS
     of_payment = Link("payment")
     created = Moment("created_at", "asked for")
     finished = Moment("finished_at")

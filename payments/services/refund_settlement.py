@@ -264,7 +264,8 @@ def _no_answer(s: SettlingRefund) -> None:
 def _contradicted(s: SettlingRefund, said: str = "") -> None:
     """The provider's books and ours differ about a refund: a human sees both."""
     said = said or s.evidence.message or s.evidence.finding.value
-    sentence = f"Refund {s.refund.pk} is {s.refund.status} here; the provider says otherwise: {said}"
+    who = "a person recorded" if s.evidence.source == Source.OPERATOR else "the provider says"
+    sentence = f"Refund {s.refund.pk} is {s.refund.status} here; {who} otherwise: {said}"
     if s.refund.tell_once(sentence):
         s.journal.note(s.refund, step="contradicted", reason=sentence, evidence=s.evidence.for_history())
         s.happened(PaymentEvent.CONTRADICTED, reason=sentence)
