@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from accounts.models import Restaurant, Role
+from accounts.models import Approval, Restaurant, Role
 from events.models import Transition
 from failures.decisions import OFFERED, Action
 from failures.models import Case, CaseKind
@@ -100,6 +100,13 @@ def test_what_a_person_has_seen_and_another_agrees_to_ends_a_doubt_once(
 
 
 APPROVED = {"verdict": "approve", "reason": "Seen as well."}
+
+
+def test_an_app_says_any_amount_at_once_as_it_was_promised(finance: Caller, doubtful: dict[str, Any]) -> None:
+    """What it asks of its people first is its own; the second person sees that it is another one."""
+    assert act(finance, doubtful, "record_charged", amount=inr(840_000)).status_code == 200
+
+    assert Approval.objects.get().after["attempts"][0]["mismatch"]
 
 
 def test_a_request_says_what_it_changes_and_who_asks(finance: Caller, lead: Caller, doubtful: dict[str, Any]) -> None:
