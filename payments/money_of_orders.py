@@ -1,15 +1,37 @@
-"""What came in for an order and what went back of it, added up over its payments: read for a page of its own."""
+"""What came in for an order and what went back of it, added up over its payments: for its page, and for lists."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from django.db.models import QuerySet, Sum
+from django.db.models import OuterRef, QuerySet, Subquery, Sum
+from django.db.models.functions import JSONObject
 
 from kernel.money import Money
 from orders.models import Order
 from orders.standings import standings_of
 from payments.models import Attempt, Capture
+
+# Of one order: its payments are few, and found by a key.
+_KEPT = (
+    Attempt.objects.filter(payment__order=OuterRef("pk"), capture=Capture.KEPT)
+    .order_by()
+    .values("payment__order")
+    .annotate(sums=JSONObject(paid=Sum("captured_minor"), returned=Sum("refunded_minor")))
+)
+
+
+def with_what_went_back(orders: QuerySet[Order]) -> QuerySet[Order]:
+    """What `return_in_words` reads, also of many rows of a list."""
+    return orders.annotate(kept=Subquery(_KEPT.values("sums")))
+
+
+def return_in_words(order: Any) -> str:
+    """Behind the state of one that was read with what went back. Empty: nothing did."""
+    if order.kept is None or not order.kept["returned"]:
+        return ""
+    return "all of it given back" if order.kept["returned"] >= order.kept["paid"] else "a part given back"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,13 +43,6 @@ class MoneyOfOrder:
     returned_minor: int
     returning_minor: int
     due_minor: int
-
-    @property
-    def words(self) -> str:
-        """Behind its state; empty: nothing went back."""
-        if not self.returned_minor:
-            return ""
-        return "all of it given back" if self.returned_minor >= self.paid_minor else "a part given back"
 
     @property
     def sentence(self) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from django.urls import reverse
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse, reverse_lazy
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import Restaurant, Role
@@ -15,14 +17,16 @@ from kernel.money import Money
 from orders.models import Order
 from payments.gateways.contract import RefundFact
 from payments.models import Payment, Refund
+from payments.services.attempts import begin_attempt
 from payments.services.evidence import Evidence, Finding, Source
 from payments.services.refund_requests import request_refund
 from payments.services.refund_settlement import settle_refund
 from payments.services.refunds import begin_refund
 from payments.services.settlement import settle_attempt
-from tests.factories import order_of, staff
+from tests.factories import accepted, order_of, staff
 from tests.failures.test_desk import desk_of, page_of
 from tests.failures.world import attempted, paid_twice
+from tests.failures.world import told as told_by_provider
 
 pytestmark = pytest.mark.django_db
 MOST_STATEMENTS = 15
@@ -49,6 +53,12 @@ def give_back(payment: Payment, minor: int) -> None:
     begin_refund(refund_id=refund.pk)
     evidence = Evidence(source=Source.CHARGE, finding=Finding.SUCCEEDED, money=Money(minor, "INR"))
     settle_refund(refund_id=refund.pk, evidence=evidence)
+
+
+def paid_share(order: Order, minor: int) -> Payment:
+    sending = begin_attempt(payment_id=accepted(order, amount_minor=minor).pk)
+    assert sending is not None
+    return told_by_provider(sending.attempt, Finding.SUCCEEDED, minor=minor).payment
 
 
 def test_an_order_leads_to_its_payments_and_cases(order: Order) -> None:
@@ -90,6 +100,44 @@ def test_an_order_of_which_a_bank_took_everything_back_is_not_just_paid(order: O
     assert "Of what was paid, all went back to the guest since." in page
     assert "all of it given back</span>" in page
     assert f'href="{page_of(Case.objects.get())}"' in page
+
+
+class TestTheList:
+    LIST = reverse_lazy("admin:orders_order_changelist")
+
+    def told(self, order: Order) -> str:
+        page = desk_of(staff(order.restaurant, Role.FINANCE)).get(self.LIST).content.decode()
+        (said,) = re.findall(r'field-stands[^>]*>.*?state-\w+">(.*?)</span>', page, re.S)
+        return str(said)
+
+    def test_says_what_went_back_of_what_was_paid(self, order: Order) -> None:
+        assert self.told(order) == "unpaid"
+        payment = attempted(order, Finding.SUCCEEDED, minor=84_000).payment
+        assert self.told(order) == "paid"
+        give_back(payment, 30_000)
+        assert self.told(order) == "paid, a part given back"
+        give_back(payment, 54_000)
+
+        assert self.told(order) == "refunded"
+
+    def test_adds_up_all_shares_of_the_bill(self, order: Order) -> None:
+        for minor in (40_000, 44_000):
+            share = paid_share(order, minor)
+        give_back(share, 44_000)
+
+        assert self.told(order) == "paid, a part given back"
+
+    def test_asks_no_more_for_more_rows(self, order: Order) -> None:
+        desk = desk_of(staff(order.restaurant, Role.FINANCE))
+        desk.get(self.LIST)
+        with CaptureQueriesContext(connection) as few:
+            desk.get(self.LIST)
+        for _ in range(3):
+            give_back(attempted(order_of(order.restaurant), Finding.SUCCEEDED, minor=84_000).payment, 84_000)
+        with CaptureQueriesContext(connection) as many:
+            desk.get(self.LIST)
+
+        assert len(many) == len(few)
 
 
 @pytest.mark.parametrize("role", [Role.FINANCE, Role.AUDITOR])
