@@ -1,4 +1,4 @@
-"""What second persons are asked: a list that leads into the cases, where it is answered."""
+"""What second persons are asked: a list, and each on a page of its own, where it is answered as in its case."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import JSONObject
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 
 from accounts.models import Approval, ApprovalStatus
+from failures.admin.case_page import CasePage
 from failures.admin.cells import table_in_words
 from failures.models import Case
 from failures.selectors import approvals_for, pending_approvals
@@ -32,6 +33,7 @@ _TONES = {
 # Whoever asks for one of them means all that stand so, and not what still waits.
 _STATUS = "status__exact"
 _ANSWERED, _ANSWER = "The answer", ["answers", "words", "decided", "alone"]
+_SUPPORT = ("For support", {"classes": ["collapse"], "fields": ["id", "action", "subject_id", "mode", "said"]})
 
 
 class Answer(OneOf):
@@ -72,8 +74,9 @@ class ApprovalAdmin(ReadOnlyAdmin):
         (None, {"fields": ["stands", "of_case", "amount", "why", "asks", "asked", "until"]}),
         ("What it changes", {"fields": ["changes"]}),
         (_ANSWERED, {"fields": _ANSWER}),
-        ("For support", {"classes": ["collapse"], "fields": ["id", "action", "subject_id", "mode", "said"]}),
+        _SUPPORT,
     ]
+    change_form_template = "failures/approval.html"
 
     asked = Moment("created_at", "asked")
     until = Moment("expires_at", "good until")
@@ -121,15 +124,33 @@ class ApprovalAdmin(ReadOnlyAdmin):
         return is_by_one if approval.is_alone else "Two people."
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """By how many it was decided is said once somebody has."""
+        """While it waits, who asks, why and what changes stands beside the answer. By how many it was decided is said
+        once somebody has.
+        """
+        if obj is not None and obj.is_pending:
+            return [(None, {"fields": ["stands", "of_case", "amount"]}), _SUPPORT]
         fieldsets = super().get_fieldsets(request, obj)
         if obj is None or obj.checker_id is not None:
             return fieldsets
         without = [each for each in _ANSWER if each != "alone"]
         return [(title, {"fields": without} if title == _ANSWERED else said) for title, said in fieldsets]
 
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: Any = None, **kwargs: Any
+    ) -> HttpResponse:
+        asked = _answering(request, obj) if obj is not None and obj.is_pending else {}
+        return super().render_change_form(request, {**context, **asked}, *args, obj=obj, **kwargs)
+
     def title_of(self, row: Any) -> str:
         return ", ".join(filter(None, (title_of(row), _reference(row))))
+
+
+def _answering(request: HttpRequest, approval: Approval) -> dict[str, Any]:
+    """As the case's page has it: there the answer goes, and whoever gave it sees what came of it."""
+    case = Case.objects.select_related("payment__order", "restaurant", "owner").get(pk=approval.asked_from)
+    person: Any = request.user
+    back = reverse("admin:failures_case_change", args=[case.pk])
+    return CasePage(request=request, case=case, person=person, frame={}, back=back).answering(approval.pk)
 
 
 def _reference(approval: Any) -> str:

@@ -119,6 +119,16 @@ class CasePage:
         }
         return TemplateResponse(self.request, "failures/case.html", context, status=status)
 
+    def answering(self, approval_id: UUID) -> dict[str, Any]:
+        """What a second person is asked, for the page of the request itself. The answer is sent to the case."""
+        attempts = list(Attempt.objects.filter(payment=self.case.payment_id))
+        approvals = [each for each in approvals_in(self.case, person=self.person) if each.pk == approval_id]
+        asked = asked_about(
+            self.case, approvals, attempts=attempts, person=self.person, role=self.role, now=clock.now()
+        )
+        replies = self._replies(asked) if self.role in OFFICE else {}
+        return {"case": self.case, "pending": asked, "replies": replies, **self._asked_in_time(asked)}
+
     def _doing(self, seen: Seen, asked: Asked | None) -> dict[str, Any]:
         """What may be done, or in one sentence why nothing may."""
         case = self.case

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -231,6 +232,86 @@ def test_who_asks_for_those_that_stand_so_finds_them_also_where_nobody_is_asked_
     client = desk_of(lead)
     assert "Open it again" not in client.get(page).content.decode().split("result_list")[-1]
     assert "Open it again" in client.get(f"{page}?status__exact=withdrawn").content.decode()
+
+
+class TestTheRequestItself:
+    """On a page of its own."""
+
+    def shown(self, person: User, approval: Approval) -> str:
+        page = desk_of(person).get(reverse("admin:accounts_approval_change", args=[approval.pk]))
+        assert page.status_code == 200
+        return str(page.content.decode())
+
+    def sent(self, person: User, approval: Approval, button: str, **said: str) -> Any:
+        """The form of this button, as it stands there."""
+        forms = re.findall(r'<form method="post" action="([^"]+)">(.*?)</form>', self.shown(person, approval), re.S)
+        ((address, fields),) = [form for form in forms if f">{button}</button>" in form[1]]
+        hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', fields))
+        return desk_of(person).post(address, {**hidden, **said}, follow=True)
+
+    def test_is_agreed_to_there(self, case: Case, asked: Approval, lead: User) -> None:
+        answered = self.sent(lead, asked, "Approve")
+
+        assert "Approved, and done." in answered.content.decode()
+        assert answered.redirect_chain == [(page_of(case), 302)]
+        assert Approval.objects.get().status == ApprovalStatus.DONE
+        assert Case.objects.get().status == CaseStatus.ASSIGNED
+
+    def test_is_refused_there_with_a_reason(self, asked: Approval, lead: User) -> None:
+        assert "Say in a few words why" in self.sent(lead, asked, "Reject it", reason="").content.decode()
+        assert Approval.objects.get().status == ApprovalStatus.PENDING
+
+        self.sent(lead, asked, "Reject it", reason="It is settled.")
+
+        assert Approval.objects.get().status == ApprovalStatus.REJECTED
+
+    def test_is_taken_back_there_by_whoever_asked(self, asked: Approval, maker: User) -> None:
+        text = self.shown(maker, asked)
+        assert "You asked for it. A finance lead or an admin who is somebody else has to agree." in text
+        assert ">Approve</button>" not in text
+
+        self.sent(maker, asked, "Take it back", reason=WORDS)
+
+        assert Approval.objects.get().status == ApprovalStatus.WITHDRAWN
+
+    @pytest.mark.parametrize("role", [Role.FINANCE, Role.AUDITOR])
+    def test_says_why_somebody_may_not(self, restaurant: Restaurant, asked: Approval, role: Role) -> None:
+        text = self.shown(staff(restaurant, role), asked)
+
+        assert "A finance lead or an admin has to agree." in text
+        assert ">Approve</button>" not in text
+        assert ">Reject it</button>" not in text
+
+    def test_says_that_it_was_overtaken_by_another_press(self, asked: Approval, lead: User, maker: User) -> None:
+        """The page was drawn before the case changed."""
+        page = self.shown(lead, asked)
+        press(desk_of(maker), asked_in(asked), "note", text="The guest called.")
+        said = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', page))
+
+        refused = desk_of(lead).post(reverse("admin:failures_case_do", args=[asked.asked_from, "reply"]), said)
+
+        assert refused.status_code == 409
+        assert Approval.objects.get().status == ApprovalStatus.PENDING
+
+    def test_has_no_button_once_it_is_answered(self, asked: Approval, lead: User) -> None:
+        decide_approval(approval_id=asked.pk, reply=Reply(verdict=Verdict.APPROVE), person=lead)
+
+        text = self.shown(lead, asked)
+
+        assert "desk-asked" not in text
+        assert WORDS in text
+
+    def test_nor_when_its_time_is_over(self, asked: Approval, lead: User, time: ShiftedClock) -> None:
+        time.advance(hours=25)
+
+        assert "desk-asked" not in self.shown(lead, asked)
+
+    def test_asks_little(self, asked: Approval, lead: User, django_assert_max_num_queries: Any) -> None:
+        desk, page = desk_of(lead), reverse("admin:accounts_approval_change", args=[asked.pk])
+        desk.get(page)
+
+        with django_assert_max_num_queries(MOST_QUERIES):
+            desk.get(page)
 
 
 def asked_in(approval: Approval) -> Case:
