@@ -167,11 +167,12 @@ class CasePage:
         others = payment.order.payments.exclude(pk=payment.pk) if self.case.kind == CaseKind.EXHAUSTED else ()
         return Bill(order=payment.order, payments=[payment, *others], attempts=of_order)
 
-    def _ended(self, told: Sequence[Moment]) -> dict[str, str]:
+    def _ended(self, told: Sequence[Moment]) -> dict[str, Any]:
+        """How, and the way on: whoever ended one takes the next one, as in the queue."""
         if self.case.is_waiting or self.role not in OFFICE:
             return {}
         how = next((each.end for each in reversed(told) if each.end), self.case.resolution)
-        return {"may_not": f"This case has ended. {how}"}
+        return {"may_not": f"This case has ended. {how}", "next_press": clock.new_id()}
 
     def _asked_in_time(self, asked: Asked | None) -> dict[str, Any]:
         if asked is None:

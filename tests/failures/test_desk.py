@@ -136,6 +136,29 @@ def test_a_case_that_has_ended_shows_how_and_takes_notes(desk: Client, case: Cas
     assert press(desk, case, "note", text="The bank wrote, too.").status_code == 302
 
 
+class TestFromOneThatHasEnded:
+    @pytest.fixture
+    def ended(self, case: Case, finance: User) -> Case:
+        return resolve_case(case_id=case.pk, person=finance, reason="The bank called.")
+
+    def test_the_next_one_is_taken(self, desk: Client, restaurant: Restaurant, ended: Case, finance: User) -> None:
+        happened(PaymentEvent.CONTRADICTED, accepted(order_of(restaurant)))
+        text = _main(desk.get(page_of(ended)))
+        (form,) = re.findall(rf'action="{QUEUE}next/"[^>]*>(.*?)</form>', text, re.S)
+        assert ">Take next</button>" in form
+        (number,) = re.findall(r'name="press" value="([^"]+)"', form)
+
+        taken = [desk.post(f"{QUEUE}next/", {"press": number}).headers["location"] for _ in range(2)]
+
+        assert set(taken) == {page_of(Case.objects.get(owner=finance, status=CaseStatus.ASSIGNED))}
+
+    def test_whoever_only_looks_takes_none(self, restaurant: Restaurant, ended: Case) -> None:
+        assert "Take next" not in _main(desk_of(staff(restaurant, Role.AUDITOR)).get(page_of(ended)))
+
+    def test_of_one_that_waits_none_is_offered(self, desk: Client, case: Case) -> None:
+        assert "Take next" not in _main(desk.get(page_of(case)))
+
+
 class TestAsking:
     @pytest.fixture
     def gateway(self, restaurant: Restaurant, monkeypatch: pytest.MonkeyPatch) -> ScriptedGateway:
