@@ -15,7 +15,7 @@ from kernel.card_numbers import contains_card_number
 
 _CARD_NUMBER: Final = "Not shown again, because there is a card number in it."
 # What is shown again after a refused form. Anything else may be a password, a code or a key, and is not even read.
-_SHOWN_AGAIN: Final = {"reason": "Reason", "text": "Note", "note": "Note", "amount": "Amount"}
+_SHOWN_AGAIN: Final = {"reason": "Reason", "text": "Note", "note": "Note", "begun_note": "Note", "amount": "Amount"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

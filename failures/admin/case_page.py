@@ -22,6 +22,7 @@ from accounts.models import OFFICE, User
 from accounts.second_factor_pages import code_first
 from accounts.services.idempotency import Call, KeyTaken, first_press
 from api.problems import Problem
+from failures.admin import begun
 from failures.admin.case_verbs import VERBS
 from failures.admin.forms import DecisionForm, FileForm, GiveForm, NoteForm, ReasonForm, ReplyForm, SaidForm, SnoozeForm
 from failures.admin.typed import typed_in
@@ -81,6 +82,11 @@ class CasePage:
         return role_at(self.request, self.case.restaurant_id)
 
     # --- What is seen ---------------------------------------------------------------------------------------------
+
+    def opened(self) -> HttpResponse:
+        """By an address, also after a press that was done."""
+        self._begin_again(begun.given_back(self.request, self.case.pk))
+        return self.shown()
 
     def shown(self, status: HTTPStatus = HTTPStatus.OK) -> HttpResponse:
         case = self.case
@@ -266,6 +272,7 @@ class CasePage:
         page = code_first(self.request) if verb in _ABOUT_MONEY else None
         if page is not None:
             return page
+        note = self._begin_again(begun.taken_out(self.request))
         form = form_of(self.request.POST, self.request.FILES, auto_id=f"{name}-%s")
         if not form.is_valid():
             return self._refuse(name, form, HTTPStatus.BAD_REQUEST)
@@ -275,8 +282,16 @@ class CasePage:
             self.case = Case.objects.select_related("payment__order", "restaurant", "owner").get(pk=self.case.pk)
             told = self._add_refusal(form, refused)
             return self._refuse(name, form, HTTPStatus.CONFLICT, told=told)
+        begun.keep(self.request, self.case.pk, note)
         messages.success(self.request, sentence)
         return redirect(self.back)
+
+    def _begin_again(self, note: str) -> str:
+        """A note that nobody has sent yet stands in its box; where there is none any more, among what was typed."""
+        if note:
+            said = {"version": self.case.version, "press": clock.new_id(), "text": note}
+            self.refused["note"] = NoteForm(said, auto_id="note-%s")
+        return note
 
     def _did(self, verb: str, form: SaidForm) -> str:
         try:

@@ -167,7 +167,7 @@ class CaseAdmin(ReadOnlyAdmin):
     def one(self, request: HttpRequest, case_id: UUID) -> HttpResponse:
         if request.method not in {"GET", "HEAD"}:
             raise PermissionDenied  # A case has no form of its own: each of its buttons has an address.
-        return self._page(request, case_id).shown()
+        return self._page(request, case_id).opened()
 
     def do(self, request: HttpRequest, case_id: UUID, verb: str) -> HttpResponse:
         page = self._page(request, case_id)

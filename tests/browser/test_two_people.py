@@ -11,6 +11,7 @@ from tests.browser.visitor import Visitor, browsing
 from tests.scenarios.stack import Stack
 
 WHY = "The guest has left, and nobody knows the name."
+BEGUN = "The waiter remembers"
 EXHAUSTED = "/admin/failures/case/?kind__exact=exhausted"
 
 
@@ -34,12 +35,14 @@ def test_who_asks_cannot_agree_and_the_lead_sees_what_changes(stack: Stack) -> N
     with browsing(origin, ALBUM) as finance:
         _sign_in(finance, stack, "finance")
         _open_the_case(finance)
+        finance.page.get_by_label("Note", exact=True).fill(BEGUN)
         finance.page.get_by_text("Write it off", exact=True).click()
         form = finance.page.locator("details[open] form")
         form.locator("[name=reason]").fill(WHY)
         finance.press(form.get_by_role("button", name="Ask a second person"))
         finance.page.get_by_text("somebody else has to agree").wait_for()
         assert finance.page.get_by_role("button", name="Approve").count() == 0
+        assert finance.page.get_by_label("Note", exact=True).input_value() == BEGUN
         finance.look("desk-asked")
     assert finance.complaints == [], "\n" + "\n".join(finance.complaints)
 

@@ -111,16 +111,23 @@ def test_what_was_typed_on_an_old_page_is_not_done_and_not_lost(db: None) -> Non
         reason="<b>seen</b> at the bank",
         amount="839.75",
         note=f"on {CARD}",
+        begun_note="HALF A NOTE",
     )
     page = text_of(answer)
 
     assert (answer.status_code, answer.headers["Cache-Control"]) == (403, "no-store")
     assert "<h1>This page is out of date</h1>" in page
     assert 'href="/admin/accounts/user/?q=asha">Open the page again' in page
-    for kept in ("A LONG NOTE", "&lt;b&gt;seen&lt;/b&gt; at the bank", "839.75", "there is a card number in it"):
+    for kept in (
+        "A LONG NOTE",
+        "HALF A NOTE",
+        "&lt;b&gt;seen&lt;/b&gt; at the bank",
+        "839.75",
+        "there is a card number in it",
+    ):
         assert f"{kept}</textarea>" in page or kept in page.partition("</textarea>")[2]
     assert CARD not in page
-    assert page.count("readonly>") == 4
+    assert page.count("readonly>") == 5
 
 
 def test_nothing_else_that_was_sent_is_shown_again(db: None) -> None:
