@@ -25,7 +25,7 @@ from failures.sums import CASE_MINOR, with_money
 from kernel import clock
 from kernel.modes import Mode
 from orders.models import Order
-from payments.models import Attempt
+from payments.models import Attempt, Refund, RefundStatus
 
 # As long as a guest may still sit there with the bill.
 AT_THE_TABLE = timedelta(minutes=90)
@@ -34,6 +34,8 @@ _OF_AN_ATTEMPT = (
     *("payment_id", "number", "status", "mismatch", "provider_reference", "account__label"),
     *("amount_minor", "currency", "captured_minor", "captured_currency", "refunding_minor", "refunded_minor"),
 )
+# Of a refund that waits for a second person, how much it is.
+_OF_A_REFUND = ("payment_id", "status", "amount_minor", "tip_minor", "currency")
 # Who it is, and what they pay with, is not even read for a list.
 _OF_THE_GUEST = ("payment__instrument", "payment__customer")
 
@@ -64,16 +66,18 @@ def approvals_for(person: User) -> QuerySet[Approval]:
 
 
 def with_attempts(cases: QuerySet[Case]) -> QuerySet[Case]:
-    """For a list: each with its payment, its bill, what is at stake, and all that was tried.
+    """For a list: each with its payment, its bill, what is at stake, all that was tried, and which refunds wait.
 
-    Bills and attempts are asked for once for all rows that are shown. To join them would be to read each of those
-    rows that are only sorted.
+    Bills, attempts and refunds are asked for once for all rows that are shown. To join them would be to read each of
+    those rows that are only sorted.
     """
     attempts = Attempt.objects.select_related("account").only(*_OF_AN_ATTEMPT).order_by("number")
+    waiting = Refund.objects.filter(status=RefundStatus.WAITING_APPROVAL).only(*_OF_A_REFUND)
     rows = with_money(cases).select_related("payment", "owner", "restaurant").defer(*_OF_THE_GUEST)
     return rows.prefetch_related(
         Prefetch("payment__order", queryset=Order.objects.only("reference", "table")),
         Prefetch("payment__attempts", queryset=attempts),
+        Prefetch("payment__refunds", queryset=waiting, to_attr="waiting_refunds"),
     )
 
 

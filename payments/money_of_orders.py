@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import OuterRef, QuerySet, Subquery, Sum
+from django.db.models import F, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import JSONObject
 
 from kernel.money import Money
 from orders.models import Order
 from orders.standings import standings_of
-from payments.models import Attempt, Capture
+from payments.models import Attempt, Capture, Refund, RefundStatus
 
 # Of one order: its payments are few, and found by a key.
 _KEPT = (
@@ -42,6 +42,7 @@ class MoneyOfOrder:
     paid_minor: int
     returned_minor: int
     returning_minor: int
+    waiting_minor: int  # Set aside to go back: nothing is sent until a second person agrees.
     due_minor: int
 
     @property
@@ -51,6 +52,8 @@ class MoneyOfOrder:
             told = f"Of what was paid, {self._part(self.returned_minor)} went back to the guest since."
         if self.returning_minor:
             told = f"{told} {self._shown(self.returning_minor)} is on its way back to the guest."
+        if self.waiting_minor:
+            told = f"{told} {self._shown(self.waiting_minor)} waits for approval before it goes back."
         return told.strip()
 
     def _part(self, minor: int) -> str:
@@ -62,9 +65,21 @@ class MoneyOfOrder:
 
 def money_of_order(order: Order) -> MoneyOfOrder:
     kept: QuerySet[Attempt] = Attempt.objects.filter(payment__order=order, capture=Capture.KEPT)
-    sums = kept.aggregate(paid=Sum("captured_minor"), returned=Sum("refunded_minor"), returning=Sum("refunding_minor"))
+    sums = kept.aggregate(paid=Sum("captured_minor"), returned=Sum("refunded_minor"), set_aside=Sum("refunding_minor"))
+    paid, returned, set_aside = (sums[name] or 0 for name in ("paid", "returned", "set_aside"))
+    waiting = _waiting(order) if set_aside else 0
     return MoneyOfOrder(
         currency=order.currency,
+        paid_minor=paid,
+        returned_minor=returned,
+        returning_minor=set_aside - waiting,
+        waiting_minor=waiting,
         due_minor=standings_of([order])[order.pk].due_minor,
-        **{f"{name}_minor": sums[name] or 0 for name in ("paid", "returned", "returning")},
     )
+
+
+def _waiting(order: Order) -> int:
+    mine = Refund.objects.filter(payment__order=order, attempt__capture=Capture.KEPT)
+    whole = Sum(F("amount_minor") + F("tip_minor"))
+    waiting: int | None = mine.filter(status=RefundStatus.WAITING_APPROVAL).aggregate(sum=whole)["sum"]
+    return waiting or 0

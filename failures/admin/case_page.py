@@ -111,7 +111,7 @@ class CasePage:
             "case": case,
             "cause": cause_of(case, attempts, by_people=by_people),
             "account": _account_of(case),
-            "certainty": certainty_of(attempts, refunds=refunds, by_people=by_people),
+            "certainty": certainty_of(attempts, refunds, by_people=by_people),
             "asked_for": Money(case.payment.charge_minor, case.payment.currency) if case.payment else None,
             "difference": difference_of(undecided) if undecided else None,
             "waiting": label(waiting.words, waiting.tone),

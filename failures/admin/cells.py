@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from django.utils.html import format_html, format_html_join
 
@@ -14,7 +15,7 @@ from failures.showing.tries import dots
 from failures.sums import money_of
 from kernel import clock
 from kernel.shown import NOTHING, Column, Link, Tone, label, moment
-from payments.models import Attempt
+from payments.models import Attempt, Refund
 
 # What everybody takes for granted of a case that waits, and what stands in the column of who has it.
 _EXPECTED = (CaseStatus.OPEN, CaseStatus.ASSIGNED)
@@ -57,7 +58,7 @@ def sure(case: Case) -> str:
     """What may have come in stands out: it is what somebody has to find out."""
     if case.payment is None:
         return NOTHING
-    certainty = certainty_of(attempts_of(case))
+    certainty = certainty_of(attempts_of(case), waiting_refunds_of(case))
     tone = "desk-may" if certainty.possible else "desk-is"
     parts = ((tone if at == 0 else "desk-is", words) for at, words in enumerate(in_words(certainty)))
     return format_html("<div>{}</div>", format_html_join("", '<span class="{}">{}</span>', parts))
@@ -88,3 +89,9 @@ def has(case: Case) -> str:
 
 def attempts_of(case: Case) -> list[Attempt]:
     return list(case.payment.attempts.all()) if case.payment else []
+
+
+def waiting_refunds_of(case: Case) -> list[Refund]:
+    """Of one that was read for a list."""
+    payment: Any = case.payment
+    return list(payment.waiting_refunds) if payment else []

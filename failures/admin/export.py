@@ -15,6 +15,7 @@ from django.contrib.admin.views.main import IGNORED_PARAMS
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 
 from accounts.models import User
+from failures.admin.cells import waiting_refunds_of
 from failures.models import Case
 from failures.searching import words_for
 from failures.services.exporting import Export, export_cases
@@ -93,7 +94,7 @@ def _of_payment(case: Case) -> tuple[str, ...]:
     payment = case.payment
     if payment is None:
         return ("",) * 6
-    certainty = ", ".join(in_words(certainty_of(payment.attempts.all()), _written))
+    certainty = ", ".join(in_words(certainty_of(payment.attempts.all(), waiting_refunds_of(case)), _written))
     money = money_of(case)
     amount, currency = (money.plain(), money.currency) if money else ("", "")
     return (payment.reference, payment.order.reference, payment.order.table, amount, currency, certainty)

@@ -22,6 +22,7 @@ class Certainty:
     recorded: tuple[Money, ...] = ()  # Came in, as people recorded: no provider and no waiter said so.
     possible: tuple[Money, ...] = ()
     going_back: tuple[Money, ...] = ()
+    waiting: tuple[Money, ...] = ()  # Set aside to go back: nothing is sent until a second person agrees.
     returned: tuple[Money, ...] = ()
     recorded_back: tuple[Money, ...] = ()  # Went back, as people recorded.
 
@@ -38,25 +39,38 @@ class _Sums:
 
 
 def certainty_of(
-    attempts: Collection[Attempt], *, refunds: Iterable[Refund] = (), by_people: Collection[UUID] = ()
+    attempts: Collection[Attempt], refunds: Collection[Refund] = (), *, by_people: Collection[UUID] = ()
 ) -> Certainty:
     """`by_people` are those of these rows that stand as people recorded: a list, which does not tell, names none."""
-    taken, recorded, possible, going_back = _Sums(), _Sums(), _Sums(), _Sums()
+    taken, recorded, possible = _Sums(), _Sums(), _Sums()
     for attempt in attempts:
         came_in = recorded if attempt.pk in by_people else taken
         came_in.add(attempt.captured_minor, attempt.captured_currency)
-        going_back.add(attempt.refunding_minor, attempt.captured_currency)
         if attempt.status in POSSIBLE and not attempt.captured_minor:
             possible.add(attempt.amount_minor, attempt.currency)
+    going_back, waiting = _goes_back(attempts, refunds)
     returned, recorded_back = _went_back(attempts, [each for each in refunds if each.pk in by_people])
     return Certainty(
         taken=taken.told(),
         recorded=recorded.told(),
         possible=possible.told(),
         going_back=going_back.told(),
+        waiting=waiting.told(),
         returned=returned.told(),
         recorded_back=recorded_back.told(),
     )
+
+
+def _goes_back(attempts: Iterable[Attempt], refunds: Iterable[Refund]) -> tuple[_Sums, _Sums]:
+    """What waits for a second person is set aside as well, and nothing of it is sent."""
+    going_back, waiting = _Sums(), _Sums()
+    for attempt in attempts:
+        going_back.add(attempt.refunding_minor, attempt.captured_currency)
+    for refund in refunds:
+        if refund.status == RefundStatus.WAITING_APPROVAL:
+            waiting.add(refund.total_minor, refund.currency)
+            going_back.add(-refund.total_minor, refund.currency)
+    return going_back, waiting
 
 
 def _went_back(attempts: Iterable[Attempt], recorded: Iterable[Refund]) -> tuple[_Sums, _Sums]:
@@ -77,6 +91,7 @@ def in_words(certainty: Certainty, write: Callable[[Money], str] = Money.display
         ("came in", certainty.taken),
         ("came in, as recorded by a person", certainty.recorded),
         ("on its way back", certainty.going_back),
+        ("waits for approval", certainty.waiting),
         ("given back", certainty.returned),
         ("given back, as recorded by a person", certainty.recorded_back),
     )

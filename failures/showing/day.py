@@ -29,7 +29,7 @@ _ENDS: Mapping[str, Mapping[str, Sequence[str]]] = {
 _RETURNS: Mapping[str, tuple[RefundStatus, ...]] = {
     "gone back": (RefundStatus.COMPLETED,),
     "on its way back": (RefundStatus.REQUESTED, RefundStatus.PROCESSING),
-    "waiting for a second person": (RefundStatus.WAITING_APPROVAL,),
+    "waits for approval": (RefundStatus.WAITING_APPROVAL,),
     "failed: not gone back": (RefundStatus.FAILED,),
 }
 # By which words of its address the list of payments asks for a field.

@@ -282,7 +282,7 @@ class AttemptAdmin(ToldByWhom, SearchedByPayment):
     amount = Amount("amount_minor", "asked for")
     captured = Amount("captured_minor", currency="captured_currency", zero=False)
     refunded = Amount("refunded_minor", zero=False)
-    refunding = Amount("refunding_minor", "on its way back", zero=False)
+    refunding = Amount("refunding_minor", "set aside to go back", zero=False)
     excess = Amount("excess_minor", "captured in excess", zero=False)
     reopened = Amount("reopened_minor", "owed or given back", zero=False)
     created = Moment("created_at", "began")

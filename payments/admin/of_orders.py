@@ -54,7 +54,7 @@ class OrderWithMoneyAdmin(OrderAdmin):
     inlines = [PaymentInline, *OrderAdmin.inlines]
     fieldsets = [
         (None, {"fields": ["state", "stands", "means", "total", "table", "channel", "placed", "client_reference"]}),
-        ("Its money, with tips", {"fields": ["came_in", "went_back", "goes_back", "due"]}),
+        ("Its money, with tips", {"fields": ["came_in", "went_back", "goes_back", "waits", "due"]}),
         *OrderAdmin.fieldsets[1:],
     ]
 
@@ -63,6 +63,7 @@ class OrderWithMoneyAdmin(OrderAdmin):
     came_in = Amount("money.paid_minor", "paid")
     went_back = Amount("money.returned_minor", "given back")
     goes_back = Amount("money.returning_minor", "on its way back", zero=False)
+    waits = Amount("money.waiting_minor", "waits for approval", zero=False)
     due = Amount("money.due_minor", "still due")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Order]:
