@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -12,12 +13,13 @@ from zoneinfo import ZoneInfo
 
 from django.db.models import Model
 from django.urls import reverse
-from django.utils.html import format_html, format_html_join
+from django.utils.html import conditional_escape, format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from kernel.money import Money
 
 NOTHING = "–"
+_ID = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 
 
 class Tone(StrEnum):
@@ -137,7 +139,7 @@ class Moment(Column):
 
 
 class Data(Column):
-    """What a provider or a client said, as it was stored."""
+    """What a provider or a client said, as it was stored; by their names those ids whose names its row knows."""
 
     def __init__(self, field: str, title: str = "") -> None:
         super().__init__(field, title, ordering=None)
@@ -145,7 +147,7 @@ class Data(Column):
     def shown(self, value: Any, row: Any) -> str:
         if not value:
             return self.absent()
-        return format_html('<pre class="data">{}</pre>', data_in_text(value))
+        return format_html('<pre class="data">{}</pre>', data_by_name(value, getattr(row, "console_names", {})))
 
 
 class Listed(Column):
@@ -182,6 +184,17 @@ class Link(Column):
 
 def data_in_text(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+def data_by_name(value: Any, names: Mapping[str, str]) -> SafeString:
+    """The same, with a name in the place of each id that has one."""
+    return by_name(data_in_text(value), names)
+
+
+def by_name(text: str, names: Mapping[str, str]) -> SafeString:
+    """Text, or what is markup already, which stays so."""
+    parts = _ID.split(conditional_escape(text))
+    return SafeString("".join(conditional_escape(names.get(part, SafeString(part))) for part in parts))
 
 
 def label(word: str, tone: Tone) -> SafeString:

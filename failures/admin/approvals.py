@@ -22,6 +22,7 @@ from kernel.console import ReadOnlyAdmin
 from kernel.filters import OneOf
 from kernel.shown import NOTHING, Column, Data, Moment, State, Tone, before_and_after
 from kernel.totals import Adds
+from payments.admin.by_reference import ByReference
 
 _TONES = {
     ApprovalStatus.PENDING: Tone.WAIT,
@@ -60,7 +61,8 @@ class Answer(OneOf):
 
 
 @admin.register(Approval)
-class ApprovalAdmin(ReadOnlyAdmin):
+class ApprovalAdmin(ByReference, ReadOnlyAdmin):
+    raw = ("data",)
     called = "Approvals"
     about = "What one person asked for and a second one has to agree to."
     nothing = "Nobody is being asked. What needs two people is asked for in its case, and is listed here until then."

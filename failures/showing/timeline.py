@@ -20,11 +20,12 @@ from failures.services.ending import DID
 from failures.services.news import told_of_end
 from failures.services.working import TO
 from failures.showing.approvals import words_of
+from failures.showing.calling import names_around
 from failures.showing.choices import WORDS as CHOICES
 from failures.showing.condensing import Once, is_asked_for, steps_told
 from failures.showing.details import answer_in, call_answer_in_words, call_in_words, reason_of
 from kernel.money import Money
-from kernel.shown import data_in_text
+from kernel.shown import data_by_name
 from payments.models import Attempt, InboundNotice, Refund, RefundOrigin
 from payments.services.evidence import Source
 
@@ -52,11 +53,12 @@ class Moment:
     detail: str = ""
     tone: Tone = Tone.PLAIN
     raw: Mapping[str, Any] = field(default_factory=dict)  # Redacted when it was stored.
+    names: Mapping[str, str] = field(default_factory=dict)  # Of the ids in it.
     end: str = ""  # Of the step that ended the case: how it ended.
 
     @property
     def raw_text(self) -> str:
-        return data_in_text(self.raw) if self.raw else ""
+        return data_by_name(self.raw, self.names) if self.raw else ""
 
 
 _ORDER = {
@@ -214,6 +216,7 @@ class _Teller:
     def told(self, papers: Iterable[Moment]) -> list[Moment]:
         steps = self._steps()
         self._names = _names_of(steps)
+        self._called = {**self._names, **names_around(self._case, self._attempts, self._refunds, self._approvals)}
         moments = [
             *_left_out(steps),
             *map(self._step, steps_told(steps)),
@@ -265,6 +268,7 @@ class _Teller:
             detail=" ".join(dict.fromkeys(filter(None, (*self._said(step), self._amount(step))))),
             tone=_tone(step),
             raw={} if name == "give" else {**self._routing(step), **step.evidence},
+            names=self._called,
         )
 
     def _is_end(self, step: Transition) -> bool:

@@ -15,6 +15,7 @@ from kernel.console import ReadOnlyAdmin, ReadOnlyInline, restaurants_seen_by
 from kernel.filters import AnyStatusFilter, CurrencyFilter
 from kernel.shown import NOTHING, Amount, Data, Itself, Link, Meaning, Moment, Said, State, Tone, Word
 from kernel.totals import Adds
+from payments.admin.by_reference import ByReference
 from payments.admin.giving_back import GivingBack
 from payments.filters import BeganFilter, DayFilter, FailureFilter, ProviderFilter, TryFilter
 from payments.meanings import meaning_of_attempt, meaning_of_payment, meaning_of_refund
@@ -238,7 +239,8 @@ class PaymentAdmin(GivingBack, SearchedByPayment):
 
 
 @admin.register(Attempt)
-class AttemptAdmin(ToldByWhom, SearchedByPayment):
+class AttemptAdmin(ToldByWhom, ByReference, SearchedByPayment):
+    raw = ("evidence", "routing", "next_step")
     called = "Attempts"
     about = "Each request to a provider to take money, and what became of it."
     nothing = "No attempts yet. Each payment makes one for every provider that it tries."
@@ -306,7 +308,8 @@ class AttemptAdmin(ToldByWhom, SearchedByPayment):
 
 
 @admin.register(Refund)
-class RefundAdmin(ToldByWhom, SearchedByPayment):
+class RefundAdmin(ToldByWhom, ByReference, SearchedByPayment):
+    raw = ("evidence",)
     called = "Refunds"
     about = "Money on its way back to a guest, and whether it has arrived."
     nothing = "No refunds yet. Whoever may give money back asks for one at its payment."

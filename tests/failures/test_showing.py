@@ -164,7 +164,7 @@ def test_no_word_of_a_program_stands_on_the_line(world: World) -> None:
     declined = next(moment for moment in refused if moment.what == "a said no.")
     assert doubted.detail == "The provider did not answer in time."
     assert doubted.raw["message"] == "ReadTimeout"
-    assert '"code": "timed_out"' in doubted.raw_text
+    assert "&quot;code&quot;: &quot;timed_out&quot;" in doubted.raw_text
     assert declined.detail == "The guest's bank said no."
     assert [moment.detail for moment in refused].count(declined.detail) == 1
     assert "A capture is kept." not in " ".join(moment.detail for moment in refused)

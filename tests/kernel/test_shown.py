@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.utils.html import format_html
 
 from kernel.shown import (
     NOTHING,
@@ -98,6 +99,16 @@ def test_what_others_said_is_shown_as_text() -> None:
     assert "&lt;script&gt;" in data
     assert "<b>" not in label("<b>", Tone.GOOD)
     assert Data("evidence")(row(evidence={})) == NOTHING
+
+
+def test_an_id_in_data_stands_there_by_its_name_where_that_is_known() -> None:
+    known, unknown = "01a21743-0dbf-7d25-a0d0-021d69c5bc91", "01a21743-0dbf-7d25-a0d0-021d69c5bc92"
+    names = {known: format_html('<a href="/">{}</a>', "P-<1>")}
+
+    data = Data("evidence")(row(evidence={"payment": known, "other": [unknown]}, console_names=names))
+
+    assert '&quot;payment&quot;: &quot;<a href="/">P-&lt;1&gt;</a>&quot;' in data
+    assert (known in data, unknown in data) == (False, True)
 
 
 def test_a_column_may_look_through_another_row() -> None:
