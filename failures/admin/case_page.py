@@ -128,7 +128,7 @@ class CasePage:
     def answering(self, approval_id: UUID) -> dict[str, Any]:
         """What a second person is asked, for the page of the request itself. The answer is sent to the case."""
         attempts = list(Attempt.objects.filter(payment=self.case.payment_id))
-        approvals = [each for each in approvals_in(self.case, person=self.person) if each.pk == approval_id]
+        approvals = [each for each in approvals_in(self.case) if each.pk == approval_id]
         asked = asked_about(
             self.case, approvals, attempts=attempts, person=self.person, role=self.role, now=clock.now()
         )
