@@ -144,6 +144,7 @@ def test_who_may_agree_sees_what_waits_for_just_that(restaurants: list[Restauran
     """One request waits in each house and mode. Who asked for one is not the second person of it."""
     lead = staff(restaurants[0], Role.FINANCE_LEAD)
     lead.memberships.create(restaurant=restaurants[1], role=Role.FINANCE)
+    staff(restaurants[1], Role.FINANCE_LEAD)  # Where nobody led, a colleague of finance would be asked.
 
     def waiting() -> list[tuple[str, str]]:
         said = figures_of(page_of(desk_of(lead), mode="live"))
