@@ -57,6 +57,12 @@ def _taken_away(roles: Collection[Role]) -> QuerySet[AuditEntry]:
     return lately.filter(gone | Q(action=PersonDeed.SHUT_OUT))
 
 
+def tied_to(person: str) -> Collection[str]:
+    """Those with whom this person, by id, does not agree today."""
+    now = clock.now()
+    return [each for each, until in _tied_until(person).items() if until > now]
+
+
 def _tied_until(person: str) -> Mapping[str, datetime]:
     """Whoever asked before that time, by id, is not independent of this person."""
     reaches = _reaches()

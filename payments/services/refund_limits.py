@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import F, Sum
+from django.db.models import F, OuterRef, Subquery, Sum
 
+from accounts.independence import tied_to
 from accounts.models import Membership
 from events.actors import Actor, ActorKind
 from events.models import AuditEntry
@@ -76,28 +78,43 @@ def is_past_limit(actor: Actor, refund: Refund) -> bool:
 
 def _most_alone(actor: Actor, attempt: Attempt) -> int | None:
     """None: nobody has set a limit."""
-    who = _who(actor, attempt)
+    who, standing = _limit_of(actor, attempt)
+    held = [each for each in (standing, _held_before(actor, attempt, who)) if each is not None]
+    return min(held, default=None)
+
+
+def _limit_of(actor: Actor, attempt: Attempt) -> tuple[str, int | None]:
+    """Whose it is, and how high: by the role that somebody has there; a program has none."""
     limits = RefundLimit.objects.filter(restaurant=attempt.restaurant_id, currency=attempt.captured_currency)
-    standing = limits.filter(who=who).values_list("most_minor", flat=True).first()
-    held = [] if standing is None else [standing]
-    return min([*held, *_raised_by(actor, attempt, who)], default=None)
-
-
-def _who(actor: Actor, attempt: Attempt) -> str:
-    """By the role that somebody has there; a program has none."""
     if actor.kind is ActorKind.API_KEY:
-        return Limited.PROGRAM
+        of_programs = limits.filter(who=Limited.PROGRAM)
+        return Limited.PROGRAM, of_programs.values_list("most_minor", flat=True).first()
     roles = Membership.objects.filter(user=UUID(actor.id), restaurant=attempt.restaurant_id)
-    return roles.values_list("role", flat=True).first() or ""
+    of_role = limits.filter(who=OuterRef("role")).values("most_minor")
+    return roles.values_list("role", Subquery(of_role)).first() or ("", None)
 
 
-def _raised_by(actor: Actor, attempt: Attempt, who: str) -> Iterator[int]:
-    """What held before this person changed it: nobody sets the limit of what they give back a moment later."""
+def _held_before(actor: Actor, attempt: Attempt, who: str) -> int | None:
+    """Before it was changed within a day by whoever gives back now, or by somebody who could sign in as they do: nobody
+    sets the limit of what they give back a moment later. A program's key is in anybody's hand.
+    """
     lately = AuditEntry.objects.filter(chain=attempt.restaurant_id, at__gt=clock.now() - OWN_HAND_AFTER)
-    for before in lately.filter(actor_id=actor.id, action=SET_LIMIT).values_list("before", flat=True):
-        for limit in before["limits"]:
-            if (limit["who"], limit["currency"]) == (who, attempt.captured_currency):
-                yield limit["most_minor"]
+    deeds = lately.filter(action=SET_LIMIT).order_by("id").values_list("actor_id", "before", "after")
+    changes = [
+        (by, was)
+        for by, before, after in deeds
+        if (was := _limit_in(before, who, attempt)) != _limit_in(after, who, attempt)
+    ]
+    if not changes:
+        return None
+    hands = {by for by, _ in changes} if who == Limited.PROGRAM else {actor.id, *tied_to(actor.id)}
+    return next((was for by, was in changes if by in hands), None)
+
+
+def _limit_in(picture: Mapping[str, Any], who: str, attempt: Attempt) -> int | None:
+    mine = (who, attempt.captured_currency)
+    limits = (each for each in picture["limits"] if (each["who"], each["currency"]) == mine)
+    return next((int(each["most_minor"]) for each in limits), None)
 
 
 def _given_back(attempt: Attempt, *origins: RefundOrigin) -> int:

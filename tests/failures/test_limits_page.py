@@ -87,7 +87,7 @@ def test_the_page_says_what_no_limit_means_and_when_ones_own_counts(desk: Client
 
     text = desk.get(PAGE).content.decode()
     assert "A role without a limit here gives back alone whatever a payment took in." in text
-    assert "If you raise your own, the earlier one holds for you for a day." in text
+    assert "If you raise your own, the earlier one holds for you for a day;" in text
 
 
 @pytest.mark.parametrize("role", [Role.FINANCE, Role.FINANCE_LEAD, Role.AUDITOR])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from accounts.models import Membership, Restaurant, Role, User
-from events.actors import Actor
+from accounts.services.editing_people import setting_password
+from events.actors import Actor, ActorKind
 from orders.services import cancel_order
 from payments.models import Limited, Payment, RefundLimit, RefundStatus
 from payments.services.limit_changes import set_refund_limit
@@ -69,3 +70,46 @@ def test_nor_is_a_colleagues_refund_released_by_it(payment: Payment, admin: User
     set_limits(admin, payment, 84_000)
 
     assert refused(lambda: cancel_order(order_id=payment.order_id, actor=Actor.user(admin))) == "above_limit"
+
+
+def test_a_slip_that_was_put_right_binds_nobody(payment: Payment, admin: User) -> None:
+    set_limits(admin, payment, 50, LIMIT)
+
+    assert refund(payment, Actor.user(admin), LIMIT).status == RefundStatus.REQUESTED
+
+
+def test_nor_does_what_somebody_else_raised_after_one_changed_another(
+    payment: Payment, admin: User, restaurant: Restaurant
+) -> None:
+    set_limits(admin, payment, 100, who=Limited.FINANCE_LEAD)
+    set_limits(staff(restaurant, Role.ADMIN), payment, 84_000)
+
+    assert refund(payment, Actor.user(admin)).status == RefundStatus.REQUESTED
+
+
+def test_it_holds_for_who_could_sign_in_as_somebody_who_raised_it(
+    payment: Payment, admin: User, restaurant: Restaurant
+) -> None:
+    other = staff(restaurant, Role.ADMIN)
+    admin.is_superuser = True
+    admin.save()
+    set_limits(admin, payment, 84_000)
+    with setting_password(person_id=other.pk, by=admin):
+        other.set_password("known to both")
+        other.save()
+
+    assert refund(payment, Actor.user(other)).status == RefundStatus.WAITING_APPROVAL
+
+
+def test_that_of_programs_is_raised_for_none_of_them_before_a_day_is_over(
+    payment: Payment, admin: User, time: ShiftedClock
+) -> None:
+    set_limits(admin, payment, 100, who=Limited.PROGRAM)
+    time.advance(seconds=OWN_HAND_AFTER.total_seconds())
+    set_limits(admin, payment, None, who=Limited.PROGRAM)
+    program = Actor(kind=ActorKind.API_KEY, id="key")
+    assert refund(payment, program, 101).status == RefundStatus.WAITING_APPROVAL
+
+    time.advance(seconds=OWN_HAND_AFTER.total_seconds())
+
+    assert refund(paid(order_of(payment.restaurant)), program, 101).status == RefundStatus.REQUESTED
