@@ -32,7 +32,7 @@ class ActionIn(StrictSerializer):
         shortest=1,
         is_reference=True,
         required=False,
-        help_text="For `retry`: only this one is tried. Default: routed.",
+        help_text="For `retry`: only this one is tried. Default: the one that the client asked for, else routed.",
     )
 
 

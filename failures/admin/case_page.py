@@ -85,7 +85,8 @@ class CasePage:
 
     def opened(self) -> HttpResponse:
         """By an address, also after a press that was done."""
-        self._begin_again(begun.given_back(self.request, self.case.pk))
+        if self.request.method == "GET":
+            self._begin_again(begun.given_back(self.request, self.case.pk))
         return self.shown()
 
     def shown(self, status: HTTPStatus = HTTPStatus.OK) -> HttpResponse:
@@ -236,7 +237,7 @@ class CasePage:
         if choice.has_outcome and not choice.locked:
             form.offer(outcomes_for(self.case, seen.bill.attempts if seen.bill else ()))
         if choice.has_provider and not choice.locked and seen.payment is not None:
-            form.offer_providers(providers_to_retry_at(seen.payment))
+            form.offer_providers(providers_to_retry_at(seen.payment), wanted=seen.payment.wanted_provider)
         said: SaidForm = form
         return said
 

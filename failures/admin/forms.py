@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django import forms
@@ -83,12 +83,12 @@ class DecisionForm(ReasonForm):
         self.fields[MEANT] = forms.CharField(
             label=f"The provider's page really says {written}, not {asked}",
             required=False,
-            widget=TickFor(_for(other.written.minor)),
+            widget=TickFor(str(other.written.minor)),
         )
 
     def means(self, minor: int | None) -> bool:
         """This amount was ticked, and not one that stood there before."""
-        return minor is not None and self.data.get(MEANT) == _for(minor)
+        return minor is not None and self.data.get(MEANT) == str(minor)
 
     def clean_outcome(self) -> str:
         """Whoever closes a case says it; of nothing else it is asked."""
@@ -102,22 +102,23 @@ class DecisionForm(ReasonForm):
         fitting = [(each.value, each.label) for each in outcomes]
         self.fields["outcome"].widget.choices = [("", "Choose how it ended"), *fitting]
 
-    def offer_providers(self, candidates: Iterable[Candidate]) -> None:
-        """One that rests is waited for, as everywhere. Of one alone nothing is asked."""
-        named = [(each.account.provider, _called(each)) for each in candidates]
-        if len(named) > 1:
-            self.fields["provider"].widget = forms.Select(
-                choices=[("", "As the routes say: the first that is well"), *named]
-            )
+    def offer_providers(self, providers: Mapping[str, Sequence[Candidate]], *, wanted: str) -> None:
+        """Where there is a choice. One that rests is waited for, as everywhere."""
+        if not providers.keys() - {wanted} or (len(providers) == 1 and not wanted):
+            return
+        nowhere = f"As the client asked: only {wanted}" if wanted else "As the routes say: the first that is well"
+        named = [(each, _called(candidates, wanted)) for each, candidates in providers.items()]
+        self.fields["provider"].widget = forms.Select(choices=[("", nowhere), *named])
 
 
-def _called(candidate: Candidate) -> str:
-    is_resting = candidate.breaker_open or candidate.paused
-    return f"Only {candidate.account.label}" + (", which rests just now and is waited for" if is_resting else "")
-
-
-def _for(minor: int) -> str:
-    return str(minor)
+def _called(candidates: Sequence[Candidate], wanted: str) -> str:
+    """With its accounts: within one provider the routes go on from one to the next."""
+    words = [f"Only {' or '.join(each.account.label for each in candidates)}"]
+    if wanted not in {"", candidates[0].account.provider}:
+        words.append("the guest says there how to pay")
+    if all(each.breaker_open or each.paused for each in candidates):
+        words.append("rests just now and is waited for")
+    return ", ".join(words)
 
 
 class ReplyForm(SaidForm):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from uuid import UUID
@@ -135,14 +135,14 @@ def check_retry(payment_id: UUID) -> None:
         _check_retry(bill, bill.payment(payment_id))
 
 
-def providers_to_retry_at(payment: Payment) -> list[routing.Candidate]:
-    """Those of the restaurant's that could take it, in their order, each provider once."""
+def providers_to_retry_at(payment: Payment) -> Mapping[str, list[routing.Candidate]]:
+    """Those of the restaurant's that could take it, in their order, each with its accounts."""
     wish = replace(wish_of(payment.order, payment), provider="")
-    providers: dict[str, routing.Candidate] = {}
+    providers: dict[str, list[routing.Candidate]] = {}
     for candidate in candidates_for_payment(payment.pk):
         if routing.fits(candidate, wish):
-            providers.setdefault(candidate.account.provider, candidate)
-    return list(providers.values())
+            providers.setdefault(candidate.account.provider, []).append(candidate)
+    return providers
 
 
 def extend_hold(*, payment_id: UUID, actor: Actor) -> Payment:

@@ -61,7 +61,7 @@ def test_one_that_rests_says_so(case: Case, finance: User) -> None:
     account = ProviderAccount.objects.get(provider="b")
     providers.circuits_of(account)[Operation.CHARGE].trip()
 
-    assert "Only b, which rests just now and is waited for" in shown(desk_of(finance), case)
+    assert "Only b, rests just now and is waited for" in shown(desk_of(finance), case)
 
 
 def test_of_one_alone_nothing_is_asked(case: Case, finance: User) -> None:
@@ -118,3 +118,39 @@ def test_a_provider_without_a_route_is_not_offered(case: Case, finance: User, re
     ProviderAccountFactory.create(restaurant=restaurant, provider="cash", mode=Mode.TEST)
 
     assert "Only cash" not in shown(desk_of(finance), case)
+
+
+def test_where_the_client_asked_for_one_that_is_what_no_choice_means(case: Case, finance: User) -> None:
+    Payment.objects.update(wanted_provider="a")
+
+    text = shown(desk_of(finance), case)
+
+    assert '<option value="" selected>As the client asked: only a</option>' in text
+    assert '<option value="b">Only b, the guest says there how to pay</option>' in text
+
+
+def test_another_one_is_offered_also_where_it_is_the_only_one_left(case: Case, finance: User) -> None:
+    Payment.objects.update(wanted_provider="a")
+    Route.objects.filter(account__provider="a").update(enabled=False)
+
+    assert '<option value="b">Only b, the guest says there how to pay</option>' in shown(desk_of(finance), case)
+
+
+def test_of_the_one_that_the_client_asked_for_alone_nothing_is_asked(case: Case, finance: User) -> None:
+    Payment.objects.update(wanted_provider="a")
+    Route.objects.filter(account__provider="b").delete()
+
+    assert "As the client asked" not in shown(desk_of(finance), case)
+
+
+def test_both_contracts_with_one_provider_are_named_and_rest_only_together(
+    case: Case, finance: User, restaurant: Restaurant
+) -> None:
+    second = ProviderAccountFactory.create(restaurant=restaurant, provider="a", label="Events")
+    Route.objects.create(restaurant=restaurant, mode=Mode.TEST, position=9, account=second)
+    providers.own_circuits_of(second)[Operation.CHARGE].trip()
+    assert '<option value="a">Only a or Events</option>' in shown(desk_of(finance), case)
+
+    providers.own_circuits_of(ProviderAccount.objects.get(label="a"))[Operation.CHARGE].trip()
+
+    assert "Only a or Events, rests just now and is waited for" in shown(desk_of(finance), case)

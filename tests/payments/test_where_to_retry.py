@@ -105,27 +105,31 @@ def test_a_provider_that_rests_is_waited_for(failed: Payment) -> None:
 
 
 def test_offered_are_those_that_could_take_it_in_their_order(failed: Payment) -> None:
-    assert [each.account.provider for each in providers_to_retry_at(failed)] == ["a", "b"]
+    assert list(providers_to_retry_at(failed)) == ["a", "b"]
 
 
 def test_also_those_that_the_client_did_not_wish_for(restaurant: Restaurant, provider_b: ScriptedGateway) -> None:
     provider_b.charges.append(NO)
     failed = paid(order_of(restaurant), provider="b")
 
-    assert [each.account.provider for each in providers_to_retry_at(failed)] == ["a", "b"]
+    assert list(providers_to_retry_at(failed)) == ["a", "b"]
 
 
 def test_not_where_no_route_takes_as_much(failed: Payment) -> None:
     Route.objects.filter(account__provider="b").update(max_minor=failed.charge_minor - 1)
 
-    assert [each.account.provider for each in providers_to_retry_at(failed)] == ["a"]
+    assert list(providers_to_retry_at(failed)) == ["a"]
 
 
-def test_a_provider_with_two_accounts_is_offered_once_by_the_first(failed: Payment, restaurant: Restaurant) -> None:
+def test_a_provider_with_two_accounts_is_offered_once(failed: Payment, restaurant: Restaurant) -> None:
     second = ProviderAccountFactory.create(restaurant=restaurant, provider="a", label="The other contract")
     Route.objects.create(restaurant=restaurant, mode=Mode.TEST, position=9, account=second)
 
-    assert [each.account.label for each in providers_to_retry_at(failed)] == ["a", "b"]
+    offered = providers_to_retry_at(failed)
+    assert {name: [each.account.label for each in each_one] for name, each_one in offered.items()} == {
+        "a": ["a", "The other contract"],
+        "b": ["b"],
+    }
 
 
 def test_whoever_holds_the_lock_brings_what_was_read_before(failed: Payment) -> None:
@@ -147,3 +151,28 @@ def test_its_money_is_kept_once(failed: Payment, provider_a: ScriptedGateway, pr
     with pytest.raises(PaymentRefused, match="not failed"):
         retry_payment(payment_id=failed.pk, actor=GUEST, provider="a")
     assert Attempt.objects.get(account__provider="b").captured_minor == failed.charge_minor
+
+
+def test_what_the_guest_entered_for_one_provider_no_other_one_sees(
+    restaurant: Restaurant, provider_a: ScriptedGateway, provider_b: ScriptedGateway
+) -> None:
+    provider_b.charges.append(NO)
+    failed = paid(order_of(restaurant), provider="b", instrument="a card at b")
+    tried(failed, "a")
+    provider_b.charges.append(NO)
+    other = paid(order_of(restaurant), provider="b", instrument="a card at b")
+    tried(other, "b")
+
+    assert [each.instrument for _, each in provider_a.asked] == [""]
+    assert [each.instrument for _, each in provider_b.asked] == ["a card at b"] * 3
+
+
+def test_what_was_entered_for_whichever_one_goes_along(
+    restaurant: Restaurant, provider_a: ScriptedGateway, provider_b: ScriptedGateway
+) -> None:
+    provider_a.charges.append(NO)
+    failed = paid(order_of(restaurant), instrument="a card")
+
+    tried(failed, "b")
+
+    assert [each.instrument for _, each in provider_b.asked] == ["a card"]
