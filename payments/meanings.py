@@ -43,7 +43,7 @@ _ATTEMPT: Final[Mapping[AttemptStatus, str]] = {
     AttemptStatus.RELEASED: "Cash was taken instead. Should this provider have charged after all, that goes back.",
     AttemptStatus.LATE_SUCCESS: "Its money arrived after it had been closed. “Money” says what became of that.",
 }
-_NOT_THEIRS: Final = "No provider said so."
+_NOT_THEIRS: Final = "No provider had said so then."
 _ATTEMPT_BY_PEOPLE: Final[Mapping[AttemptStatus, str]] = {
     AttemptStatus.SUCCEEDED: f"Recorded by a person, with evidence: the money moved. {_NOT_THEIRS}",
     AttemptStatus.UNKNOWN: f"Recorded by a person, with evidence. {_NOT_THEIRS} {_OTHER_AMOUNT}",

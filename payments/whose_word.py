@@ -7,10 +7,10 @@ from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
 from accounts.models import Approval, ApprovalStatus
-from payments.models import Attempt, AttemptStatus, Payment, PaymentStatus, Refund, RefundStatus
+from payments.models import Attempt, AttemptStatus, Capture, Payment, PaymentStatus, Refund, RefundStatus
 from payments.services.deeds import PaymentDeed
 from payments.services.providers import facts_of
 
@@ -33,7 +33,7 @@ IS_RECORDED: Final = Q(checker__isnull=False, status=ApprovalStatus.DONE, action
 
 
 def recorded_by_people(rows: Iterable[Attempt | Refund]) -> frozenset[UUID]:
-    """Of these, which stand as people recorded. What a provider said since counts as its own word."""
+    """Of these, which stand as people recorded. A provider that says something else since has the last word."""
     might = perhaps_recorded(rows)
     done = Approval.objects.filter(IS_RECORDED, subject_id__in=might).order_by("id")
     return as_recorded(rows, done) if might else frozenset()
@@ -67,18 +67,23 @@ def whose_word_of(row: Attempt | Refund) -> Whose:
 
 def with_whose_word(payments: QuerySet[Payment]) -> QuerySet[Payment]:
     """For a page of one: what `whose_word_of_payment` reads, in the question that reads the payment."""
-    charged, not_charged = (
-        Exists(Approval.objects.filter(IS_RECORDED, subject_id=OuterRef("pk"), action=deed))
-        for deed in (PaymentDeed.RECORD_CHARGED, PaymentDeed.RECORD_NOT_CHARGED)
-    )
-    came_in = Q(charged, captured_minor__gt=0)
     mine = Attempt.objects.filter(payment=OuterRef("pk"))
+    last = Attempt.objects.filter(payment=OuterRef("payment")).order_by("-number").values("pk")[:1]
+    kept, refused = mine.filter(capture=Capture.KEPT), mine.filter(pk=Subquery(last), status=AttemptStatus.NOT_CHARGED)
     return payments.annotate(
-        is_recorded=Exists(mine.filter(came_in | Q(not_charged, status=AttemptStatus.NOT_CHARGED)))
+        is_charge_recorded=Exists(kept.filter(_is_recorded(PaymentDeed.RECORD_CHARGED))),
+        is_refusal_recorded=Exists(refused.filter(_is_recorded(PaymentDeed.RECORD_NOT_CHARGED))),
     )
+
+
+def _is_recorded(deed: PaymentDeed) -> Exists:
+    return Exists(Approval.objects.filter(IS_RECORDED, subject_id=OuterRef("pk"), action=deed))
 
 
 def whose_word_of_payment(payment: Any) -> Whose:
     """Of one that was read with it: whose it is that it was paid, or that it was not."""
-    is_over = payment.status in {PaymentStatus.COMPLETED, PaymentStatus.FAILED}
-    return Whose.PEOPLE if is_over and payment.is_recorded else Whose.PROVIDER
+    by_people = {
+        PaymentStatus.COMPLETED: payment.is_charge_recorded,  # By that of its attempts whose money is kept.
+        PaymentStatus.FAILED: payment.is_refusal_recorded,  # By the last of them.
+    }
+    return Whose.PEOPLE if by_people.get(payment.status) else Whose.PROVIDER

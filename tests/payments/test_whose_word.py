@@ -11,20 +11,24 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import Role, User
+from events.actors import GUEST
 from failures.models import Case, CaseKind
 from kernel.money import Money
-from payments.models import Attempt, Payment, Refund, RefundStatus
+from payments.gateways.contract import ErrorCode, Outcome
+from payments.models import Attempt, Payment, PaymentStatus, Refund, RefundStatus
 from payments.services import providers
 from payments.services.evidence import Evidence, Finding, Source
 from payments.services.mismatches import MismatchChoice
 from payments.services.operators import resolve_mismatch
+from payments.services.payments import retry_payment
 from payments.services.refund_settlement import settle_refund
 from payments.services.refunds import begin_refund
+from payments.services.sweeps import sweep_payments
 from payments.whose_word import Whose, recorded_by_people, whose_word_of, whose_word_of_payment, with_whose_word
 from tests.factories import staff
 from tests.failures.test_desk import desk_of, page_of
 from tests.failures.world import World, make_world, told
-from tests.scripted import ScriptedGateway, provider_of
+from tests.scripted import ScriptedGateway, outcome, provider_of
 from tests.two_people import SAW_IT, record_charged, record_not_charged, record_refund_made, record_refund_not_made
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -33,8 +37,13 @@ NOT_THEIRS = "What a person recorded"
 
 
 @pytest.fixture
-def world(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setitem(providers.PROVIDERS, "a", provider_of(ScriptedGateway()))
+def gateway() -> ScriptedGateway:
+    return ScriptedGateway()
+
+
+@pytest.fixture
+def world(transactional_db: None, gateway: ScriptedGateway, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.setitem(providers.PROVIDERS, "a", provider_of(gateway))
     return make_world()
 
 
@@ -108,6 +117,27 @@ class TestACharge:
 
         payment = with_whose_word(Payment.objects.all()).get(pk=late.payment_id)
         assert (whose_word_of(late), whose_word_of_payment(payment)) == (Whose.PROVIDER, Whose.PROVIDER)
+
+    def test_that_the_next_round_took_is_the_providers_word(self, world: World, desk: Client, finance: User) -> None:
+        record_not_charged(payment_id=world.doubtful.payment_id, person=finance)
+        retry_payment(payment_id=world.doubtful.payment_id, actor=GUEST)
+        sweep_payments(width=1)
+
+        paid = again(world.doubtful.payment)
+        assert paid.status == PaymentStatus.COMPLETED
+        assert "recorded by a person" not in shown(desk, paid)
+
+    def test_that_the_next_round_declined_failed_for_that(
+        self, world: World, desk: Client, finance: User, gateway: ScriptedGateway
+    ) -> None:
+        record_not_charged(payment_id=world.doubtful.payment_id, person=finance)
+        gateway.charges.append(outcome(Outcome.DECLINED, ErrorCode.INSUFFICIENT_FUNDS))
+        retry_payment(payment_id=world.doubtful.payment_id, actor=GUEST)
+        sweep_payments(width=1)
+
+        failed = again(world.doubtful.payment)
+        assert failed.status == PaymentStatus.FAILED
+        assert "A person recorded that nothing was charged" not in shown(desk, failed)
 
     def test_that_the_provider_told(self, world: World, desk: Client) -> None:
         page = shown(desk, world.kept)
