@@ -11,11 +11,13 @@ from typing import Any
 from uuid import UUID
 
 from django.apps import apps
-from django.db.models import Case, CharField, F, OuterRef, QuerySet, Subquery, Value, When
+from django.db.models import Case, CharField, Exists, F, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Cast, Coalesce, Concat
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+
+from accounts.models import Membership
 
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # A provider writes into its answers what it likes. What belongs to one payment is far less.
@@ -88,9 +90,15 @@ def names_in(*data: Any, restaurant_id: UUID) -> dict[str, SafeString]:
 
 
 def _rows(name: str, kind: _Kind, ids: Collection[UUID], restaurant_id: UUID) -> QuerySet[Any, Any]:
-    house = {"restaurant_id": restaurant_id} if kind.is_of_a_house else {}
-    rows = _all(kind).filter(pk__in=ids, **house)
+    here = Q(restaurant_id=restaurant_id) if kind.is_of_a_house else _is_of_the_house(restaurant_id)
+    rows = _all(kind).filter(here, pk__in=ids)
     return rows.values_list(Value(name, output_field=CharField()), "pk", Cast(kind.words, CharField()))
+
+
+def _is_of_the_house(restaurant_id: UUID) -> Q:
+    """People who work there, and who works everywhere."""
+    roles = Membership.objects.filter(user=OuterRef("pk"), restaurant=restaurant_id)
+    return Q(Exists(roles)) | Q(is_superuser=True)
 
 
 def with_references(rows: Any, *, kind: str, key: str) -> Any:

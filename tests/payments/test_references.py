@@ -83,7 +83,8 @@ class TestNames:
         assert names == {str(row.pk): words for row, words in expected.items()}
 
     def test_of_another_restaurant_are_nobody_s(self, world: World) -> None:
-        said = [world.kept.pk, world.kept.payment_id, world.refund.pk, world.notice.pk]
+        person = staff(world.restaurant, Role.FINANCE)
+        said = [world.kept.pk, world.kept.payment_id, world.refund.pk, world.notice.pk, person.pk]
 
         assert names_in(said, restaurant_id=RestaurantFactory.create().pk) == {}
 
