@@ -60,7 +60,7 @@ CATALOGUE.add(
     "other_amount",
     HTTPStatus.CONFLICT,
     "Another amount was to be charged",
-    remedy="Look at the provider's page once more. Write what it shows, or say that this is what it shows.",
+    remedy="In the console alone: write what the provider's page shows, or tick that it shows this.",
     next_action=NextAction.FIX_REQUEST,
 )
 CATALOGUE.add(
@@ -236,7 +236,7 @@ _NOT_MAKER = CATALOGUE.add(
     "not_the_maker",
     HTTPStatus.FORBIDDEN,
     "Somebody else asked for this",
-    remedy="Only who asked for it withdraws it. A finance lead or an admin can reject it.",
+    remedy="Only who asked for it withdraws it. Whoever may agree to it can reject it.",
     next_action=NextAction.ASK_FOR_ACCESS,
 )
 CATALOGUE.add(

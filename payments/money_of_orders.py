@@ -72,7 +72,7 @@ def money_of_order(order: Order) -> MoneyOfOrder:
         currency=order.currency,
         paid_minor=paid,
         returned_minor=returned,
-        returning_minor=set_aside - waiting,
+        returning_minor=max(0, set_aside - waiting),
         waiting_minor=waiting,
         due_minor=standings_of([order])[order.pk].due_minor,
     )

@@ -17,8 +17,9 @@ from events.served import ServedAdmin
 from kernel.shown import State
 
 _ROLES = (
-    "Finance works on cases. A finance lead and an admin do that too, and agree to what somebody else asks for; an "
-    "admin sets refund limits. An auditor looks at everything and presses nothing. A waiter confirms cash in the "
+    "Finance works on cases. A finance lead and an admin do that too, and agree to what somebody else asks for (where "
+    "none but who asked works, finance does); an admin sets refund limits. An "
+    "auditor looks at everything and presses nothing. A waiter confirms cash in the "
     "waiter's app, and a customer sees the own orders. Whose role is deleted keeps the cases at hand until a colleague "
     "takes them."
 )

@@ -13,17 +13,20 @@ from failures.services.papers import LONGEST_NOTE
 from kernel.card_numbers import contains_card_number
 from kernel.fields import decrypt, encrypt
 
-# What `begun.js` lays to the form that is pressed.
-_FIELD = "begun_note"
-_KEPT = "begun_note"
+# What `begun.js` lays to the form that is pressed; and where it is kept meanwhile.
+_BEGUN = "begun_note"
+_TOO_LONG = f"The note that you had begun is cut: a note has at most {LONGEST_NOTE:,} characters."
 _NOT_KEPT = "The note that you had begun is not kept: there is a card number in it."
 
 
 def taken_out(request: HttpRequest) -> str:
     """Of what was said by the press, which is known by its own words and not by those of another form."""
     said: Any = request.POST.copy()
-    text = "".join(said.pop(_FIELD, [])[:1]).strip()[:LONGEST_NOTE]
+    text = "".join(said.pop(_BEGUN, [])[:1]).strip()
     request.POST = said
+    if len(text) > LONGEST_NOTE:
+        messages.warning(request, _TOO_LONG)
+        text = text[:LONGEST_NOTE]
     if not contains_card_number(text):
         return text
     messages.warning(request, _NOT_KEPT)
@@ -33,15 +36,15 @@ def taken_out(request: HttpRequest) -> str:
 def keep(request: HttpRequest, case_id: UUID, text: str) -> None:
     """Until the page is there again, which the press leads to. As a note is kept: nobody reads it in the database."""
     if text:
-        request.session[_KEPT] = [str(case_id), encrypt(text)]
+        request.session[_BEGUN] = [str(case_id), encrypt(text)]
 
 
 def given_back(request: HttpRequest, case_id: UUID) -> str:
     """Once: from then on it is in the box, or was taken out of it."""
-    of_case, token = request.session.get(_KEPT, ("", ""))
+    of_case, token = request.session.get(_BEGUN, ("", ""))
     if of_case != str(case_id):
         return ""
-    del request.session[_KEPT]
+    del request.session[_BEGUN]
     try:
         return decrypt(token)
     except InvalidToken:

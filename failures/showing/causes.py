@@ -94,7 +94,7 @@ CAUSES: Mapping[CaseKind, Cause] = {
     CaseKind.REFUND_APPROVAL: Cause(
         who="We",
         what="A refund is above the limit of whoever asked for it. Nothing was sent.",
-        advice="A finance lead or an admin looks at it, then approves or rejects it.",
+        advice="A second person looks at it, then approves or rejects it.",
         step="Approve or reject it",
         within=_SOON,
     ),
@@ -129,7 +129,7 @@ CAUSES: Mapping[CaseKind, Cause] = {
     CaseKind.CREDENTIALS_CHANGE: Cause(
         who="Nowhere: it was asked for",
         what="Somebody entered new credentials of a provider. They come into use once a second person has agreed.",
-        advice="A finance lead or an admin compares them with the provider's own pages, then approves or rejects them.",
+        advice="A second person compares them with the provider's own pages, then approves or rejects them.",
         step="Approve or reject them",
         within=_TODAY,
     ),

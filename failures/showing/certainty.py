@@ -34,6 +34,10 @@ class _Sums:
     def add(self, minor: int, currency: str) -> None:
         self.minor[currency] += minor
 
+    def take(self, minor: int, currency: str) -> None:
+        """Two reads may have seen two moments: there is never less than nothing."""
+        self.minor[currency] = max(0, self.minor[currency] - minor)
+
     def told(self) -> tuple[Money, ...]:
         return tuple(Money(minor, currency) for currency, minor in sorted(self.minor.items()) if minor)
 
@@ -69,7 +73,7 @@ def _goes_back(attempts: Iterable[Attempt], refunds: Iterable[Refund]) -> tuple[
     for refund in refunds:
         if refund.status == RefundStatus.WAITING_APPROVAL:
             waiting.add(refund.total_minor, refund.currency)
-            going_back.add(-refund.total_minor, refund.currency)
+            going_back.take(refund.total_minor, refund.currency)
     return going_back, waiting
 
 
@@ -80,7 +84,7 @@ def _went_back(attempts: Iterable[Attempt], recorded: Iterable[Refund]) -> tuple
     for refund in recorded:
         if refund.status == RefundStatus.COMPLETED:
             recorded_back.add(refund.total_minor, refund.currency)
-            returned.add(-refund.total_minor, refund.currency)
+            returned.take(refund.total_minor, refund.currency)
     return returned, recorded_back
 
 
