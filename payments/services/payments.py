@@ -110,7 +110,8 @@ def retry_payment(
         payment.retry_until = clock.now() + timing.RETRY_WINDOW
         payment.claims = 0
         journal = Journal(actor)
-        at = f" at {provider}" if provider else ""
+        labels = " or ".join(each.account.label for each in candidates if each.account.provider == provider)
+        at = f" at {labels}" if labels else ""
         journal.move(payment, payment.retry, reason=f"Another try{at} was asked for.")
         payment.plan(NextAction.BEGIN, clock.now())
         journal.happened(PaymentEvent.STARTED, payment, round=payment.round)

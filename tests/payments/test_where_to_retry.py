@@ -12,7 +12,7 @@ from events.models import Transition
 from kernel.modes import Mode
 from payments.gateways.contract import ErrorCode, Outcome
 from payments.gateways.guard import Operation
-from payments.models import Attempt, NextAction, Payment, PaymentStatus, Route
+from payments.models import Attempt, NextAction, Payment, PaymentStatus, ProviderAccount, Route
 from payments.services import providers
 from payments.services.payments import providers_to_retry_at, retry_payment
 from payments.services.providers import candidates_for_payment
@@ -42,12 +42,14 @@ def failed(restaurant: Restaurant, provider_a: ScriptedGateway) -> Payment:
 
 @pytest.mark.parametrize("provider", ["a", "b"])
 def test_at_the_same_or_at_another(failed: Payment, provider: str) -> None:
+    ProviderAccount.objects.filter(provider=provider).update(label=provider.upper())
+
     payment = tried(failed, provider)
 
     assert payment.status == PaymentStatus.COMPLETED
     assert where(payment) == ["a", provider]
     step = Transition.objects.get(subject_id=payment.pk, step="retry")
-    assert step.reason == f"Another try at {provider} was asked for."
+    assert step.reason == f"Another try at {provider.upper()} was asked for."
 
 
 def test_it_falls_back_to_nobody(
