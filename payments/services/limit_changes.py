@@ -14,7 +14,7 @@ from events.actors import Actor
 from events.audit import Deed, audited
 from kernel.money import MAX_MINOR, is_currency
 from payments.models import Limited, RefundLimit
-from payments.services.refund_limits import SET_LIMIT
+from payments.services.refund_limits import SET_LIMIT, limit_named
 from payments.services.refusals import RefundRefused
 
 
@@ -45,7 +45,7 @@ def _deed(restaurant: Restaurant, who: Limited, currency: str, person: User) -> 
         actor=Actor.user(person),
         action=SET_LIMIT,
         subject_kind="refund_limit",
-        subject_id=f"{who} {currency}",
+        subject_id=limit_named(who, currency),
         picture=partial(_picture, restaurant.pk),
         restaurant_id=restaurant.pk,
         reason="",

@@ -98,8 +98,10 @@ def _held_before(actor: Actor, attempt: Attempt, who: str) -> int | None:
     """Before it was changed within a day by whoever gives back now, or by somebody who could sign in as they do: nobody
     sets the limit of what they give back a moment later. A program's key is in anybody's hand.
     """
-    lately = AuditEntry.objects.filter(chain=attempt.restaurant_id, at__gt=clock.now() - OWN_HAND_AFTER)
-    deeds = lately.filter(action=SET_LIMIT).order_by("id").values_list("actor_id", "before", "after")
+    # By its subject, which an index leads to: the order is locked meanwhile.
+    about_it = AuditEntry.objects.filter(subject_id=limit_named(who, attempt.captured_currency), action=SET_LIMIT)
+    lately = about_it.filter(chain=attempt.restaurant_id, at__gt=clock.now() - OWN_HAND_AFTER)
+    deeds = lately.order_by("id").values_list("actor_id", "before", "after")
     changes = [
         (by, was)
         for by, before, after in deeds
@@ -109,6 +111,11 @@ def _held_before(actor: Actor, attempt: Attempt, who: str) -> int | None:
         return None
     hands = {by for by, _ in changes} if who == Limited.PROGRAM else {actor.id, *tied_to(actor.id)}
     return next((was for by, was in changes if by in hands), None)
+
+
+def limit_named(who: str, currency: str) -> str:
+    """What the audit calls it."""
+    return f"{who} {currency}"
 
 
 def _limit_in(picture: Mapping[str, Any], who: str, attempt: Attempt) -> int | None:
