@@ -30,7 +30,7 @@ class CaseStatus(models.TextChoices):
 class CaseKind(models.TextChoices):
     EXHAUSTED = "exhausted", "no provider took the payment"
     IN_DOUBT = "in_doubt", "nobody knows whether the money moved"
-    AMOUNT_MISMATCH = "amount_mismatch", "another amount was captured"
+    AMOUNT_MISMATCH = "amount_mismatch", "another amount came in"
     LATE_SUCCESS = "late_success", "money arrived after the payment had failed, and is kept"
     SURPLUS = "surplus", "money that is not due goes back"
     CONTRADICTION = "contradiction", "the provider's books and ours differ"
@@ -68,7 +68,7 @@ FITTING: Mapping[CaseKind, tuple[Outcome, ...]] = {
     CaseKind.AMOUNT_MISMATCH: (Outcome.PAID, Outcome.GIVEN_BACK, Outcome.NOTHING_WRONG),
     CaseKind.LATE_SUCCESS: (Outcome.PAID, Outcome.GIVEN_BACK, Outcome.NOTHING_WRONG),
     CaseKind.SURPLUS: (Outcome.GIVEN_BACK, Outcome.NOTHING_WRONG),
-    CaseKind.REFUND_FAILED: (Outcome.GIVEN_BACK, Outcome.GIVEN_BACK_ELSEWHERE, Outcome.NOTHING_WRONG),
+    CaseKind.REFUND_FAILED: (Outcome.GIVEN_BACK, Outcome.NOTHING_WRONG),
     CaseKind.REFUND_IN_DOUBT: (Outcome.GIVEN_BACK, Outcome.NOTHING_WRONG),
     CaseKind.CASH_REFUND: (Outcome.GIVEN_BACK, Outcome.NOTHING_WRONG),
     CaseKind.PROVIDER_REFUND: (Outcome.GIVEN_BACK, Outcome.NOTHING_WRONG),

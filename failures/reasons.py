@@ -44,8 +44,8 @@ def what_is_left(case: Case) -> str:
 
 
 UNPAID = (
-    "The bill is not paid. Try again or take cash; or let a second person agree that it was paid in another way, or is "
-    "lost."
+    "The bill is not paid. Try again, or let a waiter take cash; or let a second person agree that it was paid in "
+    "another way, or is lost."
 )
 BEING_TRIED = "It is being tried again, and is not over: its answer comes by itself."
 CHARGEBACK = "A chargeback is money that was lost: write it off, which takes two people."
@@ -209,7 +209,9 @@ def _owed(case: Case) -> QuerySet[Attempt]:
 
 _TAKE_UP = "It is still set aside: repair what breaks and take it up again, or it stays where it is for ever."
 _LEFT: dict[CaseKind, tuple[tuple[Callable[[Case], QuerySet[Any]], str], ...]] = {
-    CaseKind.IN_DOUBT: ((_in_doubt, "The doubt is not over: record what the provider says, or take cash against it."),),
+    CaseKind.IN_DOUBT: (
+        (_in_doubt, "The doubt is not over: record what the provider says, or let a waiter take cash."),
+    ),
     CaseKind.AMOUNT_MISMATCH: ((_undecided, "The amount is not decided: keep it, or give it back."),),
     CaseKind.SURPLUS: ((_surplus, "The money has not gone back yet. It is the guest's: the case stays until it has."),),
     CaseKind.REFUND_FAILED: (

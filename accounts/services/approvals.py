@@ -117,7 +117,7 @@ def reject(*, approval_id: UUID, checker: User, answer: str) -> Approval:
     check_reason(answer, refusal=ApprovalRefused)
     approval = _pending(approval_id)
     if approval.maker_id == checker.pk:
-        raise ApprovalRefused("You asked for it yourself: withdraw it instead.", code="maker_is_checker")
+        raise ApprovalRefused("You asked for it yourself: take it back instead.", code="maker_is_checker")
     _check_checker(approval, checker)
     _decide(approval, approval.reject, checker, answer)
     return approval

@@ -49,7 +49,7 @@ def _give(page: CasePage, form: SaidForm) -> str:
 def _give_back(page: CasePage, form: SaidForm) -> str:
     said = form.cleaned_data
     give_back_case(case_id=page.case.pk, person=page.person, reason=said["reason"], version=said["version"])
-    return "Given back: anybody may take it."
+    return "Back in the queue: anybody may take it."
 
 
 def _snooze(page: CasePage, form: SaidForm) -> str:

@@ -99,7 +99,7 @@ def _take(step: BulkStep) -> str:
 def _give_back(step: BulkStep) -> str:
     run = step.run
     give_back_case(case_id=step.case_id, person=run.person, reason=run.reason, version=step.seen_version)
-    return "Given back: anybody may take it."
+    return "Back in the queue: anybody may take it."
 
 
 def _snooze(step: BulkStep) -> str:

@@ -140,14 +140,14 @@ def staffed_case(case_id: UUID, person: User) -> Case:
 
 def check_waiting(case: Case) -> None:
     if not case.is_waiting:
-        raise CaseRefused(f"This case is {case.status} already: {how_it_ended(case)}", code="already_ended")
+        raise CaseRefused(f"This case has ended already: {how_it_ended(case)}", code="already_ended")
 
 
 def check_nobody_is_asked(case: Case) -> None:
     """One thing at a time: what was asked of a second person is decided about the case as it was then."""
     if case.status == CaseStatus.WAITING_SECOND_PERSON:
         raise CaseRefused(
-            "A second person is being asked about this case. Approve, reject or withdraw that first.",
+            "A second person is being asked about this case. Approve or reject that first, or take it back.",
             code="waits_for_approval",
         )
 

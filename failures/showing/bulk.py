@@ -16,7 +16,7 @@ from kernel.shown import Tone
 WORDS: Mapping[BulkAction, Words] = {
     BulkAction.ASK: Words(title="Ask the provider now", does="Asks for the status of each payment, one by one."),
     BulkAction.TAKE: Words(title="Take them", does="Each of them is yours, also those that a colleague has."),
-    BulkAction.GIVE_BACK: Words(title="Give them back", does="Anybody may take them again."),
+    BulkAction.GIVE_BACK: Words(title="Back to the queue", does="Anybody may take them again."),
     BulkAction.SNOOZE: Words(title="Put them off", does="Until then nobody is handed them. News brings one back."),
     BulkAction.RETRY: Words(
         title="Try the payments again",
@@ -32,7 +32,7 @@ WORDS: Mapping[BulkAction, Words] = {
 _DOES: Mapping[BulkAction, tuple[str, str, str]] = {
     BulkAction.ASK: ("will be asked", "was asked", "were asked"),
     BulkAction.TAKE: ("will be yours", "was taken", "were taken"),
-    BulkAction.GIVE_BACK: ("will be given back", "was given back", "were given back"),
+    BulkAction.GIVE_BACK: ("will go back to the queue", "went back to the queue", "went back to the queue"),
     BulkAction.SNOOZE: ("will be put off", "was put off", "were put off"),
     BulkAction.RETRY: ("will be tried again", "was tried again", "were tried again"),
     BulkAction.RESOLVE: ("will be closed", "was closed", "were closed"),

@@ -98,7 +98,7 @@ class AttemptInline(ReadOnlyInline):
 
     itself = Itself(lambda attempt: f"No. {attempt.number}", "attempt")
     state = State("status", tones=_ATTEMPT_TONES)
-    captured = Amount("captured_minor", currency="captured_currency", zero=False)
+    captured = Amount("captured_minor", "came in", currency="captured_currency", zero=False)
     why = _said_by("error_code")
     created = Moment("created_at", "began")
 
@@ -282,10 +282,10 @@ class AttemptAdmin(ToldByWhom, ByReference, SearchedByPayment):
     in_words = _IN_WORDS
     of_payment = Link("payment")
     amount = Amount("amount_minor", "asked for")
-    captured = Amount("captured_minor", currency="captured_currency", zero=False)
+    captured = Amount("captured_minor", "came in", currency="captured_currency", zero=False)
     refunded = Amount("refunded_minor", zero=False)
     refunding = Amount("refunding_minor", "set aside to go back", zero=False)
-    excess = Amount("excess_minor", "captured in excess", zero=False)
+    excess = Amount("excess_minor", "more than was due", zero=False)
     reopened = Amount("reopened_minor", "owed or given back", zero=False)
     created = Moment("created_at", "began")
     settled = Moment("settled_at")

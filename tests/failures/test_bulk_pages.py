@@ -114,7 +114,7 @@ class TestAPlan:
 
         assert "2 will be closed. 1 is skipped: 1 has ended already." in text
         assert "This moves no money." in text
-        assert "This case is dismissed already: " in text
+        assert "This case has ended already: " in text
         assert "The bank called." in text
         assert '<b class="console-count">2</b> <span class="amount">₹1,680.00</span>' in text
         assert "Start with 2" in text

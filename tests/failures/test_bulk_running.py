@@ -274,7 +274,7 @@ class TestWhatHappenedMeanwhile:
 
         assert results(run) == [(StepStatus.REFUSED, "already_ended")]
         said = run.steps.get().said
-        assert said.startswith(f"This case is dismissed already: {colleague.username} closed it as nothing was wrong, ")
+        assert said.startswith(f"This case has ended already: {colleague.username} closed it as nothing was wrong, ")
         assert said.endswith(": The bank called.")
 
     @pytest.mark.parametrize("is_gone", ["role", "restaurant", "person"])

@@ -24,4 +24,4 @@ def test_the_page_of_a_payment_leads_to_its_cases(restaurant: Restaurant, role: 
 
     text = page.content.decode()
     assert "Its case asks a person what to do with that." in text
-    assert f'href="{page_of(case)}">Another amount was captured</a>' in text
+    assert f'href="{page_of(case)}">Another amount came in</a>' in text

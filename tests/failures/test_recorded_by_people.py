@@ -49,7 +49,7 @@ class TestAnotherAmount:
         page = shown(desk, odd_of(house.doubtful))
 
         assert "Asked a second person to agree: Record: it was charged." in page
-        assert "captured another amount" not in page
+        assert "At a another amount came in" not in page
 
     def test_that_is_decided_about_is_not_told_as_seen(self, house: World, maker: User, desk: Client) -> None:
         case = odd_of(house.mismatched)
@@ -72,7 +72,7 @@ class TestAnotherAmount:
         page = shown(desk, odd_of(waiting))
 
         assert "Recorded that another amount came in at a than was asked for." in page
-        assert "a captured another amount" not in page
+        assert "At a another amount came in" not in page
 
 
 def test_money_that_went_back_as_recorded_stands_for_itself(house: World, maker: User) -> None:
@@ -120,5 +120,5 @@ def test_what_does_not_change_is_no_change(doubt: Case, maker: User, lead: User)
 
     page = shown(desk_of(lead), doubt)
 
-    assert '<th scope="row">Charge no. 1 captured</th><td>none</td><td>₹840.00</td>' in page
+    assert '<th scope="row">Charge no. 1 came in</th><td>none</td><td>₹840.00</td>' in page
     assert "Charge no. 1 given back" not in page

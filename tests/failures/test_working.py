@@ -300,6 +300,6 @@ def test_of_two_opposite_endings_one_wins_and_the_other_is_told(payment: Payment
     winner = 0 if case.status == CaseStatus.RESOLVED else 1
     assert said[winner] == case.status
     told = said[1 - winner]
-    assert told.startswith(f"This case is {case.status} already: {people[winner].username} closed it")
+    assert told.startswith(f"This case has ended already: {people[winner].username} closed it")
     assert told.endswith(f": Ending {winner}.")
     assert AuditEntry.objects.filter(action__in=["resolve", "dismiss"]).count() == 1
