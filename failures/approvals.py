@@ -32,6 +32,7 @@ from payments.services.credential_changes import (
 )
 from payments.services.deeds import PaymentDeed
 from payments.services.forcing import record_sighting
+from payments.services.given_back import record_given_back
 from payments.services.refund_approvals import approve_refund, turn_down_refund
 
 logger = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ _DOES: Mapping[str, Callable[..., None]] = {
     Action.RECORD_NOT_CHARGED: record_sighting,
     Action.RECORD_REFUND_MADE: record_sighting,
     Action.RECORD_REFUND_NOT_MADE: record_sighting,
+    Action.RECORD_GIVEN_BACK: record_given_back,
     Action.RECORD_PAID_ELSEWHERE: give_up,
     Action.WRITE_OFF: give_up,
     Action.REOPEN: reopen_case,

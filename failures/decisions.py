@@ -35,6 +35,7 @@ from payments.services.bill import lock_bill_of_payment
 from payments.services.cash import hand_over_refund
 from payments.services.deeds import PaymentDeed
 from payments.services.forcing import ask_to_record_charge, ask_to_record_refund
+from payments.services.given_back import ask_to_record_given_back
 from payments.services.made_again import make_refund_again
 from payments.services.mismatches import MismatchChoice
 from payments.services.payments import retry_payment
@@ -55,6 +56,7 @@ class Action(StrEnum):
     REFUND = "refund"
     RECORD_REFUND_MADE = "record_refund_made"
     RECORD_REFUND_NOT_MADE = "record_refund_not_made"
+    RECORD_GIVEN_BACK = "record_given_back"
     HAND_OVER = "hand_over"
     TAKE_UP = "take_up"
     RECORD_PAID_ELSEWHERE = "record_paid_elsewhere"
@@ -72,6 +74,7 @@ NEEDS_TWO = (
     Action.RECORD_NOT_CHARGED,
     Action.RECORD_REFUND_MADE,
     Action.RECORD_REFUND_NOT_MADE,
+    Action.RECORD_GIVEN_BACK,
     Action.RECORD_PAID_ELSEWHERE,
     Action.WRITE_OFF,
     Action.REOPEN,
@@ -82,6 +85,7 @@ _DEEDS = {
     Action.RECORD_NOT_CHARGED: CaseDeed.ASK_TO_RECORD_NOT_CHARGED,
     Action.RECORD_REFUND_MADE: CaseDeed.ASK_TO_RECORD_REFUND_MADE,
     Action.RECORD_REFUND_NOT_MADE: CaseDeed.ASK_TO_RECORD_REFUND_NOT_MADE,
+    Action.RECORD_GIVEN_BACK: CaseDeed.ASK_TO_RECORD_GIVEN_BACK,
     Action.RECORD_PAID_ELSEWHERE: CaseDeed.ASK_TO_RECORD_PAID_ELSEWHERE,
     Action.WRITE_OFF: CaseDeed.ASK_TO_WRITE_OFF,
     Action.REOPEN: CaseDeed.ASK_TO_REOPEN,
@@ -90,8 +94,8 @@ OFFERED: Mapping[CaseKind, tuple[Action, ...]] = {
     CaseKind.EXHAUSTED: (Action.RETRY, Action.RECORD_PAID_ELSEWHERE, Action.WRITE_OFF),
     CaseKind.IN_DOUBT: (Action.RECORD_CHARGED, Action.RECORD_NOT_CHARGED),
     CaseKind.AMOUNT_MISMATCH: (Action.KEEP, Action.REFUND_ALL, Action.REFUND_DIFFERENCE),
-    CaseKind.SURPLUS: (Action.REFUND,),
-    CaseKind.REFUND_FAILED: (Action.REFUND,),
+    CaseKind.SURPLUS: (Action.REFUND, Action.RECORD_GIVEN_BACK),
+    CaseKind.REFUND_FAILED: (Action.REFUND, Action.RECORD_GIVEN_BACK),
     CaseKind.REFUND_IN_DOUBT: (Action.RECORD_REFUND_MADE, Action.RECORD_REFUND_NOT_MADE),
     CaseKind.CASH_REFUND: (Action.HAND_OVER, Action.RECORD_REFUND_NOT_MADE),
     CaseKind.PROVIDER_REFUND: (Action.WRITE_OFF,),
@@ -221,6 +225,17 @@ def _ask_about_refund(a: _Act) -> None:
     wait_for_approval(a.case, approval, actor=Actor.user(a.person))
 
 
+def _ask_about_given_back(a: _Act) -> None:
+    approval = ask_to_record_given_back(
+        payment_id=a.payment_id,
+        subject_id=a.case.subject_id,
+        person=a.person,
+        reason=a.decision.reason,
+        asked_from=a.case.pk,
+    )
+    wait_for_approval(a.case, approval, actor=Actor.user(a.person))
+
+
 def _give_up(a: _Act) -> None:
     action = a.decision.action.value
     approval = ask_to_give_up(case=a.case, action=action, person=a.person, reason=a.decision.reason)
@@ -280,6 +295,7 @@ _ACTS: Mapping[Action, Callable[[_Act], None]] = {
     Action.REFUND: _refund,
     Action.RECORD_REFUND_MADE: _ask_about_refund,
     Action.RECORD_REFUND_NOT_MADE: _ask_about_refund,
+    Action.RECORD_GIVEN_BACK: _ask_about_given_back,
     Action.HAND_OVER: _hand_over,
     Action.TAKE_UP: _take_up,
     Action.RECORD_PAID_ELSEWHERE: _give_up,

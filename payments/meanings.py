@@ -75,6 +75,9 @@ _REFUNDS: Final = {Whose.PEOPLE: _REFUND_BY_PEOPLE, Whose.WAITER: _REFUND_IN_CAS
 _REFUND_IN_DOUBT: Final = (
     "Nobody knows whether the money went back. Steward asks again with the same key, so that it goes back once at most."
 )
+_OUTSIDE: Final = (
+    "Recorded by people: the guest was given it in another way. Nothing was sent, and no provider was told."
+)
 _BY_PROVIDER: Final = "Nobody here asked for it: the provider, or the guest's bank, took the money back."
 
 
@@ -106,5 +109,7 @@ def meaning_of_attempt(attempt: Attempt, whose: Whose = Whose.PROVIDER) -> str:
 
 def meaning_of_refund(refund: Refund, whose: Whose = Whose.PROVIDER) -> str:
     status = RefundStatus(refund.status)
+    if refund.origin == RefundOrigin.OUTSIDE:
+        return _OUTSIDE
     said = _REFUND_IN_DOUBT if refund.in_doubt else _REFUNDS.get(whose, {}).get(status) or _REFUND[status]
     return f"{said} {_BY_PROVIDER}" if refund.origin == RefundOrigin.PROVIDER else said

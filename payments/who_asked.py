@@ -17,12 +17,12 @@ from payments.services.deeds import PaymentDeed
 
 def with_who_asked(refunds: QuerySet[Refund]) -> QuerySet[Refund]:
     """A person and a program have an id; the system and a provider have none."""
-    # To the refund. To what was then recorded of it others may have agreed.
+    # To the refund itself. To what was then recorded of one that was sent others may have agreed.
     agreed = Approval.objects.filter(
         subject_id=OuterRef("pk"),
         checker__isnull=False,
         status=ApprovalStatus.DONE,
-        action=PaymentDeed.REQUEST_REFUND,
+        action__in=(PaymentDeed.REQUEST_REFUND, PaymentDeed.RECORD_GIVEN_BACK),
     )
     asked_by = OuterRef("asked_by")
     return refunds.annotate(asked_by=id_in("requested_by")).annotate(

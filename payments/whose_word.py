@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
 from accounts.models import Approval, ApprovalStatus
-from payments.models import Attempt, AttemptStatus, Capture, Payment, PaymentStatus, Refund, RefundStatus
+from payments.models import Attempt, AttemptStatus, Capture, Payment, PaymentStatus, Refund, RefundOrigin, RefundStatus
 from payments.services.deeds import PaymentDeed
 from payments.services.providers import facts_of
 
@@ -25,7 +25,10 @@ _OF_REFUNDS: Final[Mapping[str, PaymentDeed]] = {
     RefundStatus.COMPLETED: PaymentDeed.RECORD_REFUND_MADE,
     RefundStatus.FAILED: PaymentDeed.RECORD_REFUND_NOT_MADE,
 }
-_RECORDS: Final = (PaymentDeed.RECORD_CHARGED, PaymentDeed.RECORD_NOT_CHARGED, *_OF_REFUNDS.values())
+_RECORDS: Final = (
+    *(PaymentDeed.RECORD_CHARGED, PaymentDeed.RECORD_NOT_CHARGED),
+    *(*_OF_REFUNDS.values(), PaymentDeed.RECORD_GIVEN_BACK),
+)
 
 
 # Of approvals: what is not only asked for, but so.
@@ -53,7 +56,8 @@ def as_recorded(rows: Iterable[Attempt | Refund], approvals: Iterable[Approval])
 def _deed_that_led_to(row: Attempt | Refund) -> PaymentDeed | None:
     """If a person did it."""
     if isinstance(row, Refund):
-        return _OF_REFUNDS.get(row.status)
+        is_outside = row.origin == RefundOrigin.OUTSIDE
+        return PaymentDeed.RECORD_GIVEN_BACK if is_outside else _OF_REFUNDS.get(row.status)
     if row.captured_minor:
         return PaymentDeed.RECORD_CHARGED
     return PaymentDeed.RECORD_NOT_CHARGED if row.status == AttemptStatus.NOT_CHARGED else None

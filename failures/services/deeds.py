@@ -30,6 +30,7 @@ class CaseDeed(StrEnum):
     ASK_TO_RECORD_NOT_CHARGED = "ask_to_record_not_charged"
     ASK_TO_RECORD_REFUND_MADE = "ask_to_record_refund_made"
     ASK_TO_RECORD_REFUND_NOT_MADE = "ask_to_record_refund_not_made"
+    ASK_TO_RECORD_GIVEN_BACK = "ask_to_record_given_back"
     ASK_TO_RECORD_PAID_ELSEWHERE = "ask_to_record_paid_elsewhere"
     ASK_TO_WRITE_OFF = "ask_to_write_off"
     ASK_TO_REOPEN = "ask_to_reopen"

@@ -12,10 +12,11 @@ from events.actors import Actor, ActorKind
 from events.audit import deed_under_way
 from events.models import Event
 from events.services import Journal
-from failures.models import WAITING, Case, CaseKind, CaseStatus
+from failures.models import WAITING, Case, CaseKind, CaseStatus, Outcome
 from failures.services.facts import CaseEvent, type_of
 from failures.services.words_of_ends import said_of_end
 from kernel.texts import MAX_REASON
+from payments.models import RefundOrigin
 from payments.services.facts import AccountEvent, PaymentEvent, RefundEvent
 
 BY_ITSELF = "Ended by itself"
@@ -54,6 +55,8 @@ def end_cases(event: Event, actor: Actor) -> None:
 
 def _end_by(event: Event, case: Case, actor: Actor) -> None:
     """Where a person's decision ended it: what that was, and why. Who it was stands in the history, by an id."""
+    if event.data.get("origin") == RefundOrigin.OUTSIDE:
+        case.outcome = Outcome.GIVEN_BACK_ELSEWHERE
     by_person, by_itself = said_of_end(type_of(event), event.data)
     if actor.kind is not ActorKind.USER:
         end_locked(case, case.resolve, f"{BY_ITSELF}: {by_itself}", actor)
@@ -80,12 +83,13 @@ def end_locked(
 
 
 def _whose(event: Event) -> Q:
-    """A refund ends its own cases and those of the surplus that it gave back, a payment any that it has; new
-    credentials end their own, and that of the account which was refused.
+    """A refund ends its own cases, those of the surplus that it gave back, and that of the failed one in whose place it
+    was made; a payment any that it has; new credentials their own, and that of the account which was refused.
     """
     if isinstance(type_of(event), RefundEvent):
-        named = (event.data.get(name) for name in ("refund", "attempt", "again_of"))
-        return Q(subject_id__in=[each for each in named if each])
+        named = (event.data.get(name) for name in ("refund", "attempt"))
+        failed = Q(kind=CaseKind.REFUND_FAILED, subject_id=event.data.get("again_of"))
+        return Q(subject_id__in=[each for each in named if each]) | failed
     if isinstance(type_of(event), AccountEvent):
         return Q(subject_id__in=[event.stream_id, event.data["account"]])
     return Q(payment_id=event.stream_id) | Q(subject_id=event.stream_id)

@@ -18,7 +18,7 @@ from failures.decisions import Action
 from failures.models import Case, CaseKind
 from failures.showing.choices import WORDS, Words, words_in
 from kernel.money import Money
-from payments.models import Attempt
+from payments.models import Attempt, RefundStatus
 from payments.services.credential_changes import CHANGE_CREDENTIALS
 from payments.services.deeds import PaymentDeed, picture_of_payment
 from payments.services.forcing import other_amount
@@ -44,8 +44,8 @@ _FIELDS = {
     "in_doubt": "in doubt",
     "failure_code": "why it failed",
     "mismatch": "another amount",
-    "capture": "what came in",
-    "captured_minor": "captured",
+    "capture": "what becomes of it",
+    "captured_minor": "came in",
     "refunded_minor": "given back",
     "amount_minor": "amount",
     "tip_minor": "tip",
@@ -131,7 +131,12 @@ def asked_about(
 
 def _sends_a_refund(approval: Approval) -> bool:
     """What is not due any more goes back in the moment in which somebody agrees that it came in."""
-    return len(approval.after.get("refunds", [])) > len(approval.before.get("refunds", []))
+    before, after = (_to_be_sent(picture) for picture in (approval.before, approval.after))
+    return after > before
+
+
+def _to_be_sent(picture: Mapping[str, Any]) -> int:
+    return sum(row["status"] == RefundStatus.REQUESTED for row in picture.get("refunds", []))
 
 
 def words_of(action: str) -> Words:

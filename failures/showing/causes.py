@@ -31,7 +31,7 @@ CAUSES: Mapping[CaseKind, Cause] = {
     CaseKind.EXHAUSTED: Cause(
         who="The providers",
         what="No provider took the payment. Nothing was charged.",
-        advice="See whether the providers are well, then try again, or take cash.",
+        advice="See whether the providers are well, then try again, or let a waiter take cash.",
         step="Try again, or take cash",
         within=_TABLE,
     ),
@@ -44,7 +44,7 @@ CAUSES: Mapping[CaseKind, Cause] = {
     ),
     CaseKind.AMOUNT_MISMATCH: Cause(
         who="The provider",
-        what="Another amount was captured than was asked for.",
+        what="Another amount came in than was asked for.",
         advice="Decide whether to keep it, to give all of it back, or what was too much.",
         step="Decide about the amount",
         within=_SOON,
@@ -59,7 +59,7 @@ CAUSES: Mapping[CaseKind, Cause] = {
     CaseKind.SURPLUS: Cause(
         who="The provider",
         what="Money came in that was not due. It goes back to the guest by itself.",
-        advice="Wait for the refund. Ask for it again only if it failed.",
+        advice="Wait for the refund. Send it again only if it failed.",
         step="Wait for the refund",
         within=_TODAY,
     ),
@@ -73,8 +73,8 @@ CAUSES: Mapping[CaseKind, Cause] = {
     CaseKind.REFUND_FAILED: Cause(
         who="The guest's bank",
         what="A refund did not arrive. The guest has not got the money.",
-        advice="Ask for the refund again. If that fails too, ask the guest how else to pay it back.",
-        step="Ask for the refund again",
+        advice="Send the refund again. If that fails too, give it back in another way, and record that.",
+        step="Send the refund again",
         within=_TODAY,
     ),
     CaseKind.REFUND_IN_DOUBT: Cause(
@@ -172,7 +172,7 @@ _IN_DOUBT_AGAIN = _Now(
 )
 _STILL_HERE = _Now(
     what="Money came in that was not due, and its refund failed: it is still here.",
-    advice="Send the refund again. If the bank does not take it, ask the guest for another way.",
+    advice="Send the refund again. If no bank takes it, give it back in another way, and record that.",
     step="Send the refund again",
 )
 _UNANSWERED: Mapping[CaseKind, _Now] = {

@@ -46,13 +46,13 @@ WORDS: Mapping[Action, Words] = {
         ),
         asks=_SAW,
     ),
-    Action.KEEP: Words(title="Keep the amount", does="The payment completes with what was captured."),
+    Action.KEEP: Words(title="Keep the amount", does="The payment completes with what came in."),
     Action.REFUND_ALL: Words(
-        title="Give all of it back", does="A refund of everything that was captured is sent.", moves_money=True
+        title="Give all of it back", does="A refund of everything that came in is sent.", moves_money=True
     ),
     Action.REFUND_DIFFERENCE: Words(
         title="Give the difference back",
-        does="What was captured beyond the amount is sent back; the rest is kept.",
+        does="What came in beyond the amount is sent back; the rest is kept.",
         moves_money=True,
     ),
     Action.REFUND: Words(
@@ -67,6 +67,14 @@ WORDS: Mapping[Action, Words] = {
         title="Record: the refund was not made",
         does="For when the provider's own pages show that the money did not go back. It can be asked for again.",
         asks=_SAW,
+    ),
+    Action.RECORD_GIVEN_BACK: Words(
+        title="Record: it was given back in another way",
+        does=(
+            "For when the guest has it in cash, say, or by a bank transfer. It counts as given back. Nothing is sent, "
+            "and no provider is told."
+        ),
+        asks="How the guest was given it, when, and by whom",
     ),
     Action.HAND_OVER: Words(
         title="Record: the cash was handed back",
@@ -159,6 +167,8 @@ def _words_of(seen: Seen, action: Action) -> Words:
         return replace(words, does=_of_amount(action, seen.undecided)) if seen.undecided else words
     if action in {Action.REFUND, Action.HAND_OVER}:
         return _of_refund(seen, words)
+    if action == Action.RECORD_GIVEN_BACK:
+        return _of_given_back(seen, words)
     if action == Action.TAKE_UP and seen.payment is None:
         return replace(words, does=_OF_A_MESSAGE)
     if action == Action.RECORD_CHARGED and not _is_due(seen):
@@ -185,12 +195,29 @@ def _of_refund(seen: Seen, words: Words) -> Words:
 
 def _of_surplus(seen: Seen, words: Words) -> Words:
     """All of what was not due and is still here."""
-    attempts = seen.bill.attempts if seen.bill else ()
-    surplus = next((each for each in attempts if each.pk == seen.case.subject_id), None)
+    surplus = seen.surplus
     if surplus is None or not surplus.refundable_minor:
         return words
     money = Money(surplus.refundable_minor, surplus.captured_currency).display()
     return replace(words, does=f"{money} is sent back to the guest within seconds: all that is still here.")
+
+
+def _of_given_back(seen: Seen, words: Words) -> Words:
+    """With how much it is."""
+    refund, surplus = seen.refund, seen.surplus
+    if refund is not None:
+        money = Money(refund.total_minor, refund.currency)
+    elif surplus is not None and surplus.refundable_minor:
+        money = Money(surplus.refundable_minor, surplus.captured_currency)
+    else:
+        return words
+    return replace(
+        words,
+        does=(
+            f"For when the guest has {money.display()} in cash, say, or by a bank transfer. It counts as given back. "
+            "Nothing is sent, and no provider is told."
+        ),
+    )
 
 
 def _of_amount(action: Action, undecided: Undecided) -> str:

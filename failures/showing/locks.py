@@ -13,6 +13,7 @@ from failures.services.giving_up import lost_of
 from kernel.errors import ServiceError
 from payments.models import Attempt, AttemptStatus, Payment, Refund
 from payments.services.bill import Bill
+from payments.services.given_back import GOING_BACK, refusal_to_record_given_back
 from payments.services.made_again import refusal_to_make_again
 from payments.services.mismatches import MismatchChoice, Undecided
 from payments.services.payments import retry_refusal
@@ -22,11 +23,10 @@ OF_AN_AMOUNT: Mapping[Action, MismatchChoice] = {
     Action.REFUND_ALL: MismatchChoice.REFUND_ALL,
     Action.REFUND_DIFFERENCE: MismatchChoice.REFUND_DIFFERENCE,
 }
-_IS_ASKED = "A second person is being asked. Approve, reject or withdraw that first."
+_IS_ASKED = "A second person is being asked. Approve or reject that first, or take it back."
 _IN_DOUBT = "Nobody knows yet whether it was charged. Charging again is locked until that is known."
 _NOTHING_OPEN = "No charge of this payment is open any more."
 _ASKING = "Somebody is asking the provider right now. This opens again within half a minute."
-_GOING_BACK = "All of it is on its way back, or has gone back."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +52,12 @@ class Seen:
     def refund(self) -> Refund | None:
         """That the case is about."""
         return next((each for each in self.refunds if each.pk == self.case.subject_id), None)
+
+    @property
+    def surplus(self) -> Attempt | None:
+        """Money that was not due, where the case is about that."""
+        attempts = self.bill.attempts if self.bill else ()
+        return next((each for each in attempts if each.pk == self.case.subject_id), None)
 
 
 def end_lock_of(seen: Seen) -> str:
@@ -98,9 +104,16 @@ def _amount(action: Action) -> Callable[[Seen], str]:
 
 
 def _refund(seen: Seen) -> str:
-    if seen.case.kind == CaseKind.SURPLUS and seen.bill is not None:
-        return "" if seen.bill.attempt(seen.case.subject_id).refundable_minor else _GOING_BACK
+    if seen.surplus is not None:
+        return "" if seen.surplus.refundable_minor else GOING_BACK
     return _said(refusal_to_make_again(seen.refund, seen.refunds)) if seen.refund else ""
+
+
+def _record_given_back(seen: Seen) -> str:
+    attempt = seen.surplus
+    if attempt is None and seen.refund is not None and seen.bill is not None:
+        attempt = seen.bill.attempt(seen.refund.attempt_id)
+    return _said(refusal_to_record_given_back(attempt, seen.refund, seen.refunds)) if attempt else ""
 
 
 def _said(refusal: ServiceError | None) -> str:
@@ -114,5 +127,6 @@ _RULES: Mapping[Action, Callable[[Seen], str]] = {
     Action.RECORD_CHARGED: _by_hand,
     Action.RECORD_NOT_CHARGED: _by_hand,
     Action.REFUND: _refund,
+    Action.RECORD_GIVEN_BACK: _record_given_back,
     **{action: _amount(action) for action in OF_AN_AMOUNT},
 }

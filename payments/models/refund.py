@@ -29,6 +29,7 @@ class RefundOrigin(models.TextChoices):
     PERSON = "person", "asked for by a person or a client"
     SURPLUS = "surplus", "money that was never ours"
     PROVIDER = "provider", "started at the provider, or a chargeback"
+    OUTSIDE = "outside", "given back in another way, as people recorded"
 
 
 # What a human was told about a refund that did not end within its bound.

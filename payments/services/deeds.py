@@ -33,6 +33,7 @@ class PaymentDeed(StrEnum):
     RECORD_NOT_CHARGED = "record_not_charged"
     RECORD_REFUND_MADE = "record_refund_made"
     RECORD_REFUND_NOT_MADE = "record_refund_not_made"
+    RECORD_GIVEN_BACK = "record_given_back"
     TAKE_UP = "take_up"
     TAKE_UP_NOTICE = "take_up_notice"
 

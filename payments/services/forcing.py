@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Self
 from uuid import UUID
 
@@ -16,11 +17,12 @@ from kernel.money import MAX_MINOR, Money
 from payments.models import Attempt, AttemptStatus, NextAction, Refund, RefundStatus
 from payments.services.bill import lock_bill_of_payment
 from payments.services.by_hand import check_finance, settling_by_hand
-from payments.services.deeds import PaymentDeed, deed_on, picture_of_payment
+from payments.services.deeds import PaymentDeed, deed_on
 from payments.services.evidence import Evidence, Finding, Source
 from payments.services.provider_refunds import made_by_hand
 from payments.services.refund_settlement import OPEN, settle_refund
 from payments.services.refusals import PaymentRefused, RefundRefused
+from payments.services.rehearsals import check_that_it_comes_out_the_same, rehearsed
 from payments.services.settlement import settle_locked
 
 # What was seen, by the name of saying it.
@@ -125,31 +127,14 @@ def record_sighting(*, approval_id: UUID, person: User) -> None:
         seen = Sighting.approved_by(approval)
         payment = lock_bill_of_payment(seen.payment_id).payment(seen.payment_id)
         actor = Actor.user(person)
-        _check_that_it_comes_out_the_same(seen, approval, actor)
+        check_that_it_comes_out_the_same(approval, seen.payment_id, partial(_record, seen, actor))
         with deed_on(payment, seen.deed, actor=actor, reason=seen.reason):
             use_approval(approval_id=approval_id, action=seen.deed.value, subject_id=seen.subject_id, actor=actor)
             _record(seen, actor)
 
 
-def _check_that_it_comes_out_the_same(seen: Sighting, approval: Approval, actor: Actor) -> None:
-    """The order may have been cancelled or paid otherwise meanwhile: two people agree to what they both saw."""
-    _, after = _tried(seen, actor)
-    if _told_apart(after) != _told_apart(approval.after):
-        raise PaymentRefused(
-            "Since this was asked for the order has changed, and something else would come of it now. "
-            "Reject it or take it back, and ask again.",
-            code="stale",
-        )
-
-
-def _told_apart(picture: Mapping[str, Any]) -> dict[str, Any]:
-    """Without the ids of refunds, which differ each time that one is made."""
-    refunds = [{name: value for name, value in row.items() if name != "id"} for row in picture.get("refunds", [])]
-    return {**picture, "refunds": refunds}
-
-
 def _ask(seen: Sighting, subject: Attempt | Refund, person: User, asked_from: UUID) -> Approval:
-    before, after = _tried(seen, Actor.user(person))
+    before, after = rehearsed(seen.payment_id, partial(_record, seen, Actor.user(person)))
     wanted = Wanted(
         restaurant_id=subject.restaurant_id,
         mode=subject.mode,
@@ -167,22 +152,6 @@ def _ask(seen: Sighting, subject: Attempt | Refund, person: User, asked_from: UU
 def _data_of(seen: Sighting) -> dict[str, Any]:
     amount = {} if seen.captured_minor is None else {"captured_minor": seen.captured_minor}
     return {"payment": str(seen.payment_id), **amount}
-
-
-class _SeenEnoughError(Exception):
-    """Nothing went wrong: what was tried is undone."""
-
-
-def _tried(seen: Sighting, actor: Actor) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Done and undone at once: what cannot be done is refused before anybody is asked, and both see what it does."""
-    before, after = picture_of_payment(seen.payment_id), {}
-    try:
-        with transaction.atomic():
-            _record(seen, actor)
-            after = picture_of_payment(seen.payment_id)
-            raise _SeenEnoughError
-    except _SeenEnoughError:
-        return before, after
 
 
 def _record(seen: Sighting, actor: Actor) -> None:

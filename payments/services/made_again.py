@@ -21,6 +21,8 @@ _STANDING = {
     RefundStatus.WAITING_APPROVAL: "waits for a second person",
 }
 
+_WHERE = {RefundOrigin.PROVIDER: " on the provider's own pages", RefundOrigin.OUTSIDE: " in another way"}
+
 
 def make_refund_again(*, failed_id: UUID, reason: str, actor: Actor, refund_id: UUID | None = None) -> Refund:
     """Of the same share and tip, with a key of its own: the provider has refused the other one for good."""
@@ -45,17 +47,27 @@ def make_refund_again(*, failed_id: UUID, reason: str, actor: Actor, refund_id: 
 
 def refusal_to_make_again(failed: Refund, refunds: Iterable[Refund]) -> RefundRefused | None:
     """The one rule, for whoever asks, under the bill's lock, and for the page that offers it."""
+    went = how_it_went_back(failed, refunds)
+    if not went:
+        return None
     if failed.status != RefundStatus.FAILED:
-        return _refused("It went back after all.")
+        return _refused(went)
+    return _refused(
+        f"{went} Sent again, it would go back twice. If the guest is owed as much once more, give it back on the "
+        "payment's page."
+    )
+
+
+def how_it_went_back(failed: Refund, refunds: Iterable[Refund]) -> str:
+    """A sentence; empty: it did not, as far as anybody knows."""
+    if failed.status != RefundStatus.FAILED:
+        return "It went back after all."
     since = given_back_since(failed, refunds)
     if since is None:
-        return None
+        return ""
     money = Money(since.total_minor, since.currency).display()
-    where = " on the provider's own pages" if since.origin == RefundOrigin.PROVIDER else ""
-    return _refused(
-        f"Since it failed, another refund of {money} {_STANDING[RefundStatus(since.status)]}{where}: sent again, it "
-        "would go back twice. If the guest is owed as much once more, give it back on the payment's page."
-    )
+    stands, where = _STANDING[RefundStatus(since.status)], _WHERE.get(RefundOrigin(since.origin), "")
+    return f"Since it failed, another refund of {money} {stands}{where}."
 
 
 def given_back_since(failed: Refund, refunds: Iterable[Refund]) -> Refund | None:

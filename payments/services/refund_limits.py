@@ -49,6 +49,7 @@ def check_how_often(actor: Actor) -> None:
 
 # The clock, a provider and a guest decide about no amount.
 _LIMITED = (ActorKind.USER, ActorKind.API_KEY)
+_BY_PEOPLE = (RefundOrigin.PERSON, RefundOrigin.OUTSIDE)
 
 
 def is_above_limit(actor: Actor, attempt: Attempt, total_minor: int, *, can_wait: bool = True) -> bool:
@@ -59,7 +60,7 @@ def is_above_limit(actor: Actor, attempt: Attempt, total_minor: int, *, can_wait
     if actor.kind not in _LIMITED or attempt.capture == Capture.SURPLUS:  # That was never ours: it goes back.
         return False
     most = _most_alone(actor, attempt)
-    if most is None or _given_back(attempt, RefundOrigin.PERSON) + total_minor <= most:
+    if most is None or _given_back(attempt, *_BY_PEOPLE) + total_minor <= most:
         return False
     if not can_wait:
         raise RefundRefused(
@@ -73,7 +74,7 @@ def is_above_limit(actor: Actor, attempt: Attempt, total_minor: int, *, can_wait
 def is_past_limit(actor: Actor, refund: Refund) -> bool:
     """Of one that was made where no limit holds, on the provider's own pages: with all others of its payment."""
     most = _most_alone(actor, refund.attempt)
-    return most is not None and _given_back(refund.attempt, RefundOrigin.PERSON, RefundOrigin.PROVIDER) > most
+    return most is not None and _given_back(refund.attempt, *_BY_PEOPLE, RefundOrigin.PROVIDER) > most
 
 
 def _most_alone(actor: Actor, attempt: Attempt) -> int | None:

@@ -56,7 +56,7 @@ def request_refund(
         if amount_minor is None:
             amount_minor, tip_minor = attempt.refundable_minor - tip_left, tip_left
         check_reason(reason, refusal=RefundRefused)
-        _check(attempt, amount_minor, tip_minor, tip_left)
+        check_refund(attempt, amount_minor, tip_minor, tip_left)
         with deed_on(payment, PaymentDeed.REQUEST_REFUND, actor=actor, reason=reason):
             journal = Journal(actor)
             refund = reserve_refund(
@@ -72,7 +72,7 @@ def request_refund(
                 again_of=again_of,
                 needs_two=is_above_limit(actor, attempt, amount_minor + tip_minor, can_wait=not is_handed_over),
             )
-            _save_reservation(attempt, journal)
+            save_reservation(attempt, journal)
         crashpoint(CrashPoint.RESERVE_BEFORE_COMMIT)
     crashpoint(CrashPoint.RESERVE_AFTER_COMMIT)
     return refund
@@ -89,7 +89,7 @@ def _check_who_and_what(actor: Actor, payment: Payment, version: int | None, *, 
     check_how_often(actor)
 
 
-def _save_reservation(attempt: Attempt, journal: Journal) -> None:
+def save_reservation(attempt: Attempt, journal: Journal) -> None:
     attempt.save(update_fields=["refunding_minor"])
     attempt.payment.save(update_fields=["version"])
     journal.write()
@@ -108,8 +108,12 @@ def reserve_refund(
     is_handed_over: bool = False,
     again_of: Refund | None = None,
     needs_two: bool = False,
+    asked_by: str = "",
 ) -> Refund:
-    """For a locked attempt; the caller saves attempt and payment and writes the journal."""
+    """For a locked attempt; the caller saves attempt and payment and writes the journal.
+
+    `asked_by` is who asked for it, where that was not whoever does it.
+    """
     payment = attempt.payment
     refund = Refund(
         id=refund_id or clock.new_id(),
@@ -125,7 +129,7 @@ def reserve_refund(
         reason=reason,
         reopens_order=reopens_order,
         again_of=again_of,
-        requested_by=journal.actor.id,
+        requested_by=asked_by or journal.actor.id,
     )
     attempt.refunding_minor += refund.total_minor
     journal.created(refund, reason=reason)
@@ -147,11 +151,13 @@ def _plan(refund: Refund, journal: Journal, *, needs_two: bool, is_handed_over: 
     if needs_two:
         journal.move(refund, refund.wait_for_approval, reason="It is above the limit.")
         journal.happened(RefundEvent.APPROVAL_NEEDED, refund.payment, refund=str(refund.pk))
-    elif not facts_of(refund.account).is_manual:
-        refund.plan(NextAction.BEGIN, clock.now())
-    elif not is_handed_over:
+    elif is_handed_over:
+        return  # The guest has it: nothing is sent.
+    elif facts_of(refund.account).is_manual:
         # No clock hands over cash: somebody has to be told.
         journal.happened(RefundEvent.HAND_OVER_NEEDED, refund.payment, refund=str(refund.pk))
+    else:
+        refund.plan(NextAction.BEGIN, clock.now())
 
 
 def refundable_attempt(bill: Bill, payment: Payment, attempt_id: UUID | None = None) -> Attempt:
@@ -181,7 +187,7 @@ def share_given_back(attempt: Attempt) -> int:
     return mine.aggregate(sum=Sum("amount_minor"))["sum"] or 0
 
 
-def _check(attempt: Attempt, amount_minor: int, tip_minor: int, tip_left: int) -> None:
+def check_refund(attempt: Attempt, amount_minor: int, tip_minor: int, tip_left: int) -> None:
     _check_numbers(attempt, amount_minor, tip_minor, tip_left)
     if attempt.capture == Capture.SURPLUS and amount_minor != attempt.refundable_minor:
         raise RefundRefused(

@@ -155,7 +155,8 @@ def _succeeded(s: SettlingRefund) -> None:
     plan_last_look(attempt, refund)
     if refund.reopens_order:
         _reopen(s)
-    s.happened(RefundEvent.COMPLETED)
+    again = {"again_of": str(refund.again_of_id)} if refund.again_of_id else {}
+    s.happened(RefundEvent.COMPLETED, **again)
     s.happened(PaymentEvent.REFUNDED, full=attempt.refundable_minor == 0)
 
 

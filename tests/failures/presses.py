@@ -254,6 +254,14 @@ PRESSES: Mapping[str, Press] = {
         *(Action.REFUND, worlds.refund_refused, refunds),
         *("completed", [(5_000, "failed"), (5_000, "requested")], "resolved"),
     ),
+    "record that a surplus was given back in another way": _decide(
+        *(Action.RECORD_GIVEN_BACK, worlds.surplus_not_gone_back, refunds),
+        *("failed", [(MINOR, "failed"), (MINOR, "completed")], "resolved"),
+    ),
+    "record that a refund was made in another way": _decide(
+        *(Action.RECORD_GIVEN_BACK, worlds.refund_refused, refunds),
+        *("completed", [(5_000, "failed"), (5_000, "completed")], "resolved"),
+    ),
     "record that a refund was made": _decide(
         Action.RECORD_REFUND_MADE, worlds.refund_takes_long, refunds, "completed", [(5_000, "completed")], "resolved"
     ),

@@ -338,7 +338,7 @@ def test_every_action_that_needs_two_is_done_by_nobody_alone() -> None:
     """A list that somebody must not shorten in passing."""
     assert {action.value for action in NEEDS_TWO} == {
         *("record_charged", "record_not_charged", "record_refund_made", "record_refund_not_made"),
-        *("record_paid_elsewhere", "write_off", "reopen"),
+        *("record_given_back", "record_paid_elsewhere", "write_off", "reopen"),
     }
 
 

@@ -183,7 +183,7 @@ _ENDS: Mapping[CaseKind, Callable[[Case, Crew], object]] = {
         payment_id=about(case), choice=MismatchChoice.REFUND_ALL, person=crew.lead, reason=WHY
     ),
     CaseKind.SURPLUS: _give_surplus_back,
-    CaseKind.REFUND_FAILED: _resolve(Outcome.GIVEN_BACK_ELSEWHERE),
+    CaseKind.REFUND_FAILED: _resolve(Outcome.NOTHING_WRONG),
     CaseKind.REFUND_IN_DOUBT: lambda case, _: _say_of(Refund.objects.get(pk=case.subject_id), Finding.SUCCEEDED),
     CaseKind.CASH_REFUND: lambda case, crew: hand_over_refund(refund_id=case.subject_id, person=crew.lead),
     CaseKind.PROVIDER_REFUND: _resolve(Outcome.GIVEN_BACK),

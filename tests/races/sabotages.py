@@ -49,20 +49,20 @@ def _execute_without_a_lock(cursor: CursorWrapper, sql: Any, params: Any = None)
 
 @sabotage("completed", "wants_all_back", "wants_all_back")
 def nobody_locks_rows(stack: ExitStack) -> None:
-    check = refund_requests._check
+    check = refund_requests.check_refund
 
     def check_and_meet(*words: Any) -> None:
         check(*words)
         refund_groups.meet()
 
     instead(stack, CursorWrapper, "execute", _execute_without_a_lock)
-    instead(stack, refund_requests, "_check", check_and_meet)
+    instead(stack, refund_requests, "check_refund", check_and_meet)
 
 
 @sabotage("completed", "wants_all_back", "wants_all_back")
 def what_is_left_is_checked_before_the_lock(stack: ExitStack) -> None:
     """And not again under it: the mistake that another orchestrator's refunds have."""
-    real, check = refund_requests.request_refund, refund_requests._check
+    real, check = refund_requests.request_refund, refund_requests.check_refund
 
     def request_refund(*, payment_id: UUID, amount_minor: int | None = None, tip_minor: int = 0, **words: Any) -> Any:
         seen = Attempt.objects.get(payment=payment_id)
@@ -73,7 +73,7 @@ def what_is_left_is_checked_before_the_lock(stack: ExitStack) -> None:
         refund_groups.meet()
         return real(payment_id=payment_id, amount_minor=amount_minor, tip_minor=tip_minor, **words)
 
-    instead(stack, refund_requests, "_check", lambda *words: None)
+    instead(stack, refund_requests, "check_refund", lambda *words: None)
     for holder in (acts, cash, refund_groups):
         instead(stack, holder, "request_refund", request_refund)
 
