@@ -36,7 +36,11 @@ name_words(
     "`requested`: reserved, and on its way or waiting for somebody to hand over cash. `waiting_approval`: a second "
     "person has to agree. `processing`: the provider has it. `completed`: made. `failed`: not made; a case is open.",
 )
-name_words("RefundOrigin", RefundOrigin.values, "Who began it.")
+name_words(
+    "RefundOrigin",
+    RefundOrigin.values,
+    "Who began it. `outside`: people gave it back in cash or by a transfer, past every provider, and recorded that.",
+)
 name_words(
     "NextStep",
     NEXT_STEPS,
