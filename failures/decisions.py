@@ -16,6 +16,7 @@ from events.actors import Actor
 from events.services import Journal
 from failures.models import Case, CaseKind, CaseStatus, Outcome
 from failures.services.deeds import CaseDeed, deed_on
+from failures.services.ending import end_locked
 from failures.services.facts import CaseRefused
 from failures.services.giving_up import ask_to_give_up
 from failures.services.reopening import REOPEN, ask_to_reopen
@@ -255,8 +256,8 @@ def _resolve_mismatch(choice: MismatchChoice) -> Callable[[_Act], None]:
 
 
 def _refund(a: _Act) -> None:
-    """Of a surplus all. Of a failed refund its own amount: its case ends once that is sent, and a new failure opens
-    another.
+    """Of a surplus all. Of a failed refund its own amount: its case ends once that is sent, also where more of the
+    payment is owed, and a new failure opens another.
     """
     said: dict[str, Any] = {
         "refund_id": a.decision.refund_id,
@@ -268,7 +269,8 @@ def _refund(a: _Act) -> None:
         return
     refund = make_refund_again(failed_id=a.case.subject_id, **said)
     if refund.status != RefundStatus.WAITING_APPROVAL:
-        resolve_case(case_id=a.case.pk, person=a.person, reason=a.decision.reason)
+        case = Case.objects.get(pk=a.case.pk)
+        end_locked(case, case.resolve, a.decision.reason, Actor.user(a.person))
 
 
 def _hand_over(a: _Act) -> None:

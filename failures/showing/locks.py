@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from accounts.models import User
 from failures.decisions import Action
@@ -13,10 +14,12 @@ from failures.services.giving_up import lost_of
 from kernel.errors import ServiceError
 from payments.models import Attempt, AttemptStatus, Payment, Refund
 from payments.services.bill import Bill
+from payments.services.forcing import refusal_to_record
 from payments.services.given_back import GOING_BACK, refusal_to_record_given_back
 from payments.services.made_again import refusal_to_make_again
 from payments.services.mismatches import MismatchChoice, Undecided
 from payments.services.payments import retry_refusal
+from payments.services.refund_requests import refusal_while_asked
 
 OF_AN_AMOUNT: Mapping[Action, MismatchChoice] = {
     Action.KEEP: MismatchChoice.KEEP,
@@ -105,15 +108,27 @@ def _amount(action: Action) -> Callable[[Seen], str]:
 
 def _refund(seen: Seen) -> str:
     if seen.surplus is not None:
-        return "" if seen.surplus.refundable_minor else GOING_BACK
-    return _said(refusal_to_make_again(seen.refund, seen.refunds)) if seen.refund else ""
+        return _being_asked(seen, seen.surplus.pk) or ("" if seen.surplus.refundable_minor else GOING_BACK)
+    if seen.refund is None:
+        return ""
+    return _said(refusal_to_make_again(seen.refund, seen.refunds)) or _being_asked(seen, seen.refund.attempt_id)
 
 
 def _record_given_back(seen: Seen) -> str:
     attempt = seen.surplus
     if attempt is None and seen.refund is not None and seen.bill is not None:
         attempt = seen.bill.attempt(seen.refund.attempt_id)
-    return _said(refusal_to_record_given_back(attempt, seen.refund, seen.refunds)) if attempt else ""
+    if attempt is None:
+        return ""
+    return _said(refusal_to_record_given_back(attempt, seen.refund, seen.refunds)) or _being_asked(seen, attempt.pk)
+
+
+def _being_asked(seen: Seen, attempt_id: UUID) -> str:
+    return _said(refusal_while_asked(each for each in seen.refunds if each.attempt_id == attempt_id))
+
+
+def _record_refund(seen: Seen) -> str:
+    return _said(refusal_to_record(seen.refund)) if seen.refund else ""
 
 
 def _said(refusal: ServiceError | None) -> str:
@@ -128,5 +143,7 @@ _RULES: Mapping[Action, Callable[[Seen], str]] = {
     Action.RECORD_NOT_CHARGED: _by_hand,
     Action.REFUND: _refund,
     Action.RECORD_GIVEN_BACK: _record_given_back,
+    Action.RECORD_REFUND_MADE: _record_refund,
+    Action.RECORD_REFUND_NOT_MADE: _record_refund,
     **{action: _amount(action) for action in OF_AN_AMOUNT},
 }

@@ -193,14 +193,22 @@ def _may_be_captured(minor: int) -> bool:
 def _record_refund(seen: Sighting, actor: Actor) -> None:
     finding = OF_REFUNDS[seen.deed]
     refund = Refund.objects.select_for_update().get(pk=seen.subject_id)
-    if refund.status not in OPEN and refund.next_action != NextAction.LOOK_UP:
-        raise RefundRefused(f"This refund is {refund.status} already.", code="not_open")
+    refusal = refusal_to_record(refund)
+    if refusal is not None:
+        raise refusal
     if finding == Finding.SUCCEEDED:
         _check_that_it_is_not_known(refund)
-    if refund.is_leased:
-        raise RefundRefused("It is being sent right now. Wait half a minute.", code="being_sent")
     money = Money(refund.total_minor, refund.currency)
     settle_refund(refund_id=refund.pk, evidence=replace(_evidence(seen, finding), money=money), actor=actor)
+
+
+def refusal_to_record(refund: Refund) -> RefundRefused | None:
+    """The one rule, for whoever says it, under the bill's lock, and for the page that offers it."""
+    if refund.status not in OPEN and refund.next_action != NextAction.LOOK_UP:
+        return RefundRefused(f"This refund is {refund.status} already.", code="not_open")
+    if refund.is_leased:
+        return RefundRefused("It is being sent right now. Wait half a minute.", code="being_sent")
+    return None
 
 
 def _check_that_it_is_not_known(refund: Refund) -> None:

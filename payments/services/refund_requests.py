@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from django.db import transaction
@@ -195,11 +196,19 @@ def check_refund(attempt: Attempt, amount_minor: int, tip_minor: int, tip_left: 
             field="amount",
             code="surplus_is_whole",
         )
-    if Refund.objects.filter(attempt=attempt, status=RefundStatus.FAILED, next_action=NextAction.LOOK_UP).exists():
-        raise RefundRefused(
-            "The provider may have made an earlier refund after all. It is being asked: try again in a minute.",
-            code="being_asked",
-        )
+    refusal = refusal_while_asked(Refund.objects.filter(attempt=attempt, status=RefundStatus.FAILED))
+    if refusal is not None:
+        raise refusal
+
+
+def refusal_while_asked(refunds: Iterable[Refund]) -> RefundRefused | None:
+    """Of one attempt: what failed may have been made after all, and would go back twice. For pages as well."""
+    if not any(each.status == RefundStatus.FAILED and each.next_action == NextAction.LOOK_UP for each in refunds):
+        return None
+    return RefundRefused(
+        "The provider may have made an earlier refund after all. It is being asked: try again in a minute.",
+        code="being_asked",
+    )
 
 
 def _check_numbers(attempt: Attempt, amount_minor: int, tip_minor: int, tip_left: int) -> None:

@@ -12,6 +12,7 @@ from failures.approvals import Verdict, expire_approvals
 from failures.decisions import Action, Decision, act_on_case
 from failures.models import Case, CaseKind, CaseStatus
 from kernel.money import Money
+from orders.services import cancel_order
 from payments.gateways.contract import ErrorCode, RefundFact, Theirs
 from payments.models import Attempt, Limited, Payment, Refund, RefundLimit, RefundStatus
 from payments.services.evidence import Evidence, Finding, Source
@@ -50,6 +51,16 @@ def failed(payment: Payment, maker: User) -> Case:
     refund = asked(payment, maker)
     bounce(refund)
     return Case.objects.get(kind=CaseKind.REFUND_FAILED, subject_id=refund.pk)
+
+
+@pytest.fixture
+def both(payment: Payment, maker: User) -> list[Case]:
+    """Of a cancelled order two refunds, and neither of them was taken by the bank."""
+    asked(payment, maker)
+    cancel_order(order_id=payment.order_id, actor=Actor.user(maker))
+    for refund in Refund.objects.all():
+        bounce(refund)
+    return list(Case.objects.filter(kind=CaseKind.REFUND_FAILED).order_by("id"))
 
 
 def asked(payment: Payment, person: User, minor: int = SUM) -> Refund:
@@ -109,7 +120,7 @@ def test_not_where_a_colleague_gave_it_back_on_the_payment_s_page(
     send_refund(refund_id=other.pk)
 
     assert refused(lambda: again(failed, maker)) == "given_back_since"
-    assert "was made: sent again, it would go back twice" in words_on_page(failed, maker)
+    assert "was made. Sent again, it would go back twice" in words_on_page(failed, maker)
 
 
 def test_not_once_more_where_the_case_was_opened_again(failed: Case, payment: Payment, maker: User, lead: User) -> None:
@@ -180,3 +191,25 @@ class TestAboveTheLimit:
         assert Case.objects.get(pk=waiting.pk).is_waiting
         assert Approval.objects.get().status == ApprovalStatus.EXPIRED
         assert Refund.objects.latest("id").status == RefundStatus.FAILED
+
+
+def test_of_two_of_one_payment_each_is_made_again_and_ends_its_own_case(both: list[Case], maker: User) -> None:
+    """While the other one is still owed."""
+    for case in both:
+        again(case, maker)
+
+    assert [Case.objects.get(pk=case.pk).status for case in both] == [CaseStatus.RESOLVED] * 2
+    assert Attempt.objects.get().refunding_minor == 84_000
+
+
+def test_while_one_of_them_is_asked_about_the_page_locks_the_other_as_the_service_does(
+    both: list[Case], maker: User
+) -> None:
+    refund = Refund.objects.get(pk=both[0].subject_id)
+    refund.ask_again()
+    refund.save()
+
+    page = desk_of(maker).get(page_of(both[1])).content.decode()
+
+    assert "The provider may have made an earlier refund after all." in page
+    assert refused(lambda: again(both[1], maker)) == "being_asked"
