@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import F, OuterRef, Subquery, Sum
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
 
+from accounts.deeds import KeyDeed, PersonDeed
 from accounts.independence import tied_to
 from accounts.models import Membership
-from events.actors import Actor, ActorKind
+from events.actors import SHELL, Actor, ActorKind
 from events.models import AuditEntry
 from kernel import clock
 from kernel.statements import Statement
@@ -24,6 +25,8 @@ WINDOW = timedelta(hours=1)
 # As long as two people who depend on each other do not agree with one another.
 OWN_HAND_AFTER = timedelta(hours=24)
 SET_LIMIT = "set_refund_limit"
+_ROLES = (PersonDeed.GIVE_ROLE, PersonDeed.CHANGE_ROLE)
+_KEYS = (KeyDeed.ISSUE, KeyDeed.ROTATE)
 # Until the transaction ends: two that count at once would both see room for one. It is taken after the order's lock,
 # always: whoever waits for it holds nothing that its holder still needs.
 _ONE_AT_A_TIME = Statement("SELECT pg_advisory_xact_lock(hashtext(%s))")
@@ -80,38 +83,77 @@ def is_past_limit(actor: Actor, refund: Refund) -> bool:
 def _most_alone(actor: Actor, attempt: Attempt) -> int | None:
     """None: nobody has set a limit."""
     who, standing = _limit_of(actor, attempt)
-    held = [each for each in (standing, _held_before(actor, attempt, who)) if each is not None]
+    held = [each for each in (standing, *_held_for_a_day(actor, attempt, who)) if each is not None]
     return min(held, default=None)
 
 
 def _limit_of(actor: Actor, attempt: Attempt) -> tuple[str, int | None]:
     """Whose it is, and how high: by the role that somebody has there; a program has none."""
-    limits = RefundLimit.objects.filter(restaurant=attempt.restaurant_id, currency=attempt.captured_currency)
     if actor.kind is ActorKind.API_KEY:
-        of_programs = limits.filter(who=Limited.PROGRAM)
-        return Limited.PROGRAM, of_programs.values_list("most_minor", flat=True).first()
+        return Limited.PROGRAM, _limit_for(Limited.PROGRAM, attempt)
     roles = Membership.objects.filter(user=UUID(actor.id), restaurant=attempt.restaurant_id)
-    of_role = limits.filter(who=OuterRef("role")).values("most_minor")
+    of_role = _limits(attempt).filter(who=OuterRef("role")).values("most_minor")
     return roles.values_list("role", Subquery(of_role)).first() or ("", None)
 
 
-def _held_before(actor: Actor, attempt: Attempt, who: str) -> int | None:
-    """Before it was changed within a day by whoever gives back now, or by somebody who could sign in as they do: nobody
-    sets the limit of what they give back a moment later. A program's key is in anybody's hand.
+def _limits(attempt: Attempt) -> QuerySet[RefundLimit]:
+    return RefundLimit.objects.filter(restaurant=attempt.restaurant_id, currency=attempt.captured_currency)
+
+
+def _limit_for(who: str, attempt: Attempt) -> int | None:
+    """Whoever has no role there is held to the lowest of all roles."""
+    limits = _limits(attempt)
+    of_it = limits.filter(who=who) if who else limits.exclude(who=Limited.PROGRAM)
+    return of_it.order_by("most_minor").values_list("most_minor", flat=True).first()
+
+
+def _held_for_a_day(actor: Actor, attempt: Attempt, who: str) -> Iterator[int | None]:
+    """Nobody sets the limit of what they give back a moment later: not the limit itself, nor a role that has another
+    one, nor a program whose key they have in hand.
     """
-    # By its subject, which an index leads to: the order is locked meanwhile.
-    about_it = AuditEntry.objects.filter(subject_id=limit_named(who, attempt.captured_currency), action=SET_LIMIT)
-    lately = about_it.filter(chain=attempt.restaurant_id, at__gt=clock.now() - OWN_HAND_AFTER)
-    deeds = lately.order_by("id").values_list("actor_id", "before", "after")
+    deeds = _deeds_of_a_day(actor, attempt, who)
+    if not deeds:
+        return
+    yield _limit_before(deeds, attempt, who, hands={actor.id, *tied_to(actor.id)})
+    yield from (_limit_for(was, attempt) for was in _roles_before(deeds, actor))
+    yield from (_limit_for(_role_of(by, attempt), attempt) for by in _who_has_the_key(deeds))
+
+
+def _deeds_of_a_day(actor: Actor, attempt: Attempt, who: str) -> list[AuditEntry]:
+    """By their subjects, to which an index leads: the order is locked meanwhile."""
+    here = Q(chain=attempt.restaurant_id, action__in=[SET_LIMIT, *_ROLES])
+    about = [limit_named(who, attempt.captured_currency), actor.id]
+    lately = AuditEntry.objects.filter(subject_id__in=about, at__gt=clock.now() - OWN_HAND_AFTER)
+    return list(lately.filter(here | Q(action__in=_KEYS)).order_by("id"))
+
+
+def _limit_before(deeds: Iterable[AuditEntry], attempt: Attempt, who: str, hands: Collection[str]) -> int | None:
+    """A program's key is in anybody's hand."""
+    limits = [deed for deed in deeds if deed.action == SET_LIMIT]
     changes = [
-        (by, was)
-        for by, before, after in deeds
-        if (was := _limit_in(before, who, attempt)) != _limit_in(after, who, attempt)
+        (deed.actor_id, was)
+        for deed in limits
+        if (was := _limit_in(deed.before, who, attempt)) != _limit_in(deed.after, who, attempt)
     ]
-    if not changes:
-        return None
-    hands = {by for by, _ in changes} if who == Limited.PROGRAM else {actor.id, *tied_to(actor.id)}
+    if who == Limited.PROGRAM:
+        return changes[0][1] if changes else None
     return next((was for by, was in changes if by in hands), None)
+
+
+def _roles_before(deeds: Iterable[AuditEntry], actor: Actor) -> Iterator[str]:
+    """By one's own hand. Empty: none."""
+    mine = (deed for deed in deeds if deed.action in _ROLES and deed.actor_id == actor.id)
+    return (deed.before["role"] or "" for deed in mine if deed.before["role"] != deed.after["role"])
+
+
+def _who_has_the_key(deeds: Iterable[AuditEntry]) -> Collection[str]:
+    """Of those who have the server's shell none needs one."""
+    return {deed.actor_id for deed in deeds if deed.action in _KEYS} - {SHELL.id}
+
+
+def _role_of(person_id: str, attempt: Attempt) -> str:
+    roles = Membership.objects.filter(user=UUID(person_id), restaurant=attempt.restaurant_id)
+    return roles.values_list("role", flat=True).first() or ""
 
 
 def limit_named(who: str, currency: str) -> str:

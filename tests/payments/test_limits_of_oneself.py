@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from accounts.models import Membership, Restaurant, Role, User
+from accounts.models import ApiKey, Membership, Restaurant, Role, User
 from accounts.services.editing_people import setting_password
+from accounts.services.keys import issue_api_key, rotate_api_key
+from accounts.services.roles import save_role
 from events.actors import Actor, ActorKind
+from kernel.modes import Mode
 from orders.services import cancel_order
 from payments.models import Limited, Payment, RefundLimit, RefundStatus
 from payments.services.limit_changes import set_refund_limit
@@ -28,6 +31,13 @@ def set_limits(by: User, payment: Payment, *limits: int | None, who: Limited = L
     for minor in limits:
         place = payment.restaurant
         set_refund_limit(restaurant=place, who=who, currency="INR", most_minor=minor, person=by)
+
+
+def superuser(restaurant: Restaurant, role: Role = Role.ADMIN) -> User:
+    person = staff(restaurant, role)
+    person.is_superuser = True
+    person.save()
+    return person
 
 
 @pytest.mark.parametrize("limits", [(84_000,), (None,), (50_000, 84_000), (0, None), (None, 84_000)])
@@ -113,3 +123,73 @@ def test_that_of_programs_is_raised_for_none_of_them_before_a_day_is_over(
     time.advance(seconds=OWN_HAND_AFTER.total_seconds())
 
     assert refund(paid(order_of(payment.restaurant)), program, 101).status == RefundStatus.REQUESTED
+
+
+class TestARole:
+    """One's own is changed by a superuser alone."""
+
+    @pytest.fixture
+    def boss(self, restaurant: Restaurant) -> User:
+        return superuser(restaurant, Role.FINANCE)
+
+    def test_that_one_gave_oneself_has_its_limit_a_day_later(
+        self, boss: User, payment: Payment, time: ShiftedClock
+    ) -> None:
+        mine = Membership.objects.get(user=boss)
+        mine.role = Role.ADMIN
+        save_role(membership=mine, by=boss)
+        assert refund(payment, Actor.user(boss), LIMIT + 1).status == RefundStatus.WAITING_APPROVAL
+
+        time.advance(seconds=OWN_HAND_AFTER.total_seconds())
+
+        other = paid(order_of(payment.restaurant))
+        assert refund(other, Actor.user(boss), LIMIT + 1).status == RefundStatus.REQUESTED
+
+    def test_that_one_gave_oneself_where_one_had_none_is_held_to_the_lowest(self, boss: User, payment: Payment) -> None:
+        Membership.objects.filter(user=boss).delete()
+        new = Membership(user=boss, restaurant=payment.restaurant, role=Role.ADMIN)
+        save_role(membership=new, by=boss)
+
+        assert refund(payment, Actor.user(boss), LIMIT + 1).status == RefundStatus.WAITING_APPROVAL
+
+    def test_that_somebody_else_gave_counts_at_once(self, boss: User, payment: Payment, restaurant: Restaurant) -> None:
+        colleague = staff(restaurant, Role.FINANCE)
+        theirs = Membership.objects.get(user=colleague)
+        theirs.role = Role.ADMIN
+        save_role(membership=theirs, by=superuser(restaurant))
+
+        assert refund(payment, Actor.user(colleague)).status == RefundStatus.REQUESTED
+
+
+class TestAKey:
+    """A program has no limit where nobody set one."""
+
+    def program(self, restaurant: Restaurant, by: User) -> Actor:
+        issue_api_key(restaurant=restaurant, mode=Mode.TEST, name="till", scopes=["refunds:write"], by=Actor.user(by))
+        return Actor(kind=ActorKind.API_KEY, id=str(ApiKey.objects.get(name="till").lineage))
+
+    @pytest.mark.parametrize("is_rotated", [False, True])
+    def test_gives_back_no_more_than_whoever_has_it_in_hand_for_a_day(
+        self, payment: Payment, admin: User, time: ShiftedClock, *, is_rotated: bool
+    ) -> None:
+        program = self.program(payment.restaurant, admin)
+        if is_rotated:
+            time.advance(seconds=OWN_HAND_AFTER.total_seconds())
+            rotate_api_key(key_id=ApiKey.objects.get(name="till").pk, by=Actor.user(admin))
+        assert refund(payment, program, LIMIT + 1).status == RefundStatus.WAITING_APPROVAL
+
+        time.advance(seconds=OWN_HAND_AFTER.total_seconds())
+
+        assert refund(paid(order_of(payment.restaurant)), program, LIMIT + 1).status == RefundStatus.REQUESTED
+
+    def test_of_somebody_without_a_limit_has_none(self, payment: Payment, restaurant: Restaurant) -> None:
+        program = self.program(restaurant, staff(restaurant, Role.ADMIN))
+
+        assert refund(payment, program).status == RefundStatus.REQUESTED
+
+    def test_of_somebody_without_a_role_there_is_held_to_the_lowest_of_all(
+        self, payment: Payment, admin: User, restaurant: Restaurant
+    ) -> None:
+        boss = superuser(RestaurantFactory.create())
+
+        assert refund(payment, self.program(restaurant, boss), LIMIT + 1).status == RefundStatus.WAITING_APPROVAL
