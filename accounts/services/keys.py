@@ -12,10 +12,11 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from accounts.deeds import KeyDeed
-from accounts.models import ApiKey, Restaurant
+from accounts.models import ApiKey, Restaurant, Role, User
 from accounts.scopes import KEY_SCOPES
+from accounts.services.people import works_as
 from accounts.services.secrets import LAST_USED_STEP, hash_secret, new_secret
-from events.actors import SYSTEM, Actor
+from events.actors import SHELL, SYSTEM, Actor, ActorKind
 from events.audit import Deed, audited
 from kernel import clock
 from kernel.errors import ServiceError
@@ -43,6 +44,7 @@ def issue_api_key(
     by: Actor = SYSTEM,
 ) -> str:
     """Returns the key, which cannot be read again. A given key serves the demo, which repeats itself."""
+    _check_who(by, restaurant, *also_for)
     _check_scopes(scopes)
     key = key or new_secret(mode.value)
     mine = ApiKey.objects.filter(restaurant=restaurant, mode=mode, name=name)
@@ -70,6 +72,7 @@ def rotate_api_key(*, key_id: UUID, overlap: timedelta = OVERLAP, by: Actor = SY
     """A new key for the same caller. The old one works until the overlap is over."""
     with transaction.atomic():
         old = ApiKey.objects.select_for_update().get(pk=key_id)
+        _check_who(by, old.restaurant, *old.also_for.all())
         if old.revoked_at or old.replaced_at:
             raise KeyRefused("This key was revoked or rotated already.", code="key_ended")
         with audited(_deed_on(old, KeyDeed.ROTATE, by)):
@@ -82,6 +85,7 @@ def revoke_api_key(*, key_id: UUID, by: Actor = SYSTEM) -> bool:
         key = ApiKey.objects.select_for_update().filter(pk=key_id, revoked_at=None).first()
         if key is None:
             return False
+        _check_who(by, key.restaurant, *key.also_for.all())
         with audited(_deed_on(key, KeyDeed.REVOKE, by)):
             key.revoked_at = clock.now()
             key.save(update_fields=["revoked_at"])
@@ -144,12 +148,29 @@ def _deed_on(key: ApiKey, action: KeyDeed, by: Actor) -> Deed:
 def _picture_of(lineage: UUID) -> dict[str, Any]:
     """The caller's keys, also those that were rotated: their first letters, never more of them."""
     shown = ("prefix", "name", "scopes", "expires_at", "replaced_at", "revoked_at")
-    rows = ApiKey.objects.filter(lineage=lineage).order_by("created_at").values(*shown)
-    return {"keys": [{name: _plain(value) for name, value in row.items()} for row in rows]}
+    rows = ApiKey.objects.filter(lineage=lineage).order_by("created_at")
+    others = rows.filter(also_for__isnull=False).order_by("also_for").values_list("also_for", flat=True).distinct()
+    return {
+        "keys": [{name: _plain(value) for name, value in row.items()} for row in rows.values(*shown)],
+        "also_for": [str(each) for each in others],
+    }
 
 
 def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _check_who(by: Actor, *restaurants: Restaurant) -> None:
+    """A person answers for every restaurant that the key speaks for. The system and the shell have been let in."""
+    if by.kind is not ActorKind.USER or by.id == SHELL.id:
+        return
+    person = User.objects.filter(pk=by.id, is_active=True).first()
+    if person is None or not (person.is_superuser or all(_is_admin(person, each) for each in restaurants)):
+        raise KeyRefused("Only an admin of each restaurant that a key speaks for looks after it.", code="not_an_admin")
+
+
+def _is_admin(person: User, restaurant: Restaurant) -> bool:
+    return works_as(person, [Role.ADMIN], restaurant_id=restaurant.pk)
 
 
 def _check_scopes(scopes: Sequence[str]) -> None:

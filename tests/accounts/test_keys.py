@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 from django.db import IntegrityError, connection
 
-from accounts.models import ApiKey, Restaurant
-from accounts.services.keys import PREFIX_LENGTH, issue_api_key
+from accounts.models import ApiKey, Membership, Restaurant, Role
+from accounts.services.keys import PREFIX_LENGTH, KeyRefused, issue_api_key, revoke_api_key, rotate_api_key
 from accounts.services.secrets import SECRET_BYTES, hash_secret
+from events.actors import Actor
+from events.models import AuditEntry
 from kernel.modes import Mode
-from tests.factories import RestaurantFactory
+from tests.factories import RestaurantFactory, staff
 
 
 @pytest.fixture
@@ -82,3 +86,32 @@ def test_one_key_never_opens_two_restaurants(restaurant: Restaurant) -> None:
 
     with pytest.raises(IntegrityError, match="key_hash"):
         issued(RestaurantFactory.create(), key="test_the_same_key_for_two_restaurants")
+
+
+def test_a_key_is_looked_after_by_an_admin_of_each_restaurant_that_it_speaks_for(restaurant: Restaurant) -> None:
+    """Whatever page or shell leads here."""
+    other = RestaurantFactory.create()
+    issue = partial(issue_api_key, restaurant=restaurant, mode=Mode.TEST, scopes=["refunds:write"], also_for=[other])
+    issue(name="till")
+    key = ApiKey.objects.get()
+
+    for person in (staff(restaurant, Role.WAITER), staff(restaurant, Role.ADMIN)):
+        acts: list[Callable[..., object]] = [
+            partial(issue, name="mine"),
+            partial(rotate_api_key, key_id=key.pk),
+            partial(revoke_api_key, key_id=key.pk),
+        ]
+        for act in acts:
+            with pytest.raises(KeyRefused) as refused:
+                act(by=Actor.user(person))
+            assert refused.value.code == "not_an_admin"
+    assert ApiKey.objects.get().revoked_at is None
+
+
+def test_the_audit_says_for_whom_else_a_key_speaks(restaurant: Restaurant) -> None:
+    other, admin = RestaurantFactory.create(), staff(restaurant, Role.ADMIN)
+    Membership.objects.create(user=admin, restaurant=other, role=Role.ADMIN)
+
+    issue_api_key(restaurant=restaurant, mode=Mode.TEST, name="till", scopes=[], also_for=[other], by=Actor.user(admin))
+
+    assert AuditEntry.objects.get().after["also_for"] == [str(other.pk)]
