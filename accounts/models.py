@@ -348,6 +348,14 @@ class Approval(models.Model):
                     *("before", "after", "maker", "created_at", "expires_at"),
                 ],
             ),
+            pgtrigger.Protect(
+                name="who_agreed_is_fixed",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Condition(
+                    "OLD.decided_at IS NOT NULL AND ROW(OLD.checker_id, OLD.answer, OLD.decided_at, OLD.is_alone)"
+                    " IS DISTINCT FROM ROW(NEW.checker_id, NEW.answer, NEW.decided_at, NEW.is_alone)"
+                ),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import IntegrityError, ProgrammingError, connection, transaction
+from django.db import IntegrityError, InternalError, ProgrammingError, connection, transaction
 
 from accounts.models import ALONE_AFTER, Approval, ApprovalStatus, Restaurant, Role, User
 from accounts.services.approvals import (
@@ -284,3 +284,18 @@ def test_each_step_is_in_the_audit(approval: Approval, maker: User, lead: User) 
     ]
     assert (told[1].before["status"], told[1].after["status"]) == ("pending", "approved")
     assert told[1].after["checker_id"] == str(lead.pk)
+
+
+def test_who_agreed_and_in_which_words_is_fixed(approval: Approval, maker: User, lead: User) -> None:
+    with transaction.atomic():
+        approve(approval_id=approval.pk, checker=lead, answer="Seen as well.")
+        use_approval(approval_id=approval.pk, action=approval.action, subject_id=SUBJECT, actor=Actor.user(lead))
+
+    changes: list[dict[str, Any]] = [
+        {"checker": staff(approval.restaurant, Role.ADMIN)},
+        {"answer": "I did not say so."},
+        {"decided_at": clock.now()},
+    ]
+    for change in changes:
+        with pytest.raises((IntegrityError, ProgrammingError, InternalError)), transaction.atomic():
+            Approval.objects.update(**change)
