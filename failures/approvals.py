@@ -9,6 +9,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from accounts.models import Approval, ApprovalStatus, User
 from accounts.services.approvals import AGREED, approve, expire_approval, reject, withdraw
@@ -80,6 +81,8 @@ def decide_approval(*, approval_id: UUID, reply: Reply, person: User, call: Call
         # Before anything is locked: a wrong one is counted whatever becomes of the rest.
         verify_code(person=person, code=reply.code)
         reply = replace(reply, has_factor=True)
+    if _over().filter(pk=approval_id).exists():
+        _expire_or_log(approval_id)  # No clock has come by: its case is released all the same.
     with transaction.atomic():
         if call is not None:
             claim(call)
@@ -94,9 +97,12 @@ def decide_approval(*, approval_id: UUID, reply: Reply, person: User, call: Call
 
 def expire_approvals() -> int:
     """Whose time is over: their cases go back to those who asked. A clock calls this."""
-    due = Approval.objects.filter(status=ApprovalStatus.PENDING, expires_at__lte=clock.now())
-    ids = list(due.order_by("expires_at").values_list("pk", flat=True)[:MOST_AT_ONCE])
+    ids = list(_over().order_by("expires_at").values_list("pk", flat=True)[:MOST_AT_ONCE])
     return sum(_expire_or_log(approval_id) for approval_id in ids)
+
+
+def _over() -> QuerySet[Approval]:
+    return Approval.objects.filter(status=ApprovalStatus.PENDING, expires_at__lte=clock.now())
 
 
 def _expire_or_log(approval_id: UUID) -> bool:

@@ -187,12 +187,26 @@ class TestWithoutConsent:
         assert expire_approvals() == 0
         time.advance(seconds=LASTS.total_seconds())
 
-        assert refused(lambda: agree(approval, lead)) == "already_decided"
         assert [expire_approvals(), expire_approvals()] == [1, 0]
+        assert refused(lambda: agree(approval, lead)) == "already_decided"
 
         case = Case.objects.get(pk=doubt.pk)
         assert (case.status, case.owner) == (CaseStatus.ASSIGNED, maker)
         assert Transition.objects.filter(subject_id=approval.pk).latest("id").actor_kind == "system"
+
+    @pytest.mark.parametrize("verdict", Verdict)
+    def test_whoever_answers_too_late_frees_the_case_where_no_clock_has_come_by(
+        self, doubt: Case, maker: User, lead: User, time: ShiftedClock, verdict: Verdict
+    ) -> None:
+        approval = ask(doubt, maker, Action.RECORD_NOT_CHARGED)
+        time.advance(seconds=LASTS.total_seconds())
+
+        person = maker if verdict == Verdict.WITHDRAW else lead
+        assert refused(lambda: reply(approval, person, verdict)) == "already_decided"
+
+        assert Approval.objects.get().status == ApprovalStatus.EXPIRED
+        assert Case.objects.get(pk=doubt.pk).status == CaseStatus.ASSIGNED
+        assert ask(doubt, maker, Action.RECORD_NOT_CHARGED).is_pending
 
     def test_it_ends_by_itself(self, approval: Approval, doubt: Case, lead: User, house: World) -> None:
         told(house.doubtful, Finding.DECLINED)
