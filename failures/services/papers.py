@@ -78,7 +78,7 @@ def add_file(*, case_id: UUID, person: User, name: str, content: bytes) -> CaseF
             return known
         if case.files.count() >= MOST_FILES:
             raise CaseRefused(f"A case takes {MOST_FILES} files.", field="file", code="too_many_files")
-        with deed_on(case, CaseDeed.ADD_FILE, person=person, reason=name):
+        with deed_on(case, CaseDeed.ADD_FILE, person=person, reason=_called(kind, sha256)):
             file = CaseFile(
                 case=case, author=person, name=name, kind=kind, size=len(content), sha256=sha256, content=content
             )
@@ -94,8 +94,13 @@ def open_file(*, file_id: UUID, person: User) -> CaseFile:
         case = Case.objects.select_for_update().get(pk=file.case_id)
         if not works_as(person, _READING, restaurant_id=case.restaurant_id):
             raise CaseRefused("Only its finance staff and its auditors read these papers.", code="not_finance_here")
-        with deed_on(case, CaseDeed.OPEN_FILE, person=person, reason=file.name):
+        with deed_on(case, CaseDeed.OPEN_FILE, person=person, reason=_called(file.kind, file.sha256)):
             return file
+
+
+def _called(kind: str, sha256: str) -> str:
+    """In the audit, which is kept for ever: guests and colleagues give their files names of people."""
+    return f"{EvidenceKind(kind).label} {sha256[:12]}"
 
 
 def _tell(case: Case, event: CaseEvent, person: User, **data: str) -> None:

@@ -15,7 +15,7 @@ from failures.models import Case, Outcome
 from payments.models import Attempt, InboundNotice, Payment, Refund
 from tests.failures import worlds_of_cases as worlds
 from tests.failures.deciding import about, ask
-from tests.failures.test_papers import PDF
+from tests.failures.test_papers import IN_AUDIT, PDF
 from tests.failures.worlds_of_cases import MINOR, MORE, Crew
 
 TYPED = "Called them, and they told me."
@@ -205,7 +205,7 @@ PRESSES: Mapping[str, Press] = {
         shows=papers,
         done=(0, 1),
         deed="add_file",
-        why="letter.pdf",
+        why=IN_AUDIT,
     ),
     "resolve": _decide(
         Action.RESOLVE, worlds.books_differ, case_itself, "resolved", Outcome.REPAIRED, TYPED, outcome=Outcome.REPAIRED

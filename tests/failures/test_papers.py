@@ -26,6 +26,7 @@ pytestmark = pytest.mark.django_db
 PDF = b"%PDF-1.7\nThe bank says that it was paid."
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(8)
 JPEG = b"\xff\xd8\xff\xe0" + bytes(8)
+IN_AUDIT = f"PDF {hashlib.sha256(PDF).hexdigest()[:12]}"
 CSV = "reference;amount\nP-1;840,00\n".encode("utf-8-sig")
 
 
@@ -238,6 +239,15 @@ def test_a_case_is_no_archive(case: Case, finance: User) -> None:
     assert refused.value.code == "too_many_files"
 
 
+def test_what_somebody_called_a_file_is_not_in_the_audit(case: Case, finance: User) -> None:
+    """That is kept for ever, and told to whoever takes it away."""
+    file = add_file(case_id=case.pk, person=finance, name="Asha Rao 98765.pdf", content=PDF)
+    open_file(file_id=file.pk, person=finance)
+
+    assert {entry.reason for entry in AuditEntry.objects.filter(action__endswith="_file")} == {IN_AUDIT}
+    assert "Asha" not in str(list(AuditEntry.objects.values("reason", "before", "after")))
+
+
 def test_whoever_reads_a_file_is_in_the_audit(case: Case, finance: User) -> None:
     file = add_file(case_id=case.pk, person=finance, name="letter.pdf", content=PDF)
 
@@ -245,7 +255,7 @@ def test_whoever_reads_a_file_is_in_the_audit(case: Case, finance: User) -> None
 
     assert bytes(opened.content) == PDF
     entry = AuditEntry.objects.latest("id")
-    assert (entry.action, entry.actor_id, entry.reason) == ("open_file", str(finance.pk), "letter.pdf")
+    assert (entry.action, entry.actor_id, entry.reason) == ("open_file", str(finance.pk), IN_AUDIT)
 
 
 def test_an_auditor_reads_a_file_and_adds_none(restaurant: Restaurant, case: Case, finance: User) -> None:
@@ -260,7 +270,7 @@ def test_an_auditor_reads_a_file_and_adds_none(restaurant: Restaurant, case: Cas
 
     assert (answer.status_code, answer.content) == (200, PDF)
     entry = AuditEntry.objects.latest("id")
-    assert (entry.action, entry.actor_id, entry.reason) == ("open_file", str(auditor.pk), "letter.pdf")
+    assert (entry.action, entry.actor_id, entry.reason) == ("open_file", str(auditor.pk), IN_AUDIT)
     with pytest.raises(CaseRefused):
         add_file(case_id=case.pk, person=auditor, name="mine.pdf", content=PNG)
 
