@@ -30,7 +30,7 @@ from payments.services.evidence import Evidence, Finding, Source
 from payments.services.facts import PaymentEvent
 from payments.services.mismatches import MismatchChoice, Undecided, undecided_in
 from payments.services.providers import PROVIDERS
-from payments.services.refund_limits import is_above_limit
+from payments.services.refund_limits import check_how_often, is_above_limit
 from payments.services.refund_requests import reserve_refund
 from payments.services.refund_settlement import OPEN
 from payments.services.refusals import PaymentRefused
@@ -51,6 +51,8 @@ def resolve_mismatch(*, payment_id: UUID, choice: MismatchChoice, person: User, 
         refusal = undecided.refusal(choice)
         if refusal is not None:
             raise refusal
+        if choice != MismatchChoice.KEEP:
+            check_how_often(Actor.user(person))
         if choice == MismatchChoice.REFUND_ALL:
             _check_limit(settling, undecided)
         with deed_of(person, settling.payment, PaymentDeed.RESOLVE_MISMATCH, reason=reason):

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+import structlog
 
 from accounts.models import Approval, Membership, Restaurant, Role, User
 from events.actors import GUEST
@@ -34,7 +35,7 @@ from payments.services.facts import PaymentEvent
 from payments.services.leases import claim_payments
 from payments.services.mismatches import MismatchChoice
 from payments.services.operators import resolve_mismatch
-from payments.services.refusals import PaymentRefused
+from payments.services.refusals import PaymentRefused, RefundRefused
 from payments.services.settlement import settle_attempt
 from payments.services.sweeps import sweep_payments, sweep_refunds
 from tests.factories import RestaurantFactory, accepted, order_of, paid, staff
@@ -376,3 +377,17 @@ def _locked_out(person: User) -> User:
 def _dismissed(person: User) -> User:
     Membership.objects.filter(user=person).delete()
     return person
+
+
+def test_giving_another_amount_back_counts_among_the_refunds_of_an_hour(
+    restaurant: Restaurant, provider_a: ScriptedGateway, finance: User, settings: Any
+) -> None:
+    settings.STEWARD_REFUNDS_PER_HOUR = 1
+    payments = [captured(restaurant, provider_a, 96_000) for _ in range(2)]
+
+    with structlog.contextvars.bound_contextvars(request_id="of a page"):
+        decided(payments[0], REFUND_DIFFERENCE, finance)
+        with pytest.raises(RefundRefused) as refused:
+            decided(payments[1], REFUND_ALL, finance)
+
+    assert refused.value.code == "too_many_refunds"
