@@ -14,6 +14,7 @@ from events.actors import Actor
 from events.audit import Deed, audited
 from kernel.money import MAX_MINOR, is_currency
 from payments.models import Limited, RefundLimit
+from payments.services.configuring import lock_configuration
 from payments.services.refund_limits import SET_LIMIT, limit_named
 from payments.services.refusals import RefundRefused
 
@@ -24,11 +25,14 @@ def set_refund_limit(
     """None: no limit. A refund that waits already goes on waiting, and for a day it does not count for who set it."""
     _check(restaurant, currency, most_minor, person)
     mine: dict[str, Any] = {"restaurant": restaurant, "who": who, "currency": currency}
-    with transaction.atomic(), audited(_deed(restaurant, who, currency, person)):
-        if most_minor is None:
-            RefundLimit.objects.filter(**mine).delete()
-        else:
-            RefundLimit.objects.update_or_create(**mine, defaults={"most_minor": most_minor})
+    with transaction.atomic():
+        # What a colleague changes in the same moment is theirs, and no part of what the audit says of this.
+        lock_configuration(restaurant.pk, person=person)
+        with audited(_deed(restaurant, who, currency, person)):
+            if most_minor is None:
+                RefundLimit.objects.filter(**mine).delete()
+            else:
+                RefundLimit.objects.update_or_create(**mine, defaults={"most_minor": most_minor})
 
 
 def _check(restaurant: Restaurant, currency: str, most_minor: int | None, person: User) -> None:
@@ -48,7 +52,7 @@ def _deed(restaurant: Restaurant, who: Limited, currency: str, person: User) -> 
         subject_id=limit_named(who, currency),
         picture=partial(_picture, restaurant.pk),
         restaurant_id=restaurant.pk,
-        reason="",
+        only_if_it_changes=True,
     )
 
 
