@@ -23,6 +23,7 @@ from payments.models.attempt import HOLDING, LIVE, NOT_CHARGED
 from payments.models.refund import RESERVING
 from payments.services.evidence import Source
 from payments.services.providers import PROVIDERS
+from payments.services.refund_approvals import OWED_BY_CANCELLING, OWED_BY_NOW
 from payments.services.timing import MAX_CLAIMS
 
 # A next action may be late by this much before somebody has to look at the clock (I10).
@@ -79,6 +80,7 @@ _WORDS: dict[str, list[Any] | str | int] = {
     # That nobody could be asked is no decision; the press before it is one.
     "decisions": [each.value for each in (*CaseDeed, *Action) if each not in {CaseDeed.RESOLVE, CaseDeed.NOT_ASKED}],
     "operator": Source.OPERATOR.value,
+    "owed": [OWED_BY_NOW, OWED_BY_CANCELLING],
     "people": [Source.OPERATOR.value, Source.WAITER.value],
     # What no clock goes on with, until people decide. Whatever other case is open, the clock goes on.
     "stopped": [CaseKind.AMOUNT_MISMATCH.value, CaseKind.QUARANTINED.value],

@@ -58,6 +58,34 @@ OF_PEOPLE: tuple[Invariant, ...] = (
                     WHERE a.subject_id = c.id AND a.status = 'done' AND (a.checker_id <> a.maker_id OR a.is_alone))""",
     ),
     Invariant(
+        id="I16",
+        sentence="What was written off, given back past every provider or opened again has a second person's consent.",
+        question="""
+            SELECT d.id, d.what FROM (
+                   SELECT id, id AS subject_id, 'write_off' AS action, 'written off' AS what
+                     FROM failures_case WHERE outcome = 'written_off'
+                    UNION ALL
+                   SELECT id, id, 'record_given_back', 'given back' FROM payments_refund WHERE origin = 'outside'
+                    UNION ALL
+                   SELECT subject_id, subject_id, 'reopen', 'opened again' FROM events_transition
+                    WHERE subject_kind = 'case' AND step = 'reopen' AND actor_kind = 'user') d
+             WHERE NOT EXISTS (SELECT 1 FROM accounts_approval a
+                                WHERE a.subject_id = d.subject_id AND a.action = d.action AND a.status = 'done'
+                                  AND (a.checker_id <> a.maker_id OR a.is_alone))""",
+    ),
+    Invariant(
+        id="I16",
+        sentence="A refund that waited for a second person was sent with their consent, or because it was owed.",
+        # Owed is what is not the house's any more: the order was cancelled or made smaller.
+        question="""
+            SELECT r.id, r.status FROM payments_refund r
+              JOIN events_transition t ON t.subject_id = r.id AND t.from_status = 'waiting_approval'
+                                      AND t.to_status = 'requested' AND t.reason <> ALL(%(owed)s)
+             WHERE NOT EXISTS (SELECT 1 FROM accounts_approval a
+                                WHERE a.subject_id = r.id AND a.action = 'request_refund' AND a.status = 'done'
+                                  AND (a.maker_id IS NULL OR a.checker_id <> a.maker_id OR a.is_alone))""",
+    ),
+    Invariant(
         id="I17",
         sentence="Kept cash was confirmed once, by a named person.",
         question="""

@@ -8,7 +8,7 @@ from events.services import Journal
 from orders.services import lock_order
 from payments.models import Capture, Refund, RefundOrigin, RefundStatus
 from payments.services.bill import Bill, lock_bill
-from payments.services.refund_approvals import release_refund
+from payments.services.refund_approvals import OWED_BY_CANCELLING, release_refund
 from payments.services.refund_limits import check_how_often, is_above_limit
 from payments.services.refund_requests import reserve_refund, tip_left_of
 from payments.services.refusals import PaymentRefused
@@ -51,7 +51,7 @@ def _release_waiting(bill: Bill, journal: Journal, event: Event, actor: Actor) -
         _check_may(event)
         is_above_limit(actor, bill.attempt(refund.attempt_id), 0, can_wait=False)  # It is counted while it waits.
         refund.payment = bill.payment(refund.payment_id)
-        release_refund(bill, refund, journal, reason="The order was cancelled.")
+        release_refund(bill, refund, journal, reason=OWED_BY_CANCELLING)
 
 
 def _check_may(event: Event) -> None:

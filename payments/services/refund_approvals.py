@@ -24,6 +24,9 @@ from payments.services.refusals import RefundRefused
 
 # In what is asked for: how much else of the payment goes back, as the maker saw it.
 BESIDES = "besides_minor"
+# Why one is sent that nobody agreed to.
+OWED_BY_NOW = "It is the guest's by now."
+OWED_BY_CANCELLING = "The order was cancelled."
 
 
 def approve_refund(*, approval_id: UUID, person: User) -> None:
@@ -53,7 +56,7 @@ def turn_down_refund(*, refund_id: UUID, actor: Actor, reason: str) -> None:
         journal = Journal(actor)
         owed = _owed_of(bill, refund)
         if owed == refund.total_minor:
-            release_refund(bill, refund, journal, reason="It is the guest's by now.")
+            release_refund(bill, refund, journal, reason=OWED_BY_NOW)
         else:
             _turn_down(refund, journal, reason)
             _send_what_is_owed(refund.attempt, owed, journal)

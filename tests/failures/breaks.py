@@ -196,6 +196,32 @@ def _recorded_alone(w: World) -> str:
     return str(step.pk)
 
 
+def _step(w: World, row: Case | Refund, step: str, was: str, becomes: str) -> None:
+    Transition.objects.create(
+        restaurant_id=w.restaurant.pk,
+        mode="test",
+        subject_kind=row._meta.model_name or "",
+        subject_id=row.pk,
+        step=step,
+        from_status=was,
+        to_status=becomes,
+        reason="I say so.",
+        actor_kind="user",
+        actor_id="7",
+    )
+
+
+def _opened_again_alone(w: World) -> str:
+    case = Case.objects.earliest("id")
+    _step(w, case, "reopen", "resolved", "reopened")
+    return str(case.pk)
+
+
+def _sent_alone(w: World) -> str:
+    _step(w, w.refund, "release", "waiting_approval", "requested")
+    return str(w.refund.pk)
+
+
 def _agreed_to_by_nobody(w: World) -> str:
     maker, checker = (staff(w.restaurant, role) for role in (Role.FINANCE, Role.FINANCE_LEAD))
     run("SET CONSTRAINTS ALL DEFERRED")
@@ -361,6 +387,10 @@ BREAKS: list[tuple[str, str, Callable[[World], str]]] = [
     ("I16", "What a person decided", _amended_unseen),
     ("I16", "What a person decided", _cancelled_unseen),
     ("I16", "What a person saw", _recorded_alone),
+    ("I16", "What was written off", lambda w: update(Case.objects.earliest("id"), "outcome = 'written_off'")),
+    ("I16", "What was written off", lambda w: update(w.refund, "origin = 'outside'")),
+    ("I16", "What was written off", _opened_again_alone),
+    ("I16", "A refund that waited", _sent_alone),
     ("I16", "Where something waits", lambda w: update(w.refund, "status = 'waiting_approval'")),
     ("I16", "Where something waits", _waits_for_nobody),
     ("I16", "Where something waits", _change),
