@@ -27,6 +27,8 @@ class PaymentDeed(StrEnum):
     TAKE_CASH_AGAINST_DOUBT = "take_cash_against_doubt"
     HAND_BACK_CASH = "hand_back_cash"
     HAND_OVER_REFUND = "hand_over_refund"
+    RETRY = "retry"
+    CANCEL = "cancel"
     REQUEST_REFUND = "request_refund"
     RESOLVE_MISMATCH = "resolve_mismatch"
     RECORD_CHARGED = "record_charged"

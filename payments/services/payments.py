@@ -30,6 +30,7 @@ from payments.services.acceptance import (
 )
 from payments.services.attempts import Sending, begin_locked, drive
 from payments.services.bill import Bill, lock_bill_of_order, lock_bill_of_payment
+from payments.services.deeds import PaymentDeed, deed_on
 from payments.services.facts import FailureCode, PaymentEvent
 from payments.services.failing import fail_payment
 from payments.services.providers import candidates_for_order, candidates_for_payment
@@ -104,19 +105,20 @@ def retry_payment(
         bill = lock_bill_of_payment(payment_id)
         payment = bill.payment(payment_id)
         _check_retry(bill, payment)
-        payment.round_provider = provider
-        _choose(bill, payment, method, instrument, candidates)
-        payment.round += 1
-        payment.retry_until = clock.now() + timing.RETRY_WINDOW
-        payment.claims = 0
-        journal = Journal(actor)
-        labels = " or ".join(each.account.label for each in candidates if each.account.provider == provider)
-        at = f" at {labels}" if labels else ""
-        journal.move(payment, payment.retry, reason=f"Another try{at} was asked for.")
-        payment.plan(NextAction.BEGIN, clock.now())
-        journal.happened(PaymentEvent.STARTED, payment, round=payment.round)
-        payment.save()
-        journal.write()
+        with deed_on(payment, PaymentDeed.RETRY, actor=actor):
+            payment.round_provider = provider
+            _choose(bill, payment, method, instrument, candidates)
+            payment.round += 1
+            payment.retry_until = clock.now() + timing.RETRY_WINDOW
+            payment.claims = 0
+            journal = Journal(actor)
+            labels = " or ".join(each.account.label for each in candidates if each.account.provider == provider)
+            at = f" at {labels}" if labels else ""
+            journal.move(payment, payment.retry, reason=f"Another try{at} was asked for.")
+            payment.plan(NextAction.BEGIN, clock.now())
+            journal.happened(PaymentEvent.STARTED, payment, round=payment.round)
+            payment.save()
+            journal.write()
     return payment
 
 
@@ -166,10 +168,11 @@ def cancel_payment(*, payment_id: UUID, actor: Actor) -> Payment:
     with transaction.atomic():
         bill = lock_bill_of_payment(payment_id)
         payment = bill.payment(payment_id)
-        journal = Journal(actor)
-        withdraw_locked(bill=bill, payment=payment, journal=journal)
-        payment.save()
-        journal.write()
+        with deed_on(payment, PaymentDeed.CANCEL, actor=actor):
+            journal = Journal(actor)
+            withdraw_locked(bill=bill, payment=payment, journal=journal)
+            payment.save()
+            journal.write()
     return payment
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -22,15 +22,18 @@ from orders.models import Order
 from orders.services import Amendment, LineDraft, amend_order, cancel_order
 from payments.gateways.breaker import BreakerState
 from payments.gateways.guard import Operation
-from payments.models import Attempt
+from payments.models import Attempt, Refund
 from payments.services import operators, providers
 from payments.services.cash import CashTaken, confirm_cash, record_cash_refund, take_cash_against_doubt
 from payments.services.circuit_overrides import force_circuit
+from payments.services.evidence import Evidence, Finding, Source
 from payments.services.mismatches import MismatchChoice
+from payments.services.payments import cancel_payment, retry_payment
 from payments.services.refund_requests import request_refund
+from payments.services.refund_settlement import settle_refund
 from payments.services.refusals import PaymentRefused
 from tests import two_people
-from tests.factories import order_of, paid, staff
+from tests.factories import accepted, order_of, paid, staff
 from tests.failures.world import World, make_world
 from tests.scripted import ScriptedGateway, provider_of
 
@@ -79,6 +82,12 @@ def _issue_key(w: World, person: User) -> None:
     issue_api_key(restaurant=w.restaurant, mode=Mode.TEST, name="till", scopes=["orders:read"], by=Actor.user(person))
 
 
+def _not_taken_back(w: World) -> UUID:
+    refund = Refund.objects.get(attempt=w.surplus)
+    settle_refund(refund_id=refund.pk, evidence=Evidence(source=Source.LOOK_UP, finding=Finding.DECLINED))
+    return refund.pk
+
+
 DEEDS: dict[str, Callable[[World, User], object]] = {
     "confirm_cash": _confirm_cash,
     "take_cash_against_doubt": _take_cash,
@@ -88,6 +97,10 @@ DEEDS: dict[str, Callable[[World, User], object]] = {
     ),
     "resolve_mismatch": lambda w, person: operators.resolve_mismatch(
         payment_id=w.mismatched.payment_id, choice=MismatchChoice.REFUND_ALL, person=person, reason=WHY
+    ),
+    "retry": lambda w, person: retry_payment(payment_id=w.failed.payment_id, actor=Actor.user(person)),
+    "cancel": lambda w, person: cancel_payment(
+        payment_id=accepted(order_of(w.restaurant)).pk, actor=Actor.user(person)
     ),
     "cancel_order": lambda w, person: cancel_order(order_id=w.kept.payment.order_id, actor=Actor.user(person)),
     "force_circuit": _force_circuit,
@@ -107,6 +120,9 @@ BY_TWO: dict[str, Callable[[World, User], object]] = {
     ),
     "record_refund_not_made": lambda w, person: two_people.record_refund_not_made(
         refund_id=w.refund.pk, person=person, reason=WHY
+    ),
+    "record_given_back": lambda w, person: two_people.record_given_back(
+        payment_id=w.surplus.payment_id, subject_id=_not_taken_back(w), person=person, reason=WHY
     ),
 }
 
