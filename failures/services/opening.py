@@ -11,7 +11,7 @@ from accounts.services.approvals import overtake_approvals
 from events.actors import Actor
 from events.models import Event
 from events.services import Journal
-from failures.models import Case, CaseKind
+from failures.models import DONE, GIVEN_UP, Case, CaseKind
 from failures.services.facts import CaseEvent, type_of
 from payments.services.facts import AccountEvent, PaymentEvent, RefundEvent
 
@@ -21,6 +21,7 @@ OPENS: dict[StrEnum, CaseKind] = {
     PaymentEvent.DOUBT_PROLONGED: CaseKind.IN_DOUBT,
     PaymentEvent.AMOUNT_MISMATCHED: CaseKind.AMOUNT_MISMATCH,
     PaymentEvent.COMPLETED_LATE: CaseKind.LATE_SUCCESS,
+    PaymentEvent.COMPLETED: CaseKind.LATE_SUCCESS,  # Of a bill that was given up.
     PaymentEvent.SURPLUS_CAPTURED: CaseKind.SURPLUS,
     PaymentEvent.CONTRADICTED: CaseKind.CONTRADICTION,
     PaymentEvent.QUARANTINED: CaseKind.QUARANTINED,
@@ -37,6 +38,8 @@ OPENS: dict[StrEnum, CaseKind] = {
 }
 # Under this name a case's data keep what it was opened and told for before.
 EARLIER = "earlier"
+# And under this one, as what the bill was given up that is paid now.
+GIVEN_UP_AS = "given_up_as"
 MOST_NEWS = 50
 # Whose case it is, where the event is not about one refund and the payment is not it: one account is one worry.
 SUBJECTS: dict[CaseKind, str] = {CaseKind.SURPLUS: "attempt", CaseKind.CREDENTIALS: "account"}
@@ -67,6 +70,8 @@ def _open_or_reopen(event: Event, kind: CaseKind, actor: Actor) -> None:
     journal = Journal(actor)
     case = latest or _new_case(event, kind)
     case.data = event.data
+    if event.type == PaymentEvent.COMPLETED:
+        case.data |= {GIVEN_UP_AS: _given_up(event)}
     if latest is None:
         journal.created(case, reason=event.type)
     else:
@@ -110,7 +115,16 @@ def _subject_id(event: Event, kind: CaseKind) -> UUID:
 
 def _opened_kinds(event: Event) -> tuple[CaseKind, ...]:
     kind = OPENS[type_of(event)]
+    if event.type == PaymentEvent.COMPLETED:
+        return (kind,) if _given_up(event) else ()
     return (kind, CaseKind.SURPLUS) if event.type == RefundEvent.FAILED and _is_of_surplus(event) else (kind,)
+
+
+def _given_up(event: Event) -> str:
+    """How the bill of this payment was, which two people took for paid elsewhere or for lost."""
+    of_bill = Case.objects.filter(payment__order__payments=event.stream_id, kind=CaseKind.EXHAUSTED)
+    given_up = of_bill.filter(outcome__in=GIVEN_UP, status__in=DONE).order_by("closed_at")
+    return given_up.values_list("outcome", flat=True).last() or ""
 
 
 def _is_of_surplus(event: Event) -> bool:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
-from failures.models import Case, CaseKind, CaseStatus
+from failures.models import Case, CaseKind, CaseStatus, Outcome
+from failures.services.opening import GIVEN_UP_AS
 from failures.sums import money_of
 from payments.models import Attempt
 from payments.services.provider_refunds import Theirs
@@ -135,6 +136,19 @@ CAUSES: Mapping[CaseKind, Cause] = {
     ),
 }
 
+# Money for a bill that two people had given up.
+_GIVEN_UP: Mapping[str, tuple[str, str, str]] = {
+    Outcome.PAID_ELSEWHERE: (
+        "This bill was recorded as paid in another way, and then it was paid here.",
+        "Ask the guest whether it was paid twice; if so, give the money back on the payment's page.",
+        "See whether it was paid twice",
+    ),
+    Outcome.WRITTEN_OFF: (
+        "This bill was written off, and then it was paid.",
+        "Tell whoever keeps the books that it is not lost, then close the case.",
+        "Tell whoever keeps the books",
+    ),
+}
 # What the provider says of money that went back without us, behind its sum.
 _THEIRS: Mapping[str, tuple[str, str]] = {
     Theirs.REFUND: (
@@ -175,6 +189,7 @@ _STILL_HERE = _Now(
     advice="Send the refund again. If no bank takes it, give it back in another way, and record that.",
     step="Send the refund again",
 )
+_IS_ASKED = "A second person looks at what is asked for, then approves or rejects it. Until then nothing else is done."
 _UNANSWERED: Mapping[CaseKind, _Now] = {
     CaseKind.REFUND_APPROVAL: _Now(
         what="A refund above the limit was asked for, and nobody answered in time. Nothing was sent.",
@@ -194,12 +209,17 @@ def cause_of(case: Case, attempts: Iterable[Attempt] = (), *, by_people: Collect
     money people recorded.
     """
     cause = _with_its_sum(CAUSES[CaseKind(case.kind)], case)
+    if (given_up := _GIVEN_UP.get(case.data.get(GIVEN_UP_AS, ""))) is not None:
+        what, advice, step = given_up
+        cause = replace(cause, who="The guest", what=what, advice=advice, step=step)
     if case.kind == CaseKind.AMOUNT_MISMATCH and case.data.get("attempt") in map(str, by_people):
         cause = replace(cause, who=_NOT_SAID_WHERE, what=_RECORDED)
     if not case.is_waiting:
         return replace(cause, what=f"When it was opened: {cause.what}")
     now = _as_it_is_now(case, attempts)
-    return replace(cause, what=now.what, advice=now.advice, step=now.step) if now else cause
+    cause = replace(cause, what=now.what, advice=now.advice, step=now.step) if now else cause
+    is_asked = case.status == CaseStatus.WAITING_SECOND_PERSON and case.kind not in _UNANSWERED
+    return replace(cause, advice=_IS_ASKED, step="Approve or reject it") if is_asked else cause
 
 
 def _as_it_is_now(case: Case, attempts: Iterable[Attempt]) -> _Now | None:

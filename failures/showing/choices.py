@@ -90,13 +90,13 @@ WORDS: Mapping[Action, Words] = {
         title="Record: it was paid in another way",
         does=(
             "At a terminal of its own, say, or by a bank transfer. The case ends; in the books of Steward the bill "
-            "stays unpaid."
+            "stays unpaid. If the guest pays here as well, a case says so."
         ),
         asks="How it was paid, and how you know",
     ),
     Action.WRITE_OFF: Words(
         title="Write it off",
-        does="The money is given up, and the case ends. A guest who comes back can still pay.",
+        does="The money is given up, and the case ends. A guest who comes back can still pay: then a case says so.",
     ),
     Action.REOPEN: Words(title="Open it again", does="The case is back in the queue, with whoever asked for it."),
     Action.RESOLVE: Words(title="Close: it is dealt with", does="The case leaves the queue."),

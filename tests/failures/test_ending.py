@@ -14,6 +14,7 @@ from failures.models import Case, CaseKind, CaseStatus, Outcome
 from failures.reasons import outcomes_for
 from failures.services.facts import CaseRefused
 from failures.services.working import dismiss_case, resolve_case
+from failures.showing.causes import cause_of
 from kernel.money import Money
 from orders.models import Order, PaymentState
 from orders.services import cancel_order
@@ -129,6 +130,30 @@ class TestABillThatIsNotPaid:
 
         assert Case.objects.get(pk=unpaid.pk).outcome == Outcome.PAID_ELSEWHERE
         assert (approval.data["amount_minor"], Order.objects.get().payment_state) == (84_000, PaymentState.UNPAID)
+
+    @pytest.mark.parametrize(
+        ("action", "says"),
+        [
+            (Action.RECORD_PAID_ELSEWHERE, "This bill was recorded as paid in another way, and then it was paid here."),
+            (Action.WRITE_OFF, "This bill was written off, and then it was paid."),
+        ],
+    )
+    def test_that_was_given_up_and_is_paid_after_all_is_shown_to_people(
+        self, unpaid: Case, restaurant: Restaurant, finance: User, action: Action, says: str
+    ) -> None:
+        """The guest may have paid twice, and nobody would look at it any more."""
+        agree(ask(unpaid, finance, action), staff(restaurant, Role.FINANCE_LEAD))
+
+        again = attempted(Order.objects.get(), Finding.SUCCEEDED, minor=84_000)
+
+        case = Case.objects.get(status=CaseStatus.OPEN)
+        assert (case.kind, case.payment_id) == (CaseKind.LATE_SUCCESS, again.payment_id)
+        assert cause_of(case).what == says
+
+    def test_that_nobody_gave_up_and_is_paid_needs_nobody(self, unpaid: Case) -> None:
+        attempted(Order.objects.get(), Finding.SUCCEEDED, minor=84_000)
+
+        assert list(Case.objects.values_list("kind", flat=True)) == [CaseKind.EXHAUSTED]
 
     def test_is_not_put_away_while_it_is_tried_again(self, unpaid: Case, finance: User) -> None:
         """Its answer may be a no, which opens no case anew."""
