@@ -55,6 +55,7 @@ def words_at(now: datetime) -> dict[str, Any]:
     return {**_WORDS, "now": now, "manual": manual, "simulated": simulated}
 
 
+_NO_DECISIONS = {CaseDeed.RESOLVE, CaseDeed.NOT_ASKED, CaseDeed.ANSWERED}
 _MACHINES = {
     "order": Order,
     "payment": Payment,
@@ -77,8 +78,8 @@ _WORDS: dict[str, list[Any] | str | int] = {
     "machines": [model._meta.db_table for model in _MACHINES.values()],
     "written_once": [model._meta.db_table for model in _WRITTEN_ONCE],
     # A case may be resolved by what happened; whoever resolves it by a word has a row for the decision.
-    # That nobody could be asked is no decision; the press before it is one.
-    "decisions": [each.value for each in (*CaseDeed, *Action) if each not in {CaseDeed.RESOLVE, CaseDeed.NOT_ASKED}],
+    # What came of asking is no decision; the press before it is one.
+    "decisions": [each.value for each in (*CaseDeed, *Action) if each not in _NO_DECISIONS],
     "operator": Source.OPERATOR.value,
     "owed": [OWED_BY_NOW, OWED_BY_CANCELLING],
     "people": [Source.OPERATOR.value, Source.WAITER.value],

@@ -12,9 +12,9 @@ from events.actors import Actor
 from events.services import Journal
 from failures.models import Case, CaseKind
 from failures.services.deeds import CaseDeed, deed_on
-from failures.services.facts import CaseRefused
+from failures.services.facts import CaseEvent, CaseRefused
 from failures.services.working import locked_case
-from payments.asked_words import said_of, why_not
+from payments.asked_words import answer_of, said_of, why_not
 from payments.models import Attempt, Refund
 from payments.models.attempt import LIVE
 from payments.services.asking import Asked
@@ -47,7 +47,7 @@ def ask_provider(*, case_id: UUID, person: User, version: int | None = None) -> 
     if asked.why_not is not None:
         _write_that_nobody_was_asked(case, person, why_not(asked, zone))
         raise CaseRefused(said_of(asked, zone), code="not_asked")
-    return Answered(case=case, said=said_of(asked, zone))
+    return Answered(case=_with_what_was_said(case, person, answer_of(asked)), said=said_of(asked, zone))
 
 
 def _ask(case: Case) -> Asked:
@@ -63,6 +63,18 @@ def _write_that_nobody_was_asked(case: Case, person: User, why: str) -> None:
         journal = Journal(Actor.user(person))
         journal.note(case, step=CaseDeed.NOT_ASKED.value, reason=why)
         journal.write()
+
+
+def _with_what_was_said(case: Case, person: User, said: str) -> Case:
+    """For everybody, and as news: whoever has an older page open decides about something else than they saw."""
+    with transaction.atomic():
+        case = Case.objects.select_for_update(of=("self",)).select_related("payment", "restaurant").get(pk=case.pk)
+        journal = Journal(Actor.user(person))
+        journal.note(case, step=CaseDeed.ANSWERED.value, reason=said)
+        journal.happened(CaseEvent.ASKED, case, said=said)
+        case.save(update_fields=["version"])
+        journal.write()
+    return case
 
 
 def check_askable(case: Case) -> None:

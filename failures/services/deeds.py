@@ -23,6 +23,7 @@ class CaseDeed(StrEnum):
     SNOOZE = "snooze"
     ASK = "ask"
     NOT_ASKED = "not_asked"  # In the history: the press before it reached nobody.
+    ANSWERED = "answered"  # In the history: what the provider said to the press before it.
     NOTE = "note"
     ADD_FILE = "add_file"
     OPEN_FILE = "open_file"

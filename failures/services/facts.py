@@ -15,6 +15,7 @@ class CaseEvent(StrEnum):
     ASSIGNED = "case.assigned"
     GIVEN_BACK = "case.given_back"
     SNOOZED = "case.snoozed"
+    ASKED = "case.asked"
     NOTED = "case.noted"
     FILE_ADDED = "case.file_added"
     APPROVAL_ASKED = "case.approval_asked"

@@ -95,6 +95,8 @@ def _what(event: Event) -> str:
     is_given = event.type == CaseEvent.ASSIGNED and event.data.get("owner") not in {None, event.actor_id}
     if event.type == CaseEvent.APPROVAL_ENDED:
         return _answer_in(event)
+    if event.type == CaseEvent.ASKED:
+        return f"asked the provider: “{event.data['said']}”"
     return "gave it to a colleague" if is_given else _NEWS.get(event.type, "did something to it")
 
 

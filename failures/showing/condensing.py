@@ -25,7 +25,7 @@ def steps_told(steps: Sequence[Transition]) -> list[Transition]:
     for step in steps:
         if not _is_wish(step):
             together[step.transaction_id].add(_name_of(step))
-    return _without_unasked(step for step in steps if _said_by(step) not in together[step.transaction_id])
+    return _with_what_was_said(step for step in steps if _said_by(step) not in together[step.transaction_id])
 
 
 def is_asked_for(step: Transition) -> bool:
@@ -45,19 +45,19 @@ def _said_by(step: Transition) -> _Step | None:
     return (_WISHES_SAID_BY if _is_wish(step) else _STEPS_SAID_BY).get(_name_of(step))
 
 
-def _without_unasked(steps: Iterable[Transition]) -> list[Transition]:
-    """Who presses is written before anybody is asked; where that reached nobody, one line says so and why."""
+def _with_what_was_said(steps: Iterable[Transition]) -> list[Transition]:
+    """Who presses is written before anybody is asked: one line says that and what came of it."""
     told: list[Transition] = []
     for step in steps:
-        if step.step == CaseDeed.NOT_ASKED:
+        if step.step in {CaseDeed.NOT_ASKED, CaseDeed.ANSWERED}:
             press = next((each for each in reversed(told) if _is_press_of(each, step)), None)
             told = [each for each in told if each is not press]
         told.append(step)
     return told
 
 
-def _is_press_of(step: Transition, unasked: Transition) -> bool:
-    by_whom = (unasked.subject_id, unasked.actor_id)
+def _is_press_of(step: Transition, said: Transition) -> bool:
+    by_whom = (said.subject_id, said.actor_id)
     return step.step == CaseDeed.ASK and (step.subject_id, step.actor_id) == by_whom
 
 

@@ -92,9 +92,10 @@ def call_in_words(operation: str) -> str:
     return _ASKED.get(operation.rstrip("/").rpartition("/")[2], "Asked for something.")
 
 
-def call_answer_in_words(status: int | None) -> str:
+def call_answer_in_words(status: int | None, *, still_runs: bool = False) -> str:
+    """One that was told to wait has no last answer, unless the app asks once more with its key."""
     if status is None:
-        return "It has no final answer yet."
+        return "It is being answered." if still_runs else "It was accepted, and told to wait."
     if status >= _BROKE_FROM:
         return "It had no good answer: something broke."
     return "It was refused." if status >= _REFUSED_FROM else "It was accepted."

@@ -24,6 +24,7 @@ from failures.showing.calling import names_around
 from failures.showing.choices import WORDS as CHOICES
 from failures.showing.condensing import Once, is_asked_for, steps_told
 from failures.showing.details import answer_in, call_answer_in_words, call_in_words, reason_of
+from kernel import clock
 from kernel.money import Money
 from kernel.shown import data_by_name
 from payments.models import Attempt, InboundNotice, Refund, RefundOrigin
@@ -116,6 +117,7 @@ _CASE = {
     "give_back": "Put it back into the queue.",
     "snooze": "The case was put off.",
     "ask": "Asked the provider.",
+    "answered": "Asked the provider.",
     "not_asked": "The provider was not asked.",
     "resolve": "The case was resolved.",
     "dismiss": "The case was dismissed.",
@@ -347,7 +349,7 @@ def _call(call: IdempotentCall) -> Moment:
         at=call.created_at,
         who="the app",
         what=call_in_words(call.operation),
-        detail=call_answer_in_words(call.answer_status),
+        detail=call_answer_in_words(call.answer_status, still_runs=call.runs_until > clock.now()),
         raw={"idempotency_key": call.key, "operation": call.operation, "answered": call.answer_status},
     )
 

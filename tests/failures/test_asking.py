@@ -10,6 +10,8 @@ from django.test import Client
 
 from accounts.models import Restaurant, Role, User
 from events.models import AuditEntry
+from failures.approvals import Reply, Verdict, decide_approval
+from failures.decisions import Action
 from failures.models import BulkAction, Case
 from failures.services.asking import ask_provider
 from failures.services.facts import CaseRefused
@@ -17,6 +19,7 @@ from failures.showing.timeline import timeline_of
 from kernel import clock
 from kernel.modes import Mode
 from payments.gateways.breaker import BreakerState
+from payments.gateways.contract import Answer, LookUpResult
 from payments.gateways.guard import Operation
 from payments.models import NextAction, Payment, ProviderAccount
 from payments.services import providers
@@ -24,6 +27,7 @@ from payments.services.circuit_overrides import force_circuit
 from payments.services.providers import circuits_of
 from tests.factories import UserFactory, staff
 from tests.failures.bulking import doubtful, finished, plan
+from tests.failures.deciding import ask
 from tests.failures.test_desk import desk_of, press
 from tests.failures.test_invariants import checked
 from tests.scripted import ScriptedGateway, provider_of
@@ -82,7 +86,27 @@ def test_what_was_asked_says_its_answer_and_is_one_line(case: Case, finance: Use
     said = ask_provider(case_id=case.pk, person=finance).said
 
     assert said == "The provider was asked. It gave no answer that can be relied on yet."
-    assert (gateway.count("look_up"), told(case)[-1]) == (1, "Asked the provider.")
+    (moment,) = [each for each in timeline_of(Case.objects.get(pk=case.pk)) if each.what == "Asked the provider."]
+    assert (gateway.count("look_up"), moment.detail) == (1, "It gave no answer that can be relied on yet.")
+
+
+def test_whoever_decides_on_an_older_page_is_told_what_the_provider_said_since(
+    case: Case, finance: User, restaurant: Restaurant, gateway: ScriptedGateway
+) -> None:
+    """What two people are about to record may be what it has just spoken against."""
+    lead = staff(restaurant, Role.FINANCE_LEAD)
+    approval = ask(case, finance, Action.RECORD_CHARGED, amount_minor=84_000)
+    seen = Case.objects.get(pk=case.pk).version
+    gateway.look_ups.append(LookUpResult(answer=Answer.NOT_FOUND))
+    ask_provider(case_id=case.pk, person=staff(restaurant, Role.FINANCE))
+
+    reply = Reply(verdict=Verdict.APPROVE, version=seen)
+    with pytest.raises(CaseRefused) as refused:
+        decide_approval(approval_id=approval.pk, reply=reply, person=lead)
+
+    assert refused.value.code == "stale"
+    assert "asked the provider: “It does not know of it so far.”" in refused.value.sentence
+    assert Payment.objects.get().in_doubt
 
 
 def test_look_ups_that_are_stopped_by_hand_ask_nobody_and_say_until_when(

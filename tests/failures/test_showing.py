@@ -175,7 +175,7 @@ def test_no_word_of_a_program_stands_on_the_line(world: World) -> None:
     [
         ("POST /api/v1/payments", 201, "Asked for the payment.", "It was accepted."),
         ("POST /api/v1/payments/01a2/refunds", 409, "Asked for a refund.", "It was refused."),
-        ("POST /api/v1/payments/01a2/retry", None, "Asked for another try.", "It has no final answer yet."),
+        ("POST /api/v1/payments/01a2/retry", None, "Asked for another try.", "It was accepted, and told to wait."),
         ("POST /api/v1/payments/01a2/other", 500, "Asked for something.", "It had no good answer: something broke."),
     ],
 )
