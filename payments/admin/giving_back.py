@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 from uuid import UUID
@@ -19,9 +20,10 @@ from django.utils.html import format_html
 from accounts.console_presses import DONE_ALREADY, call_of_press, said_anew
 from accounts.models import OFFICE, IdempotentCall, User
 from accounts.second_factor_pages import code_first
-from accounts.services.idempotency import Call, KeyTaken, PageUsed, first_press
+from accounts.services.idempotency import Call, KeyTaken, PageUsed, earlier_call, first_press
 from events.actors import Actor
 from events.models import Event
+from kernel import clock
 from kernel.console import role_at
 from kernel.errors import ServiceError
 from kernel.money import Money
@@ -30,9 +32,12 @@ from payments.models import Payment, Refund, RefundStatus
 from payments.refund_outlooks import RefundOutlook, refund_outlook_of
 from payments.services.facts import PaymentEvent, RefundEvent
 from payments.services.providers import facts_of
+from payments.services.refund_limits import limit_of
 from payments.services.refund_requests import request_refund
 
 _CHANGE = "admin:payments_payment_change"
+# For as long somebody who comes back to the page is asked whether they know what they gave back already.
+_LATELY = timedelta(minutes=10)
 # What may have happened since somebody opened the page, told before their own amount is asked for again.
 _SINCE: Mapping[str, str] = {
     RefundEvent.CREATED: "money was asked for back",
@@ -84,13 +89,22 @@ class GivingBack:
         outlook = _outlook(payment)
         if outlook.attempt is None:
             return self._too_late(request, payment)
-        form = GiveBackForm(request.POST, outlook=outlook)
+        form = GiveBackForm(request.POST, outlook=outlook, lately=_lately(request, payment))
         if not form.is_valid():
-            return self._shown(request, payment, form, HTTPStatus.BAD_REQUEST)
+            return self._not_valid(request, payment, form)
         try:
             return _asked(request, payment, outlook.attempt.pk, form)
         except ServiceError as refused:
             return self._refused(request, payment, refused, form.cleaned_data["version"])
+
+    def _not_valid(self, request: HttpRequest, payment: Payment, form: GiveBackForm) -> HttpResponse:
+        """A second press of the same button lacks a tick that its page did not have: it is the first one."""
+        if list(form.errors) != ["once_more"] or earlier_call(_call(request, payment, form)) is None:
+            return self._shown(request, payment, form, HTTPStatus.BAD_REQUEST)
+        try:
+            return _pressed_before(request, payment, first_press(_call(request, payment, form)))
+        except PageUsed as used:
+            return self._refused(request, payment, used, form.cleaned_data["version"])
 
     def _too_late(self, request: HttpRequest, payment: Payment) -> HttpResponse:
         """Nothing is left. A second press of the button that gave the last of it back is the first one, too."""
@@ -107,7 +121,8 @@ class GivingBack:
         outlook = _outlook(payment)
         if outlook.attempt is None:
             return self._shown(request, payment, status=HTTPStatus.CONFLICT)
-        form = GiveBackForm(said_anew(request, refused, version=payment.version), outlook=outlook)
+        said = said_anew(request, refused, version=payment.version)
+        form = GiveBackForm(said, outlook=outlook, lately=_lately(request, payment))
         form.add_error(refused.field if refused.field in form.fields else None, refused.sentence)
         if refused.code == "stale":
             form.add_error(None, _since(payment, seen))
@@ -123,6 +138,7 @@ class GivingBack:
     ) -> HttpResponse:
         page: Any = self
         outlook = form.outlook if form else _outlook(payment)
+        lately = form.lately if form else _lately(request, payment)
         told = {
             **page.admin_site.each_context(request),
             **page.way_back(),
@@ -131,7 +147,9 @@ class GivingBack:
             "title": "Give money back",
             "payment": payment,
             "outlook": outlook,
-            "form": form or (None if outlook.locked else GiveBackForm.on_page(payment, outlook)),
+            "form": form or (None if outlook.locked else GiveBackForm.on_page(payment, outlook, lately)),
+            "lately": lately and Money(lately.total_minor, lately.currency).display(),
+            "limit": outlook.attempt and limit_of(Actor.user(_person_of(request)), outlook.attempt),
             "typed": request.POST.get("reason", ""),
         }
         return TemplateResponse(request, "payments/give_back.html", told, status=status)
@@ -145,6 +163,13 @@ def _may(request: HttpRequest, payment: Payment) -> bool:
 def _person_of(request: HttpRequest) -> User:
     person: User = request.user  # type: ignore[assignment]  # The console lets nobody in who is unknown.
     return person
+
+
+def _lately(request: HttpRequest, payment: Payment) -> Refund | None:
+    """By the same person."""
+    mine = Refund.objects.filter(payment=payment.pk, requested_by=str(_person_of(request).pk))
+    made = mine.filter(created_at__gt=clock.now() - _LATELY).exclude(status=RefundStatus.FAILED)
+    return made.order_by("created_at").last()
 
 
 def _outlook(payment: Any) -> RefundOutlook:
@@ -164,24 +189,27 @@ def _asked(request: HttpRequest, payment: Payment, attempt_id: UUID, form: GiveB
         )
     except KeyTaken:
         return _pressed_before(request, payment, first_press(call))
-    messages.success(request, _came_of(refund))
+    messages.success(request, _came_of(refund, actor))
     return redirect(_CHANGE, payment.pk)
 
 
 def _pressed_before(request: HttpRequest, payment: Payment, first: IdempotentCall) -> HttpResponse:
     refund = Refund.objects.get(pk=first.subject_id)
-    messages.info(request, format_html("{} {}", DONE_ALREADY, _came_of(refund)))
+    came = _came_of(refund, Actor.user(_person_of(request)))
+    messages.info(request, format_html("{} {}", DONE_ALREADY, came))
     return redirect(_CHANGE, payment.pk)
 
 
-def _came_of(refund: Refund) -> str:
+def _came_of(refund: Refund, actor: Actor) -> str:
     """Of this refund, as it stands right after the press."""
     money = Money(refund.total_minor, refund.currency).display()
     if refund.status == RefundStatus.WAITING_APPROVAL:
+        limit = limit_of(actor, refund.attempt)
         return format_html(
-            '{} is above your limit. Nothing is sent until a second person agrees, under <a class="link" href="{}">'
-            "Approvals</a>.",
+            "{} is set aside. With what goes back of this payment besides, it is above your limit{}. Nothing is sent "
+            'until a second person agrees, under <a class="link" href="{}">Approvals</a>.',
             money,
+            f" of {limit.most.display()}" if limit else "",
             reverse("admin:accounts_approval_changelist"),
         )
     if facts_of(refund.account).is_manual:

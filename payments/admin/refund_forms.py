@@ -11,7 +11,7 @@ from kernel import clock
 from kernel.money import Money
 from kernel.texts import MAX_REASON
 from payments.admin.provider_forms import why
-from payments.models import Payment
+from payments.models import Payment, Refund
 from payments.refund_outlooks import RefundOutlook
 
 _DECIMAL = {"inputmode": "decimal", "autocomplete": "off"}
@@ -35,10 +35,19 @@ class GiveBackForm(PressForm):
     )
     reason = why(MAX_REASON)
 
-    def __init__(self, *args: Any, outlook: RefundOutlook, **kwargs: Any) -> None:
-        """A surplus was never due: all of it goes back, and nothing becomes payable by that."""
+    once_more = forms.BooleanField(
+        label="Give money back once more",
+        error_messages={"required": "Some of it is on its way back already. Tick this if more is to go back."},
+    )
+
+    def __init__(self, *args: Any, outlook: RefundOutlook, lately: Refund | None = None, **kwargs: Any) -> None:
+        """A surplus was never due: all of it goes back, and nothing becomes payable by that. `lately` is what the same
+        person gave back of it a moment ago: whoever came back to the page by the browser may not know.
+        """
         super().__init__(*args, **kwargs)
-        self.outlook = outlook
+        self.outlook, self.lately = outlook, lately
+        if lately is None:
+            del self.fields["once_more"]
         self.fields["amount"].label = f"Amount in {outlook.currency}"
         self.fields["tip"].label = f"Of the tip, in {outlook.currency}"
         self.fields["amount"].help_text = f"{outlook.share.display()} is left to give back."
@@ -48,11 +57,11 @@ class GiveBackForm(PressForm):
             del self.fields[name]
 
     @classmethod
-    def on_page(cls, payment: Payment, outlook: RefundOutlook) -> GiveBackForm:
+    def on_page(cls, payment: Payment, outlook: RefundOutlook, lately: Refund | None) -> GiveBackForm:
         """Prefilled with all that is left."""
         typed = {"amount": outlook.share.plain(), "tip": outlook.tip.plain()}
         said = {"version": payment.version, "press": str(clock.new_id()), **typed}
-        return cls(initial=said, outlook=outlook)
+        return cls(initial=said, outlook=outlook, lately=lately)
 
     def clean_amount(self) -> int:
         return self._minor("amount")

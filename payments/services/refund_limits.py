@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -17,6 +18,7 @@ from accounts.models import Membership
 from events.actors import SHELL, Actor, ActorKind
 from events.models import AuditEntry
 from kernel import clock
+from kernel.money import Money
 from kernel.statements import Statement
 from payments.models import Attempt, Capture, Limited, Refund, RefundLimit, RefundOrigin, RefundStatus
 from payments.services.refusals import RefundRefused
@@ -62,8 +64,8 @@ def is_above_limit(actor: Actor, attempt: Attempt, total_minor: int, *, can_wait
     """
     if actor.kind not in _LIMITED or attempt.capture == Capture.SURPLUS:  # That was never ours: it goes back.
         return False
-    most = _most_alone(actor, attempt)
-    if most is None or _given_back(attempt, *_BY_PEOPLE) + total_minor <= most:
+    limit = limit_of(actor, attempt)
+    if limit is None or limit.used_minor + total_minor <= limit.most_minor:
         return False
     if not can_wait:
         raise RefundRefused(
@@ -72,6 +74,32 @@ def is_above_limit(actor: Actor, attempt: Attempt, total_minor: int, *, can_wait
             code="above_limit",
         )
     return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """How much of one payment somebody gives back alone, and how much of that others and they have given back."""
+
+    most_minor: int
+    used_minor: int
+    currency: str
+
+    @property
+    def most(self) -> Money:
+        return Money(self.most_minor, self.currency)
+
+    @property
+    def used(self) -> Money:
+        return Money(self.used_minor, self.currency)
+
+
+def limit_of(actor: Actor, attempt: Attempt) -> Limit | None:
+    """None: there is none."""
+    most = _most_alone(actor, attempt)
+    if most is None or attempt.capture == Capture.SURPLUS:
+        return None
+    used = _given_back(attempt, *_BY_PEOPLE)
+    return Limit(most_minor=most, used_minor=used, currency=attempt.captured_currency)
 
 
 def is_past_limit(actor: Actor, refund: Refund) -> bool:

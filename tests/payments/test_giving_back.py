@@ -126,7 +126,7 @@ def test_a_part_goes_back_and_the_order_can_be_paid_again_only_where_that_is_sai
     desk: Client, payment: Payment
 ) -> None:
     desk.post(give_page_of(payment), as_shown(desk, payment, amount="40.50"))
-    desk.post(give_page_of(payment), as_shown(desk, payment, amount="100", reopens_order="on"))
+    desk.post(give_page_of(payment), as_shown(desk, payment, amount="100", reopens_order="on", once_more="on"))
     for _ in range(2):
         sweep_refunds(width=1)
 
@@ -192,7 +192,7 @@ def test_above_the_limit_it_waits_for_a_second_person(
 
     assert Refund.objects.get().status == RefundStatus.WAITING_APPROVAL
     assert Approval.objects.get().maker == finance
-    assert "₹840.00 is above your limit. Nothing is sent until a second person agrees" in text_of(answer)
+    assert "it is above your limit of ₹300.00. Nothing is sent until a second person agrees" in text_of(answer)
     assert 'href="/admin/accounts/approval/"' in answer.content.decode()
 
 
@@ -237,8 +237,52 @@ def test_a_page_that_was_used_gives_nothing_else_back_and_keeps_what_was_typed(d
     shown = dict(re.findall(r'name="(press|version|amount|reason)" value="([^"]*)"', text))
     assert (shown["amount"], shown["reason"]) == ("12.30", WHY)
     assert shown["press"] != said["press"]
-    assert desk.post(give_page_of(payment), shown).status_code == 302
+    assert "Some of it is on its way back already. Tick this if more is to go back." in text
+    assert desk.post(give_page_of(payment), {**shown, "once_more": "on"}).status_code == 302
     assert Refund.objects.latest("pk").amount_minor == 1_230
+
+
+@pytest.mark.parametrize("amount", ["22.20", "20"])
+def test_whoever_comes_back_to_the_page_says_that_more_is_to_go_back(
+    desk: Client, payment: Payment, time: ShiftedClock, amount: str
+) -> None:
+    """The browser fetches it anew, and it looks as if nothing had been done."""
+    desk.post(give_page_of(payment), as_shown(desk, payment, amount="22.20"))
+    said = as_shown(desk, payment, amount=amount)
+    assert "You gave ₹22.20 of it back a moment ago." in text_of(desk.get(give_page_of(payment)))
+
+    answer = desk.post(give_page_of(payment), said)
+
+    assert (answer.status_code, Refund.objects.count()) == (400, 1)
+    assert f'value="{amount}"' in text_of(answer)
+    desk.post(give_page_of(payment), {**said, "once_more": "on"})
+    assert Refund.objects.count() == 2
+
+    time.advance(minutes=11)
+    assert "once_more" not in text_of(desk.get(give_page_of(payment)))
+
+
+def test_a_colleagues_refund_asks_for_no_tick(desk: Client, payment: Payment, restaurant: Restaurant) -> None:
+    request_refund(
+        payment_id=payment.pk, amount_minor=100, reason=WHY, actor=Actor.user(staff(restaurant, Role.FINANCE))
+    )
+
+    assert "once_more" not in text_of(desk.get(give_page_of(payment)))
+
+
+def test_the_page_says_how_much_of_it_may_go_back_alone(desk: Client, payment: Payment, restaurant: Restaurant) -> None:
+    RefundLimit.objects.create(restaurant=restaurant, who=Limited.FINANCE, currency="INR", most_minor=50_000)
+    request_refund(
+        payment_id=payment.pk, amount_minor=40_000, reason=WHY, actor=Actor.user(staff(restaurant, Role.FINANCE))
+    )
+
+    page = text_of(desk.get(give_page_of(payment)))
+    answer = desk.post(give_page_of(payment), as_shown(desk, payment, amount="101"), follow=True)
+
+    assert "You may give back ₹500.00 of it alone, of which ₹400.00 went back or is set aside. Above that" in page
+    assert "₹101.00 is set aside. With what goes back of this payment besides, it is above your limit of ₹500.00." in (
+        text_of(answer)
+    )
 
 
 def test_what_is_left_of_nothing_is_not_called_done(desk: Client, payment: Payment) -> None:
