@@ -36,7 +36,7 @@ from payments.services.timing import MAX_CLAIMS
 def what_is_left(case: Case) -> str:
     """A sentence that says what to do instead of ending it, or nothing."""
     if case.kind == CaseKind.EXHAUSTED and case.payment is not None and case.payment.holds_its_share:
-        return BEING_TRIED
+        return TRIED_IN_DOUBT if case.payment.in_doubt else BEING_TRIED
     for asked, sentence in _LEFT.get(CaseKind(case.kind), ()):
         if asked(case).exists():
             return sentence
@@ -48,6 +48,7 @@ UNPAID = (
     "another way, or is lost."
 )
 BEING_TRIED = "It is being tried again, and is not over: its answer comes by itself."
+TRIED_IN_DOUBT = "It was tried again, and nobody knows yet whether it was charged. Ask the provider first."
 CHARGEBACK = "A chargeback is money that was lost: write it off, which takes two people."
 PAST_LIMIT = "More went back than you may give back alone: write it off, which takes two people."
 

@@ -84,7 +84,8 @@ def with_attempts(cases: QuerySet[Case]) -> QuerySet[Case]:
 def by_risk(cases: QuerySet[Case]) -> QuerySet[Case]:
     """In doubt first, and of those where the guest still waits; then by money times age, then by age."""
     now = clock.now()
-    is_doubt = Q(kind=CaseKind.IN_DOUBT)
+    # What nobody took is tried again, and may come into doubt by that.
+    is_doubt = Q(kind=CaseKind.IN_DOUBT) | Q(kind=CaseKind.EXHAUSTED, payment__in_doubt=True)
     is_at_table = Q(payment__created_at__gte=now - AT_THE_TABLE)
     urgency = If(
         When(is_doubt & is_at_table, then=Value(3)),

@@ -84,6 +84,8 @@ def _lost(case: Case) -> Money:
 
 def lost_of(case: Case, bill: Bill, payment: Payment) -> tuple[Money, CaseRefused | None]:
     """The one rule, for whoever asks, under the bill's lock, and for the page that offers it."""
+    if payment.in_doubt:
+        return _nothing(payment, "Nobody knows yet whether it was charged. Ask the provider first.", "not_over")
     if payment.status != PaymentStatus.FAILED:
         return _nothing(payment, f"The payment is {payment.status}: nothing is lost.", "not_over")
     given_up = given_up_besides(case) if len(bill.payments) > 1 else 0

@@ -30,7 +30,7 @@ _RETURNS: Mapping[str, tuple[RefundStatus, ...]] = {
     "gone back": (RefundStatus.COMPLETED,),
     "on its way back": (RefundStatus.REQUESTED, RefundStatus.PROCESSING),
     "waits for approval": (RefundStatus.WAITING_APPROVAL,),
-    "failed: not gone back": (RefundStatus.FAILED,),
+    "failed": (RefundStatus.FAILED,),
 }
 # By which words of its address the list of payments asks for a field.
 _ASKS = {
