@@ -5,6 +5,10 @@ ARGS ?=
 MINUTES ?= 5
 SEED ?=
 export PORT
+# What Python compiles is kept in one folder, also where the caller lets it write nothing beside the sources: else each
+# of our processes would compile all of it anew, which is most of the time that it takes to start.
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX ?= $(CURDIR)/var/cache/pyc
 PYTHON_HERE := .venv/bin/python
 
 .PHONY: help environment run test proof chaos lint types format clean

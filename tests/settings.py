@@ -19,3 +19,6 @@ for _name, _value in _THROW_AWAY.items():
 from config.settings import *  # noqa: E402, F403  The environment has to be complete before they are read.
 
 INSTALLED_APPS = [*INSTALLED_APPS, "tests.sim"]  # noqa: F405  For its command; it has no tables.
+# Each test has clients of its own, and each client reads all static files at its start; so they are looked for when
+# somebody asks for one. What is served, and how, is the same.
+WHITENOISE_AUTOREFRESH = True
