@@ -125,15 +125,28 @@ def actions_for(case: Case) -> tuple[Action, ...]:
     return () if case.kind in ENDS_BY_AN_ANSWER else (Action.REOPEN,)
 
 
-def act_on_case(*, case_id: UUID, decision: Decision, person: User, call: Call) -> Case:
+def candidates_to_retry(case_id: UUID) -> Sequence[Candidate]:
+    """Read before any lock: it asks Redis how the providers are."""
+    case = Case.objects.only("payment_id").get(pk=case_id)
+    return candidates_for_payment(case.payment_id) if case.payment_id is not None else []
+
+
+def act_on_case(
+    *,
+    case_id: UUID,
+    decision: Decision,
+    person: User,
+    call: Call,
+    candidates: Sequence[Candidate] | None = None,
+) -> Case:
     """Everything is written in one transaction; what has to be sent the clock sends.
 
-    What needs two people is asked for here, and done by `decide_approval`.
+    What needs two people is asked for here, and done by `decide_approval`. `candidates` comes from whoever holds a
+    lock already.
     """
+    if candidates is None:
+        candidates = candidates_to_retry(case_id) if decision.action == Action.RETRY else ()
     payment_id = Case.objects.values_list("payment_id", flat=True).get(pk=case_id)
-    # Read before any lock: it asks Redis how the providers are.
-    is_retry = decision.action == Action.RETRY and payment_id is not None
-    candidates = candidates_for_payment(payment_id) if is_retry else []
     with transaction.atomic():
         claim(call)
         if payment_id is not None:

@@ -30,6 +30,7 @@ _BROKE = "broke"
 class _Claim:
     step_id: UUID
     run_id: UUID
+    case_id: UUID
     token: UUID
     claims: int
 
@@ -61,7 +62,7 @@ def _claim_next() -> _Claim | None:
         step.lease_token, step.next_action_at, step.claims = clock.new_id(), now + lease(), step.claims + 1
         step.save(update_fields=["lease_token", "next_action_at", "claims"])
     crashpoint(CrashPoint.TURN_AFTER_COMMIT)
-    return _Claim(step_id=step.pk, run_id=step.run_id, token=step.lease_token, claims=step.claims)
+    return _Claim(step_id=step.pk, run_id=step.run_id, case_id=step.case_id, token=step.lease_token, claims=step.claims)
 
 
 def _do_or_log(claim: _Claim) -> None:
@@ -89,13 +90,14 @@ def _do(claim: _Claim) -> None:
 
 def _write(claim: _Claim, work: Work) -> None:
     """In one transaction with its own mark: it is done once, wherever a process dies."""
+    do = work.prepare(claim.case_id) if work.prepare is not None else work.do
     with transaction.atomic():
         step = _held_or_given_back(claim)
         if step is None:
             return
         try:
             with transaction.atomic():
-                said = work.do(step)
+                said = do(step)
         except ServiceError as refused:
             _mark(step, StepStatus.REFUSED, refused.sentence, refused.code)
         else:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 from accounts.models import User
 from accounts.services.idempotency import Call
-from failures.decisions import Action, Decision, act_on_case, check_offered
+from failures.decisions import Action, Decision, act_on_case, candidates_to_retry, check_offered
 from failures.models import BulkAction, BulkRun, BulkStep, Case, Outcome
 from failures.services.asking import ask_provider, check_askable
 from failures.services.facts import CaseRefused
@@ -27,11 +28,13 @@ from failures.services.working import (
 )
 from kernel.texts import check_reason
 from payments.services.payments import check_retry
+from payments.services.routing import Candidate
 
 # How many cases at once can be said to have ended. A loss is written off by two people, case by case.
 ENDINGS = tuple(each for each in Outcome if each not in {Outcome.WRITTEN_OFF, Outcome.NOTHING_WRONG})
 # Nobody but the clock waits for it, and the clock holds the step anyway.
 _AT_WORK = timedelta(seconds=10)
+_RETRIED = "Another try was asked for."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +43,8 @@ class Work:
 
     checks: tuple[Callable[[Case], None], ...]
     do: Callable[[BulkStep], str]  # What became of it, in a sentence.
+    # Before anything is locked: it asks how the providers are, and `do` is what it returns.
+    prepare: Callable[[UUID], Callable[[BulkStep], str]] | None = None
     for_whom: Callable[[Case, User], None] | None = None  # What one person may and another one may not.
     does_end: bool = False  # By its outcome: one case can have ended so, another one cannot.
     needs_reason: bool = True
@@ -111,14 +116,20 @@ def _snooze(step: BulkStep) -> str:
     return "Put off. News of it brings it back at once."
 
 
-def _decided(action: Action, sentence: str) -> Callable[[BulkStep], str]:
+def _decided(action: Action, sentence: str, candidates: Sequence[Candidate] | None = None) -> Callable[[BulkStep], str]:
     def do(step: BulkStep) -> str:
         run = step.run
         decision = Decision(action=action, reason=run.reason, outcome=run.outcome, version=step.seen_version)
-        act_on_case(case_id=step.case_id, decision=decision, person=run.person, call=_call_of(step))
+        act_on_case(
+            case_id=step.case_id, decision=decision, person=run.person, call=_call_of(step), candidates=candidates
+        )
         return sentence
 
     return do
+
+
+def _retry(case_id: UUID) -> Callable[[BulkStep], str]:
+    return _decided(Action.RETRY, _RETRIED, candidates_to_retry(case_id))
 
 
 def _call_of(step: BulkStep) -> Call:
@@ -144,7 +155,8 @@ WORKS: Mapping[BulkAction, Work] = {
     BulkAction.SNOOZE: Work(checks=_FREE, do=_snooze),
     BulkAction.RETRY: Work(
         checks=(*_FREE, _can_be_tried_again),
-        do=_decided(Action.RETRY, "Another try was asked for."),
+        do=_decided(Action.RETRY, _RETRIED),
+        prepare=_retry,
         is_about_money=True,
     ),
     BulkAction.RESOLVE: Work(

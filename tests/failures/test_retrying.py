@@ -10,14 +10,15 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Restaurant, Role, User
-from failures.models import Case
+from failures.bulk.running import work_on_bulk
+from failures.models import BulkAction, Case
 from kernel.modes import Mode
 from payments.gateways.guard import Operation
 from payments.models import Payment, PaymentStatus, ProviderAccount, Route
 from payments.services import providers
 from payments.services.sweeps import sweep_payments
 from tests.factories import ProviderAccountFactory, RestaurantFactory, routed, staff
-from tests.failures.bulking import exhausted
+from tests.failures.bulking import begun, exhausted
 from tests.failures.test_desk import desk_of, page_of, press
 from tests.failures.test_services import REASON
 
@@ -112,6 +113,19 @@ def test_how_the_providers_are_is_read_before_the_order_is_locked(case: Case, fi
     locks = [number for number, sql in enumerate(queries) if "orders_order" in sql and "FOR" in sql.split()[-4:]]
     assert len(reads) == 1
     assert reads[0] < min(locks)
+
+
+def test_nor_does_a_run_of_many_keep_whoever_stops_it_waiting(case: Case, finance: User) -> None:
+    begun(BulkAction.RETRY, finance, [case])
+
+    with CaptureQueriesContext(connection) as said:
+        assert work_on_bulk() == 1
+
+    queries = [each["sql"] for each in said.captured_queries]
+    (read,) = [number for number, sql in enumerate(queries) if "payments_route" in sql]
+    held = [number for number, sql in enumerate(queries) if '"failures_bulkrun"' in sql and "FOR UPDATE" in sql]
+    assert read < held[0]
+    assert Payment.objects.get().status == PaymentStatus.PROCESSING
 
 
 def test_a_provider_without_a_route_is_not_offered(case: Case, finance: User, restaurant: Restaurant) -> None:
