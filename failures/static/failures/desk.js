@@ -11,3 +11,6 @@ window.addEventListener("pageshow", () => {
     button.removeAttribute("aria-busy");
   }
 });
+// Unfold's script writes the name of a file that was chosen into a text box of Unfold's own. A browser's plain field for
+// files has none, and shows the name itself: marked like this, it is left alone.
+for (const input of document.querySelectorAll("input[type=file]")) input.hasChangeListener = true;

@@ -1,0 +1,59 @@
+"""What only a browser tells of a page: what is seen of it, at which width, and what its scripts make of a press."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.urls import reverse
+
+from accounts.models import Role
+from failures.models import Case, CaseKind
+from payments.services.providers import PROVIDERS
+from tests.browser.test_console import needs_a_browser
+from tests.browser.visitor import Visitor, browsing
+from tests.factories import staff
+from tests.failures.test_papers import PDF
+from tests.failures.world import make_world
+from tests.scripted import ScriptedGateway, provider_of
+
+pytestmark = [pytest.mark.slow, needs_a_browser]
+PASSWORD = "a-long-one-for-a-test"
+
+
+@pytest.fixture
+def case(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Case:
+    monkeypatch.setitem(PROVIDERS, "a", provider_of(ScriptedGateway()))
+    make_world()
+    return Case.objects.filter(kind=CaseKind.AMOUNT_MISMATCH).latest("id")
+
+
+@pytest.fixture
+def visitor(case: Case, live_server: Any, tmp_path: Path) -> Iterator[Visitor]:
+    """Finance staff of the restaurant that has the case."""
+    person = staff(case.restaurant, Role.FINANCE)
+    person.is_staff = True
+    person.set_password(PASSWORD)
+    person.save()
+    with browsing(live_server.url, tmp_path) as visitor:
+        visitor.go(reverse("admin:failures_case_changelist"))
+        visitor.page.get_by_label("Username").fill(person.username)
+        visitor.page.get_by_label("Password").fill(PASSWORD)
+        visitor.press(visitor.page.get_by_role("button", name="Sign in"))
+        yield visitor
+
+
+def _open(visitor: Visitor, case: Case) -> None:
+    visitor.go(reverse("admin:failures_case_change", args=[case.pk]))
+
+
+def test_a_file_is_chosen_without_a_complaint_of_any_script(visitor: Visitor, case: Case) -> None:
+    _open(visitor, case)
+    box = visitor.page.get_by_label("Evidence (PDF")
+    box.set_input_files({"name": "statement.pdf", "mimeType": "application/pdf", "buffer": PDF})
+
+    assert visitor.complaints == []
+    visitor.press(visitor.page.get_by_role("button", name="Add the file"))
+    assert visitor.page.get_by_role("link", name="statement.pdf").count()
