@@ -13,7 +13,7 @@ from accounts.models import Role
 from failures.models import Case, CaseKind
 from payments.services.providers import PROVIDERS
 from tests.browser.test_console import needs_a_browser
-from tests.browser.visitor import Visitor, browsing
+from tests.browser.visitor import HEIGHTS, NARROW, Visitor, browsing
 from tests.factories import staff
 from tests.failures.test_papers import PDF
 from tests.failures.world import make_world
@@ -21,6 +21,7 @@ from tests.scripted import ScriptedGateway, provider_of
 
 pytestmark = [pytest.mark.slow, needs_a_browser]
 PASSWORD = "a-long-one-for-a-test"
+BEFORE = "one => getComputedStyle(one, '::before').content"
 
 
 @pytest.fixture
@@ -47,6 +48,13 @@ def visitor(case: Case, live_server: Any, tmp_path: Path) -> Iterator[Visitor]:
 
 def _open(visitor: Visitor, case: Case) -> None:
     visitor.go(reverse("admin:failures_case_change", args=[case.pk]))
+
+
+def test_only_cells_have_the_labels_of_a_narrow_table(visitor: Visitor, case: Case) -> None:
+    visitor.page.set_viewport_size({"width": NARROW, "height": HEIGHTS[NARROW]})
+    _open(visitor, case)
+
+    assert visitor.page.locator("section.desk-now").evaluate(BEFORE) == "none"
 
 
 def test_a_file_is_chosen_without_a_complaint_of_any_script(visitor: Visitor, case: Case) -> None:
