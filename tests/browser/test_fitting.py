@@ -13,7 +13,7 @@ from accounts.models import Role
 from failures.models import Case, CaseKind
 from payments.services.providers import PROVIDERS
 from tests.browser.test_console import needs_a_browser
-from tests.browser.visitor import HEIGHTS, NARROW, Visitor, browsing
+from tests.browser.visitor import HEIGHTS, NARROW, WIDE, Visitor, browsing
 from tests.factories import staff
 from tests.failures.test_papers import PDF
 from tests.failures.world import make_world
@@ -21,6 +21,16 @@ from tests.scripted import ScriptedGateway, provider_of
 
 pytestmark = [pytest.mark.slow, needs_a_browser]
 PASSWORD = "a-long-one-for-a-test"
+LONG_AMOUNT = "₹99,99,99,999.00"
+# Of everything that an address of the list shows: how far it reaches beyond its frame.
+BEYOND = (
+    "() => { const f = document.getElementById('result_list').parentElement; return f.scrollWidth - f.clientWidth; }"
+)
+LINES = """one => {
+  const text = document.createRange();
+  text.selectNodeContents(one);
+  return new Set([...text.getClientRects()].map(line => line.top)).size;
+}"""
 BEFORE = "one => getComputedStyle(one, '::before').content"
 
 
@@ -65,3 +75,22 @@ def test_a_file_is_chosen_without_a_complaint_of_any_script(visitor: Visitor, ca
     assert visitor.complaints == []
     visitor.press(visitor.page.get_by_role("button", name="Add the file"))
     assert visitor.page.get_by_role("link", name="statement.pdf").count()
+
+
+def test_an_amount_is_never_broken(visitor: Visitor, case: Case) -> None:
+    _open(visitor, case)
+    for width in (WIDE, NARROW):
+        visitor.page.set_viewport_size({"width": width, "height": HEIGHTS[width]})
+        figure = visitor.page.locator(".desk-money b").first
+        figure.evaluate("(one, text) => { one.textContent = text; }", LONG_AMOUNT)
+
+        assert figure.evaluate(LINES) == 1
+
+
+@pytest.mark.parametrize("name", ["payments_payment", "payments_attempt", "payments_refund", "events_transition"])
+def test_a_date_stands_on_one_line(visitor: Visitor, name: str) -> None:
+    visitor.go(reverse(f"admin:{name}_changelist"))
+    dates = visitor.page.locator("#result_list time").all()
+
+    assert {one.evaluate(LINES) for one in dates} <= {1}
+    assert visitor.page.evaluate(BEYOND) <= 0
