@@ -77,6 +77,22 @@ def test_a_file_is_chosen_without_a_complaint_of_any_script(visitor: Visitor, ca
     assert visitor.page.get_by_role("link", name="statement.pdf").count()
 
 
+def _say_what_is_long(visitor: Visitor) -> None:
+    """As a row may have it: a name without an end, and a case that waits for another one's word."""
+    row = visitor.page.locator("#result_list tbody tr").first
+    row.locator(".field-amount .amount").evaluate("(one, text) => { one.textContent = text; }", LONG_AMOUNT)
+    pill = '<div>somebody<span class="desk-under"><span class="state">Waiting for a second person</span></span></div>'
+    row.locator(".field-has").evaluate("(one, markup) => { one.innerHTML = markup; }", pill)
+
+
+def test_the_queue_fits_a_notebook_s_screen(visitor: Visitor) -> None:
+    visitor.go(f"{reverse('admin:failures_case_changelist')}?which=all")
+    _say_what_is_long(visitor)
+
+    assert visitor.page.evaluate(BEYOND) <= 0
+    assert {one.evaluate(LINES) for one in visitor.page.locator("#result_list time").all()} == {1}
+
+
 def test_an_amount_is_never_broken(visitor: Visitor, case: Case) -> None:
     _open(visitor, case)
     for width in (WIDE, NARROW):
