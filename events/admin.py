@@ -8,7 +8,7 @@ from django.contrib import admin
 
 from events.models import Event, Transition
 from kernel.console import ReadOnlyAdmin
-from kernel.shown import Data, Moment
+from kernel.shown import Data, Moment, Written
 
 
 @admin.register(Transition)
@@ -16,7 +16,7 @@ class TransitionAdmin(ReadOnlyAdmin):
     called = "Transitions"
     about = "Every step of every order, payment, attempt, refund and case: who, when and why."
     nothing = "No steps yet. Whatever happens to an order or to money is written down here, once and for good."
-    list_display = ["when", "subject_kind", "step", "from_status", "to_status", "reason", "actor_kind", "request_id"]
+    list_display = ["when", "subject_kind", "step", "from_status", "to_status", "because", "actor_kind", "request_id"]
     list_filter = ["mode"]
     search_fields = found_by = ("subject_id", "request_id")
     search_help_text = "The id of what took the step, or of the request"
@@ -28,6 +28,7 @@ class TransitionAdmin(ReadOnlyAdmin):
     ]
 
     when = Moment("at", "when")
+    because = Written("reason")
     evidence_said = Data("evidence")
 
     def title_of(self, row: Any) -> str:

@@ -150,6 +150,13 @@ class Data(Column):
         return format_html('<pre class="data">{}</pre>', data_by_name(value, getattr(row, "console_names", {})))
 
 
+class Written(Column):
+    """What people wrote, as far as a row of a list has room for it: the rest on asking, and on the row's own page."""
+
+    def shown(self, value: Any, row: Any) -> str:
+        return format_html('<span class="console-written" title="{}">{}</span>', value, value)
+
+
 class Listed(Column):
     """A few words, or what none of them means."""
 

@@ -30,7 +30,7 @@ from events.models import AuditEntry
 from kernel import clock
 from kernel.console import ReadOnlyAdmin, restaurants_seen_by
 from kernel.downloads import streamed
-from kernel.shown import Data, Moment, Worth
+from kernel.shown import Data, Moment, Worth, Written
 
 # Where what an entry is about has a page. Named, not imported: some of them are further up in the house.
 _PAGES = {
@@ -59,7 +59,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     nothing = (
         "No entries yet. Each decision of a person about money, cases, keys, circuits, people or roles writes one."
     )
-    list_display = ["number", "when", "person", "did", "amount", "subject", "where", "reason"]
+    list_display = ["number", "when", "person", "did", "amount", "subject", "where", "because"]
     list_display_links = ["number", "did"]
     list_filter = [Who, Lately, Done, "mode"]
     search_fields = found_by = ("subject_id", "request_id", "actor_id")
@@ -81,6 +81,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
 
     when = Moment("at", "when", ordering="id")
     amount = Worth(amount_of, "amount")
+    because = Written("reason")
     before_said = Data("before", "before")
     after_said = Data("after", "after")
 

@@ -31,7 +31,7 @@ class _ByName:
 
 @admin.register(Transition)
 class TransitionByNameAdmin(_ByName, TransitionAdmin):
-    list_display = ["when", "subject_kind", "step", "from_status", "to_status", "reason", "who", "request_id"]
+    list_display = ["when", "subject_kind", "step", "from_status", "to_status", "because", "who", "request_id"]
     fieldsets = [
         TransitionAdmin.fieldsets[0],
         _WHO,

@@ -37,7 +37,7 @@ class _WithReference(ByReference):
 class TransitionWithReferenceAdmin(_WithReference, TransitionByNameAdmin):
     said_by = _STEP
     raw = ("evidence",)
-    list_display = ["when", "about_what", "step", "from_status", "to_status", "reason", "who"]
+    list_display = ["when", "about_what", "step", "from_status", "to_status", "because", "who"]
     fieldsets = [
         (None, {"fields": ["when", "about_what", "step", "from_status", "to_status", "reason", "evidence_said"]}),
         TransitionByNameAdmin.fieldsets[1],

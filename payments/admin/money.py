@@ -13,7 +13,7 @@ from django.utils.text import capfirst
 
 from kernel.console import ReadOnlyAdmin, ReadOnlyInline, restaurants_seen_by
 from kernel.filters import AnyStatusFilter, CurrencyFilter
-from kernel.shown import NOTHING, Amount, Data, Itself, Link, Meaning, Moment, Said, State, Tone, Word
+from kernel.shown import NOTHING, Amount, Data, Itself, Link, Meaning, Moment, Said, State, Tone, Word, Written
 from kernel.totals import Adds
 from payments.admin.by_reference import ByReference
 from payments.admin.giving_back import GivingBack
@@ -112,13 +112,14 @@ class RefundInline(ReadOnlyInline):
     model = Refund
     fk_name = "payment"
     verbose_name_plural = "Refunds"
-    fields = readonly_fields = ["itself", "amount", "said", "asked", "agreed_by", "reason", "created"]
+    fields = readonly_fields = ["itself", "amount", "said", "asked", "agreed_by", "because", "created"]
 
     itself = Itself(_short, "refund")
     amount = Amount("total_minor", "amount")
     said = Said(refund_in_words, "status")
     asked = Meaning(who_asked, "who asked")
     agreed_by = Meaning(who_agreed, "who agreed")
+    because = Written("reason")
     created = Moment("created_at", "when")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Refund]:
@@ -314,7 +315,7 @@ class RefundAdmin(ToldByWhom, ByReference, SearchedByPayment):
     about = "Money on its way back to a guest, and whether it has arrived."
     nothing = "No refunds yet. Whoever may give money back asks for one at its payment."
     adds = Adds(minor=F("amount_minor") + F("tip_minor"))
-    list_display = ["named", "created", "of_payment", "amount", "said", "asked", "agreed_by", "reason"]
+    list_display = ["named", "created", "of_payment", "amount", "said", "asked", "agreed_by", "because"]
     list_filter = [DayFilter, "status", "in_doubt", "origin", "mode", AnyStatusFilter]
     of_a_payment = "payment"
     ordering = ["-id"]
@@ -350,6 +351,7 @@ class RefundAdmin(ToldByWhom, ByReference, SearchedByPayment):
     meaning = Meaning(_refund_means)
     asked = Meaning(who_asked, "who asked")
     agreed_by = Meaning(who_agreed, "who agreed")
+    because = Written("reason")
     why = _said_by("error_code")
     in_words = _IN_WORDS
     of_payment = Link("payment")

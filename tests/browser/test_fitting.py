@@ -110,3 +110,12 @@ def test_a_date_stands_on_one_line(visitor: Visitor, name: str) -> None:
 
     assert {one.evaluate(LINES) for one in dates} <= {1}
     assert visitor.page.evaluate(BEYOND) <= 0
+
+
+def test_a_long_reason_takes_three_lines_of_a_list(visitor: Visitor) -> None:
+    visitor.go(reverse("admin:events_transition_changelist"))
+    written = visitor.page.locator(".console-written").first
+    written.evaluate("one => { one.textContent = 'w'.repeat(500); }")
+
+    assert written.evaluate("one => one.clientHeight <= 3 * parseFloat(getComputedStyle(one).lineHeight)")
+    assert visitor.page.evaluate(BEYOND) <= 0

@@ -22,6 +22,7 @@ from kernel.shown import (
     State,
     Tone,
     Word,
+    Written,
     in_words,
     label,
 )
@@ -131,3 +132,12 @@ def test_other_rows_are_a_link_away() -> None:
 
     assert Itself(lambda each: f"No. {each.number}", "attempt")(attempt) == f'<a class="link" href="{page}">No. 2</a>'
     assert f'href="{page}"' in Link("attempt")(row(attempt=attempt))
+
+
+def test_what_people_wrote_is_whole_on_asking_and_runs_nothing() -> None:
+    shown = Written("reason")(row(reason='He said "no" <b>'))
+
+    assert shown == (
+        '<span class="console-written" title="He said &quot;no&quot; &lt;b&gt;">He said &quot;no&quot; &lt;b&gt;</span>'
+    )
+    assert Written("reason")(row(reason="")) == NOTHING
