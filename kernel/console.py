@@ -7,11 +7,12 @@ from typing import Any
 from uuid import UUID
 
 from django.apps import apps
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.views.main import ERROR_FLAG
 from django.db.models import F, Model, OuterRef, Q, QuerySet, Subquery, UUIDField
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.text import capfirst
 from unfold.admin import ModelAdmin, TabularInline
@@ -26,6 +27,7 @@ LOOKING_ROLES = ("finance", "finance_lead", "admin", "auditor")
 ROWS_PER_PAGE = 50
 # Named, not imported: the ground knows no app. It is the table that every row's `restaurant_id` points into.
 _RESTAURANT = "accounts.Restaurant"
+_NOT_THERE = "That address asked for something that is not there, so the list is shown without its filters and search."
 
 
 class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold has no types: it is `Any` to the checker.
@@ -72,7 +74,10 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold has no types: it
         """The mark of a wrong address stands alone: beside anything else Django takes it for a fault of ours."""
         if ERROR_FLAG in request.GET and len(request.GET) > 1:
             return redirect(f"{request.path}?{ERROR_FLAG}=1")
-        return super().changelist_view(request, {"title": self.list_title, **(extra_context or {})})
+        page = super().changelist_view(request, {"title": self.list_title, **(extra_context or {})})
+        if ERROR_FLAG in request.GET and isinstance(page, TemplateResponse):
+            self.message_user(request, _NOT_THERE, messages.WARNING)
+        return page
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: Any = None, **kwargs: Any
