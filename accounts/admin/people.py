@@ -26,7 +26,6 @@ from accounts.services.second_factor import SecondFactorRefused, remove
 from events.served import ServedAdmin
 from kernel.filters import OneOf
 from kernel.shown import Moment, Said, Tone
-from kernel.texts import MAX_REASON
 
 admin.site.unregister(Group)
 # Who may do what in the console. Of roles, which are about money, there is a page of its own.
@@ -249,7 +248,7 @@ class PersonAdmin(ConfirmedAdmin, UserAdmin, ServedAdmin):  # type: ignore[misc,
                 said = f"{person.get_username()} signs in with the password alone now, and is signed out everywhere."
                 self.message_user(request, said, messages.SUCCESS)
                 return None
-        told = {"person": person, "reason": reason or "", "refusal": refusal, "longest": MAX_REASON}
+        told = {"person": person, "reason": reason or "", "refusal": refusal}
         title = f"Take off the second factor of {person.get_username()}?"
         page = {**self.admin_site.each_context(request), **self.way_back(), "title": title, "opts": self.opts, **told}
         return TemplateResponse(request, "accounts/factor_take_off.html", page)

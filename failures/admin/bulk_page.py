@@ -30,6 +30,7 @@ from failures.showing.bulk import RUN_TONES, STEP_TONES, WORDS, Tally, said_of, 
 from failures.sums import OF_CASES, ask_for_money, money_of
 from failures.tasks import work_on_bulk
 from kernel import clock
+from kernel.free_text import FreeText
 from kernel.shown import NOTHING, label, moment
 from kernel.texts import MAX_REASON
 
@@ -49,10 +50,10 @@ _OF_A_ROW = (
 class StartForm(forms.Form):
     """What is said once for all cases. What an action does not need is not asked."""
 
-    reason = forms.CharField(
+    reason = FreeText(
         max_length=MAX_REASON,
         label="Why",
-        widget=forms.TextInput(attrs={"required": True, "maxlength": MAX_REASON, "autocomplete": "off"}),
+        widget=forms.TextInput(attrs={"required": True, "autocomplete": "off"}),
     )
     minutes = forms.TypedChoiceField(label="Until then nobody is handed them", choices=SNOOZES, coerce=int)
 

@@ -12,6 +12,7 @@ from failures.decisions import Action
 from failures.models import Case, Outcome
 from failures.services.papers import LONGEST_NOTE
 from kernel import clock
+from kernel.free_text import FreeText
 from kernel.texts import MAX_REASON
 from payments.services.acceptance import MAX_PROVIDER
 from payments.services.forcing import OtherAmount
@@ -41,10 +42,10 @@ class SaidForm(forms.Form):
 
 
 class ReasonForm(SaidForm):
-    reason = forms.CharField(
+    reason = FreeText(
         max_length=MAX_REASON,
         label="Why",
-        widget=forms.TextInput(attrs={"required": True, "maxlength": MAX_REASON, "autocomplete": "off"}),
+        widget=forms.TextInput(attrs={"required": True, "autocomplete": "off"}),
     )
 
 
@@ -126,7 +127,7 @@ class ReplyForm(SaidForm):
 
     approval = forms.UUIDField(widget=forms.HiddenInput)
     verdict = forms.ChoiceField(choices=[(each.value, each.value) for each in Verdict], widget=forms.HiddenInput)
-    reason = forms.CharField(
+    reason = FreeText(
         label="Your words", required=False, max_length=MAX_REASON, widget=forms.TextInput(attrs={"autocomplete": "off"})
     )
 
@@ -139,18 +140,16 @@ class GiveForm(SaidForm):
     """Whoever does not work on cases there is refused by the service, whatever the list offered."""
 
     to = forms.UUIDField(label="Colleague", widget=forms.Select(attrs={"required": True}))
-    reason = forms.CharField(
+    reason = FreeText(
         label="What they should know (may stay empty)",
         required=False,
         max_length=MAX_REASON,
-        widget=forms.TextInput(attrs={"maxlength": MAX_REASON, "autocomplete": "off"}),
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
 
 
 class NoteForm(SaidForm):
-    text = forms.CharField(
-        label="Note", max_length=LONGEST_NOTE, widget=forms.Textarea(attrs={"rows": 3, "maxlength": LONGEST_NOTE})
-    )
+    text = FreeText(label="Note", max_length=LONGEST_NOTE, widget=forms.Textarea(attrs={"rows": 3}))
 
 
 class FileForm(SaidForm):

@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget, UnfoldBooleanWidget
 
+from kernel.free_text import FreeText
 from kernel.texts import MAX_REASON
 from payments.models import ProviderAccount
 from payments.services.credential_entries import LONGEST, Entered, TypedEntry, typed_entries
@@ -29,7 +30,7 @@ class CredentialsForm(forms.Form):
                     widget=UnfoldBooleanWidget,
                     help_text="Not before a notice has come that was signed with the newest: until then they are good.",
                 )
-        self.fields["reason"] = forms.CharField(
+        self.fields["reason"] = FreeText(
             label="Why", max_length=MAX_REASON, widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"})
         )
 

@@ -10,6 +10,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from accounts.models import Restaurant
+from kernel.free_text import FreeText
 from kernel.modes import Mode
 from kernel.texts import MAX_REASON
 from payments.services.accounts import LONGEST_LABEL
@@ -22,9 +23,9 @@ _PERCENT = re.compile(r"(?P<whole>\d{1,3})(\.(?P<rest>\d{1,2}))?")
 LASTING = ((15, "15 minutes"), (60, "an hour"), (240, "four hours"), (1_440, "a day"))
 
 
-def why(longest: int) -> forms.CharField:
-    plain = {"maxlength": longest, "required": True, "autocomplete": "off"}
-    return forms.CharField(label="Why", max_length=longest, widget=forms.TextInput(attrs=plain))
+def why(longest: int) -> FreeText:
+    plain = {"required": True, "autocomplete": "off"}
+    return FreeText(label="Why", max_length=longest, widget=forms.TextInput(attrs=plain))
 
 
 class WordForm(forms.Form):

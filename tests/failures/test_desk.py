@@ -125,6 +125,29 @@ def test_there_is_nothing_else_to_press(desk: Client, case: Case) -> None:
     assert Case.objects.get().status == CaseStatus.OPEN
 
 
+@pytest.mark.parametrize(
+    ("verb", "said", "longest"),
+    [
+        ("note", {"text": "w" * 5_000}, 4_000),
+        ("snooze", {"minutes": "60", "reason": "w" * 501}, 500),
+        ("decide", {"action": "resolve", "outcome": "nothing_wrong", "reason": "w" * 501}, 500),
+    ],
+)
+def test_what_is_too_long_is_refused_whole_and_stands_there_again(
+    desk: Client, case: Case, verb: str, said: dict[str, str], longest: int
+) -> None:
+    assert not re.search(
+        r'<(textarea|input)[^>]*name="(text|reason)"[^>]*maxlength', desk.get(page_of(case)).content.decode()
+    )
+
+    answer = press(desk, case, verb, **said)
+
+    assert answer.status_code == 400
+    assert f"at most {longest} characters" in answer.content.decode()
+    assert max(said.values(), key=len) in _main(answer)
+    assert not case.notes.exists()
+
+
 def test_a_case_that_has_ended_shows_how_and_takes_notes(desk: Client, case: Case, finance: User) -> None:
     resolve_case(case_id=case.pk, person=finance, reason="The bank called.")
 
