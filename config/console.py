@@ -44,6 +44,7 @@ FOR_UNFOLD: Final[dict[str, Any]] = {
     "SHOW_VIEW_ON_SITE": False,
     "COLORS": COLOURS,
     "BORDER_RADIUS": "6px",
+    "LOGIN": {"form": "accounts.signing_in.SignInForm"},
     "STYLES": ["config.menu.styles"],
     "ACCOUNT": {"navigation": "config.menu.account_links"},
     "SIDEBAR": {"show_search": False, "show_all_applications": False, "navigation": "config.menu.menu"},
