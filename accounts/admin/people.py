@@ -9,7 +9,7 @@ from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
-from django.db.models import Exists, OuterRef, Prefetch, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -138,7 +138,10 @@ class PersonAdmin(ConfirmedAdmin, UserAdmin, ServedAdmin):  # type: ignore[misc,
         """Nobody sees another restaurant's people, nor what somebody is there (I20)."""
         person: Any = request.user  # Nobody unknown comes this far.
         has_factor = Exists(SecondFactor.objects.filter(user=OuterRef("pk"), confirmed=True))
-        people: QuerySet[User] = super().get_queryset(request).annotate(has_factor=has_factor)
+        # By the clock of a restaurant where they have a role that is shown here, as everywhere else.
+        zone = _roles_seen_by(request).filter(user=OuterRef("pk")).order_by("restaurant__name")
+        told = {"has_factor": has_factor, "console_zone": Subquery(zone.values("restaurant__time_zone")[:1])}
+        people: QuerySet[User] = super().get_queryset(request).annotate(**told)
         shown = people if person.is_superuser else people.filter(pk__in=people_shown_to(person).values("pk"))
         return shown.prefetch_related(Prefetch("memberships", _roles_seen_by(request).select_related("restaurant")))
 
