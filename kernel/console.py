@@ -34,6 +34,7 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold has no types: it
     """Any page of the console."""
 
     called = ""  # What people call these rows, on the menu and above the list; empty: the model's own name.
+    called_one = ""  # What they call one of them; empty: the model's own name.
     about = ""  # One line that says what somebody finds here.
     has_log = True  # What was done here, and by whom, stands on a page of its own.
     nothing = "There is nothing here yet."  # Said by an empty list, which is where somebody new begins.
@@ -50,6 +51,10 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold has no types: it
     @property
     def list_title(self) -> str:
         return self.called or capfirst(str(self.opts.verbose_name_plural))
+
+    @property
+    def name_of_one(self) -> str:
+        return self.called_one or str(self.opts.verbose_name)
 
     def title_of(self, row: Any) -> str:
         return str(row)
@@ -83,10 +88,21 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold has no types: it
         self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: Any = None, **kwargs: Any
     ) -> HttpResponse:
         """Above the form stands what the row is called, not what may be done with it."""
-        named = {"title": self.title_of(obj), "subtitle": None} if obj else {}
-        context.update({**self.way_back(), **named, "show_history": self.has_log})
+        title = self.title_of(obj) if obj else f"Add {self.name_of_one}"
+        context.update({**self.way_back(), "title": title, "subtitle": None, "show_history": self.has_log})
         page: HttpResponse = super().render_change_form(request, context, *args, obj=obj, **kwargs)
         return page
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
+        named = {"title": f"Delete {self.name_of_one}", "object_name": self.name_of_one}
+        return super().delete_view(request, object_id, {**self.way_back(), **named, **(extra_context or {})})
+
+    def get_action_choices(self, request: HttpRequest, *choices: Any) -> list[tuple[str, str]]:
+        """Django's own action has the table's name in its words."""
+        table, called = str(self.opts.verbose_name_plural), self.list_title.lower()
+        return [
+            (name, str(said).replace(table, called)) for name, said in super().get_action_choices(request, *choices)
+        ]
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
@@ -69,6 +70,7 @@ class RestaurantAdmin(ServedAdmin):
 @admin.register(Membership)
 class MembershipAdmin(ConfirmedAdmin, ServedAdmin):
     called = "Roles"
+    called_one = "role"
     about = "Who may do what, and in which restaurant. It holds from the next press on."
     nothing = "No roles yet. A person without one sees nothing of any restaurant."
     fieldsets = [(None, {"fields": ["user", "restaurant", "role"], "description": _ROLES})]
@@ -110,6 +112,12 @@ class MembershipAdmin(ConfirmedAdmin, ServedAdmin):
 
     def delete_model(self, request: Any, obj: Membership) -> None:
         take_role(membership=obj, by=request.user)
+
+    def get_deleted_objects(self, objs: Iterable[Membership], request: HttpRequest) -> tuple[Any, ...]:
+        """By the words of this page. Nothing else hangs on a role, and goes with it."""
+        _, _, lacking, protected = super().get_deleted_objects(objs, request)
+        said = [str(each) for each in objs]
+        return said, {self.list_title: len(said)}, lacking, protected
 
     def delete_queryset(self, request: Any, queryset: QuerySet[Membership]) -> None:
         for membership in queryset:

@@ -81,6 +81,7 @@ class PermissionGroupAdmin(ConfirmedAdmin, GroupAdmin, ServedAdmin):  # type: ig
     """For superusers: whoever may write a group could write the own one."""
 
     called = "Permission groups"
+    called_one = "permission group"
     about = "Permissions for pages of the console, under one name."
     nothing = "No groups yet. They are needed only where many people look after keys."
     filter_horizontal = ()
@@ -113,6 +114,7 @@ class PersonAdmin(ConfirmedAdmin, UserAdmin, ServedAdmin):  # type: ignore[misc,
     """A person who took cash or decided about money stays named: deactivated, never deleted (I17)."""
 
     called = "People"
+    called_one = "person"
     about = "Who signs in, and who is signed out at once when a phone is lost."
     fieldsets = [
         (None, {"fields": ["username", "first_name", "last_name", "email"]}),

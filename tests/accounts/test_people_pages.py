@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -385,18 +384,3 @@ class TestPermissionGroups:
         assert {answer.status_code for answer in answers} == {403}
         assert group.permissions.count() == 0
         assert not AuditEntry.objects.exists()
-
-
-def test_times_of_a_person_are_those_of_the_restaurant_and_say_utc_on_asking(
-    console: Client, boss: User, restaurant: Restaurant
-) -> None:
-    person = staff(restaurant, Role.FINANCE)
-    User.objects.filter(pk=person.pk).update(date_joined=datetime(2026, 11, 26, 20, 27, tzinfo=UTC))
-
-    page = console.get(page_of(person)).content.decode()
-
-    assert 'title="2026-11-26 20:27:00 UTC">27\xa0Nov\xa02026, 01:57\xa0IST<' in page
-
-
-def test_times_of_a_person_without_a_role_are_in_utc(console: Client, boss: User) -> None:
-    assert "\xa0UTC<" in console.get(page_of(boss)).content.decode()

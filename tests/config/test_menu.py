@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.contrib import admin
 from django.db import connection
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
+from django.utils.html import escape
 
 from accounts.models import Restaurant, Role, User
 from config.menu import menu
@@ -67,6 +70,18 @@ def test_every_page_is_on_the_console_s_base_and_says_what_it_is_for() -> None:
         if page.opts.label != "failures.Case":
             assert page.called, page
             assert page.about.endswith("."), page
+
+
+def test_the_pages_of_an_app_are_called_as_on_the_menu(restaurant: Restaurant) -> None:
+    client = Client()
+    client.force_login(UserFactory.create(is_staff=True, is_superuser=True))
+
+    for app in ("accounts", "events", "failures", "orders", "payments"):
+        main = client.get(f"/admin/{app}/").content.decode().partition('id="content-main"')[2]
+        pages: list[Any] = [page for model, page in admin.site._registry.items() if model._meta.app_label == app]
+
+        assert pages
+        assert all(f">{page.list_title}</a><span>{escape(page.about)}</span>" in main for page in pages), app
 
 
 def test_every_page_of_the_console_has_the_menu_and_the_mark(restaurant: Restaurant) -> None:
