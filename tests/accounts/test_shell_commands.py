@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from accounts.models import User
+from accounts.models import Membership, Role, User
 from events.actors import SHELL
 from events.models import AuditEntry
 from tests.factories import RestaurantFactory, UserFactory
@@ -68,8 +68,11 @@ def test_of_nobody_no_password_is_changed() -> None:
 
 
 def test_who_issues_a_key_is_written_down_by_name_or_as_the_shell() -> None:
-    UserFactory.create(username="asha")
-    words = ("--restaurant", RestaurantFactory.create().slug, "--mode", "test", "--scopes", "orders:read")
+    """Who has the shell and gives a name needs the role of that name."""
+    restaurant = RestaurantFactory.create()
+    Membership.objects.create(user=UserFactory.create(username="asha"), restaurant=restaurant, role=Role.ADMIN)
+    UserFactory.create(username="bala")
+    words = ("--restaurant", restaurant.slug, "--mode", "test", "--scopes", "orders:read")
 
     said("api_key", "issue", "till", *words, "--by", "asha")
     said("api_key", "issue", "shop", *words)
@@ -78,3 +81,5 @@ def test_who_issues_a_key_is_written_down_by_name_or_as_the_shell() -> None:
     assert actors == [str(User.objects.get(username="asha").pk), SHELL.id]
     with pytest.raises(CommandError, match="There is nobody named nobody"):
         said("api_key", "issue", "more", *words, "--by", "nobody")
+    with pytest.raises(CommandError, match="Only an admin of each restaurant"):
+        said("api_key", "issue", "more", *words, "--by", "bala")

@@ -4,27 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 from django.db import models, transaction
-from django.db.models import F
 
 from accounts.models import IdempotentCall, Role
-from events.actors import SYSTEM, Actor
-from events.models import AuditEntry, Transition
-from events.services import Journal
+from events.models import Transition
 from failures.bulk.planning import plan_bulk
 from failures.invariants import MAX_OVERDUE_SECONDS
 from failures.models import BulkAction, BulkRun, BulkStep, Case, CaseKind
-from failures.services.working import assign_case
 from kernel import clock
-from orders.models import Order
-from orders.services import Amendment, LineDraft, amend_order, cancel_order
 from payments.models import Attempt, CredentialChange, Payment, Refund
 from payments.services.deeds import PaymentDeed
 from payments.services.forcing import ask_to_record_charge
 from payments.services.timing import MAX_CLAIMS
 from tests.factories import RestaurantFactory, routed, staff
+from tests.failures.breaks_of_people import OF_PEOPLE, Break, change
 from tests.failures.world import World, run, twin_of, update
 
 
@@ -179,49 +173,6 @@ def _nothing_under_a_key(w: World) -> str:
     return str(call.pk)
 
 
-def _recorded_alone(w: World) -> str:
-    step = Transition.objects.create(
-        restaurant_id=w.restaurant.pk,
-        mode="test",
-        subject_kind="attempt",
-        subject_id=w.failed.pk,
-        step="not_charged",
-        from_status="unknown",
-        to_status="not_charged",
-        reason="I saw it.",
-        evidence={"source": "operator", "finding": "not_charged"},
-        actor_kind="user",
-        actor_id="7",
-    )
-    return str(step.pk)
-
-
-def _step(w: World, row: Case | Refund, step: str, was: str, becomes: str) -> None:
-    Transition.objects.create(
-        restaurant_id=w.restaurant.pk,
-        mode="test",
-        subject_kind=row._meta.model_name or "",
-        subject_id=row.pk,
-        step=step,
-        from_status=was,
-        to_status=becomes,
-        reason="I say so.",
-        actor_kind="user",
-        actor_id="7",
-    )
-
-
-def _opened_again_alone(w: World) -> str:
-    case = Case.objects.earliest("id")
-    _step(w, case, "reopen", "resolved", "reopened")
-    return str(case.pk)
-
-
-def _sent_alone(w: World) -> str:
-    _step(w, w.refund, "release", "waiting_approval", "requested")
-    return str(w.refund.pk)
-
-
 def _agreed_to_by_nobody(w: World) -> str:
     maker, checker = (staff(w.restaurant, role) for role in (Role.FINANCE, Role.FINANCE_LEAD))
     run("SET CONSTRAINTS ALL DEFERRED")
@@ -236,53 +187,6 @@ def _agreed_to_by_nobody(w: World) -> str:
     return update(approval, f"status = 'approved', checker_id = '{checker.pk}', decided_at = now()")
 
 
-def _waits_for_nobody(w: World) -> str:
-    return update(Case.objects.filter(payment=w.mismatched.payment_id).get(), "status = 'waiting_second_person'")
-
-
-def _cash_by_nobody(w: World) -> str:
-    run("ALTER TABLE events_transition DISABLE TRIGGER USER")
-    run("UPDATE events_transition SET actor_id = '' WHERE subject_id = %s AND to_status = 'succeeded'", w.cash.pk)
-    return str(w.cash.pk)
-
-
-def _cash_confirmed_again(w: World) -> str:
-    values = Transition.objects.values().get(subject_id=w.cash.pk, to_status="succeeded")
-    Transition.objects.create(**{**values, "id": None})
-    return str(w.cash.pk)
-
-
-def _taken_unseen(w: World) -> str:
-    case = Case.objects.filter(restaurant=w.restaurant).latest("id")
-    assign_case(case_id=case.pk, person=staff(w.restaurant, Role.FINANCE))
-    return _unseen(Transition.objects.get(subject_id=case.pk, step="assign"))
-
-
-def _cash_taken_unseen(w: World) -> str:
-    return _unseen(Transition.objects.filter(evidence__source="waiter").earliest("id"))
-
-
-def _amended_unseen(w: World) -> str:
-    order = w.kept.payment.order
-    less = LineDraft(name="Thali", quantity=1, unit_minor=80_000)
-    amendment = Amendment(lines=(less,), version=Order.objects.get(pk=order.pk).version, refund_surplus=True)
-    amend_order(order_id=order.pk, amendment=amendment, actor=Actor.user(staff(w.restaurant, Role.ADMIN)))
-    return _unseen(Transition.objects.get(subject_id=order.pk, step="amend"))
-
-
-def _cancelled_unseen(w: World) -> str:
-    order = w.failed.payment.order
-    cancel_order(order_id=order.pk, actor=Actor.user(staff(w.restaurant, Role.ADMIN)))
-    return _unseen(Transition.objects.get(subject_id=order.pk, step="cancel"))
-
-
-def _unseen(step: Transition) -> str:
-    """There are entries since long ago, and none of whoever did this."""
-    entries = AuditEntry.objects.filter(actor_id=step.actor_id)
-    entries.update(actor_id="", at=F("at") - timedelta(days=1))
-    return str(step.pk)
-
-
 def _at_anothers_account(w: World) -> str:
     run("ALTER TABLE payments_attempt DROP CONSTRAINT attempt_in_its_accounts_tenant")
     theirs = routed(RestaurantFactory.create(), "a")[0]
@@ -295,31 +199,8 @@ def _live_money_on_a_test_payment(w: World) -> str:
     return update(w.doubtful, "mode = 'live'")
 
 
-def _change(w: World, status: str = "waiting") -> str:
-    """With its steps, and with nobody who was asked."""
-    account, waits = w.kept.account, status == "waiting"
-    credentials: Any = {"api_key": "new"} if waits else {}
-    change = CredentialChange(
-        restaurant_id=account.restaurant_id,
-        mode=account.mode,
-        account=account,
-        credentials=credentials,
-        reason="Rotated.",
-        status=status,
-        ended_at=None if waits else clock.now(),
-    )
-    run("SET CONSTRAINTS ALL DEFERRED")
-    with transaction.atomic():
-        change.save(force_insert=True)
-        journal = Journal(SYSTEM)
-        journal.created(change, reason=change.reason)
-        journal.write()
-    return str(change.pk)
-
-
 def _change_without_a_step(w: World) -> str:
-    change = CredentialChange.objects.get(pk=_change(w, "in_use"))
-    return update(change, "status = 'turned_down'")
+    return update(CredentialChange.objects.get(pk=change(w, "in_use")), "status = 'turned_down'")
 
 
 NO_NEXT = "next_action = '', next_action_at = NULL"
@@ -341,7 +222,8 @@ def _bulk_step(world: World) -> BulkStep:
     return _bulk(world).steps.earliest("position")
 
 
-BREAKS: list[tuple[str, str, Callable[[World], str]]] = [
+BREAKS: list[Break] = [
+    *OF_PEOPLE,
     ("I1", "An order keeps no more than its total and its tips.", _keeps_too_much),
     ("I1", "A payment has at most one attempt that may hold money.", _two_hold),
     ("I1", "A payment keeps one capture", _two_kept),
@@ -382,21 +264,6 @@ BREAKS: list[tuple[str, str, Callable[[World], str]]] = [
     ("I14", "A notice is settled", lambda w: _notice(w, "state = 'parked'")),
     ("I14", "A notice is settled", lambda w: _notice(w, "state = 'orphaned'")),
     ("I14", "A notice is settled", lambda w: _notice(w, "state = 'quarantined'")),
-    ("I16", "What a person decided", _taken_unseen),
-    ("I16", "What a person decided", _cash_taken_unseen),
-    ("I16", "What a person decided", _amended_unseen),
-    ("I16", "What a person decided", _cancelled_unseen),
-    ("I16", "What a person saw", _recorded_alone),
-    ("I16", "What was written off", lambda w: update(Case.objects.earliest("id"), "outcome = 'written_off'")),
-    ("I16", "What was written off", lambda w: update(w.refund, "origin = 'outside'")),
-    ("I16", "What was written off", _opened_again_alone),
-    ("I16", "A refund that waited", _sent_alone),
-    ("I16", "Where something waits", lambda w: update(w.refund, "status = 'waiting_approval'")),
-    ("I16", "Where something waits", _waits_for_nobody),
-    ("I16", "Where something waits", _change),
-    ("I16", "New credentials came into use", lambda w: _change(w, "in_use")),
-    ("I17", "Kept cash was confirmed once", _cash_by_nobody),
-    ("I17", "Kept cash was confirmed once", _cash_confirmed_again),
     ("I20", "An attempt is at an account of its own", _at_anothers_account),
     ("I20", "An attempt is at an account of its own", _live_money_on_a_test_payment),
     ("I20", "No live money", _live_at_a_simulator),

@@ -10,14 +10,14 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from accounts.models import Approval, Membership, Restaurant, Role, User
+from accounts.models import Membership, Restaurant, Role, User
 from events.actors import GUEST, Actor
 from events.models import AuditEntry
 from failures.models import Case, CaseKind
 from kernel import clock
 from orders.models import Order, PaymentState
 from payments.gateways.contract import ErrorCode, Outcome
-from payments.models import Attempt, Limited, NextAction, Payment, Refund, RefundLimit, RefundOrigin, RefundStatus
+from payments.models import Attempt, NextAction, Payment, Refund, RefundOrigin, RefundStatus
 from payments.services.cash import CashTaken, confirm_cash
 from payments.services.evidence import Evidence, Finding, Source
 from payments.services.payments import retry_payment
@@ -183,19 +183,6 @@ def test_cash_is_handed_over_by_somebody_and_a_case_waits_for_that(desk: Client,
     assert Case.objects.get().kind == CaseKind.CASH_REFUND
 
 
-def test_above_the_limit_it_waits_for_a_second_person(
-    desk: Client, restaurant: Restaurant, payment: Payment, finance: User
-) -> None:
-    RefundLimit.objects.create(restaurant=restaurant, who=Limited.FINANCE, currency="INR", most_minor=30_000)
-
-    answer = desk.post(give_page_of(payment), as_shown(desk, payment), follow=True)
-
-    assert Refund.objects.get().status == RefundStatus.WAITING_APPROVAL
-    assert Approval.objects.get().maker == finance
-    assert "it is above your limit of ₹300.00. Nothing is sent until a second person agrees" in text_of(answer)
-    assert 'href="/admin/accounts/approval/"' in answer.content.decode()
-
-
 @pytest.mark.parametrize("amount", ["840.00", "10"])
 def test_a_second_press_is_the_first_one(desk: Client, payment: Payment, amount: str) -> None:
     said = as_shown(desk, payment, amount=amount)
@@ -240,49 +227,6 @@ def test_a_page_that_was_used_gives_nothing_else_back_and_keeps_what_was_typed(d
     assert "Some of it is on its way back already. Tick this if more is to go back." in text
     assert desk.post(give_page_of(payment), {**shown, "once_more": "on"}).status_code == 302
     assert Refund.objects.latest("pk").amount_minor == 1_230
-
-
-@pytest.mark.parametrize("amount", ["22.20", "20"])
-def test_whoever_comes_back_to_the_page_says_that_more_is_to_go_back(
-    desk: Client, payment: Payment, time: ShiftedClock, amount: str
-) -> None:
-    """The browser fetches it anew, and it looks as if nothing had been done."""
-    desk.post(give_page_of(payment), as_shown(desk, payment, amount="22.20"))
-    said = as_shown(desk, payment, amount=amount)
-    assert "You gave ₹22.20 of it back a moment ago." in text_of(desk.get(give_page_of(payment)))
-
-    answer = desk.post(give_page_of(payment), said)
-
-    assert (answer.status_code, Refund.objects.count()) == (400, 1)
-    assert f'value="{amount}"' in text_of(answer)
-    desk.post(give_page_of(payment), {**said, "once_more": "on"})
-    assert Refund.objects.count() == 2
-
-    time.advance(minutes=11)
-    assert "once_more" not in text_of(desk.get(give_page_of(payment)))
-
-
-def test_a_colleagues_refund_asks_for_no_tick(desk: Client, payment: Payment, restaurant: Restaurant) -> None:
-    request_refund(
-        payment_id=payment.pk, amount_minor=100, reason=WHY, actor=Actor.user(staff(restaurant, Role.FINANCE))
-    )
-
-    assert "once_more" not in text_of(desk.get(give_page_of(payment)))
-
-
-def test_the_page_says_how_much_of_it_may_go_back_alone(desk: Client, payment: Payment, restaurant: Restaurant) -> None:
-    RefundLimit.objects.create(restaurant=restaurant, who=Limited.FINANCE, currency="INR", most_minor=50_000)
-    request_refund(
-        payment_id=payment.pk, amount_minor=40_000, reason=WHY, actor=Actor.user(staff(restaurant, Role.FINANCE))
-    )
-
-    page = text_of(desk.get(give_page_of(payment)))
-    answer = desk.post(give_page_of(payment), as_shown(desk, payment, amount="101"), follow=True)
-
-    assert "You may give back ₹500.00 of it alone, of which ₹400.00 went back or is set aside. Above that" in page
-    assert "₹101.00 is set aside. With what goes back of this payment besides, it is above your limit of ₹500.00." in (
-        text_of(answer)
-    )
 
 
 def test_what_is_left_of_nothing_is_not_called_done(desk: Client, payment: Payment) -> None:
