@@ -13,7 +13,7 @@ from events.models import Event
 from events.services import Journal
 from failures.models import DONE, GIVEN_UP, Case, CaseKind
 from failures.services.facts import CaseEvent, type_of
-from payments.services.facts import AccountEvent, PaymentEvent, RefundEvent
+from payments.services.facts import AFTER_FAILURES, AccountEvent, PaymentEvent, RefundEvent
 
 # Which event needs a human.
 OPENS: dict[StrEnum, CaseKind] = {
@@ -116,7 +116,7 @@ def _subject_id(event: Event, kind: CaseKind) -> UUID:
 def _opened_kinds(event: Event) -> tuple[CaseKind, ...]:
     kind = OPENS[type_of(event)]
     if event.type == PaymentEvent.COMPLETED:
-        return (kind,) if _given_up(event) else ()
+        return (kind,) if event.data.get(AFTER_FAILURES) and _given_up(event) else ()
     return (kind, CaseKind.SURPLUS) if event.type == RefundEvent.FAILED and _is_of_surplus(event) else (kind,)
 
 

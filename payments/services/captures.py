@@ -5,7 +5,7 @@ from __future__ import annotations
 from kernel import clock
 from kernel.money import Money
 from payments.models import AttemptStatus, Capture, NextAction, PaymentStatus, RefundOrigin
-from payments.services.facts import PaymentEvent
+from payments.services.facts import AFTER_FAILURES, PaymentEvent
 from payments.services.provider_refunds import record_provider_refunds
 from payments.services.refund_requests import reserve_refund
 from payments.services.settling import Settling
@@ -48,9 +48,9 @@ def hold_mismatch(s: Settling, money: Money) -> None:
 
 def complete_payment(s: Settling) -> None:
     payment, attempt = s.payment, s.attempt
+    is_late = payment.status == PaymentStatus.FAILED
     if payment.status != PaymentStatus.COMPLETED:
-        failed = payment.status == PaymentStatus.FAILED
-        s.move_payment(payment.complete_late if failed else payment.complete, reason="A capture is kept.")
+        s.move_payment(payment.complete_late if is_late else payment.complete, reason="A capture is kept.")
     payment.method = attempt.method  # Late money may have come by another one than was tried last.
     s.journal.happened(
         PaymentEvent.COMPLETED,
@@ -59,11 +59,17 @@ def complete_payment(s: Settling) -> None:
         amount_minor=attempt.captured_minor - attempt.tip_minor,
         tip_minor=attempt.tip_minor,
         currency=attempt.currency,
+        **({AFTER_FAILURES: True} if is_late or _is_after_failures(s) else {}),
     )
     if attempt.status == AttemptStatus.LATE_SUCCESS:
         s.journal.happened(PaymentEvent.COMPLETED_LATE, payment, attempt=str(attempt.pk))
     s.release_other_attempts()
     withdraw_what_does_not_fit(bill=s.bill, journal=s.journal)
+
+
+def _is_after_failures(s: Settling) -> bool:
+    """Of this bill: whoever had given it up has to know, and nobody else has to look."""
+    return s.payment.round > 1 or any(each.status == PaymentStatus.FAILED for each in s.bill.payments)
 
 
 def return_surplus(s: Settling) -> None:

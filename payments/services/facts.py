@@ -32,6 +32,10 @@ class PaymentEvent(StrEnum):
     REFUNDED = "payment.refunded"
 
 
+# In the data of `payment.completed`: it, or another payment of its bill, had failed before.
+AFTER_FAILURES = "after_failures"
+
+
 class RefundEvent(StrEnum):
     CREATED = "refund.created"
     APPROVAL_NEEDED = "refund.approval_needed"  # It is more than its maker may give back alone.
