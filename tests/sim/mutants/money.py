@@ -73,7 +73,7 @@ def what_one_person_saw_is_enough(stack: ExitStack) -> None:
 
 @mutant("calm", breaks=["I4", REFUND_ABOVE_CAPTURED])
 def refunds_are_not_checked_against_what_is_left(stack: ExitStack) -> None:
-    instead(stack, refund_requests, "_check", lambda *words: None)
+    instead(stack, refund_requests, "check_refund", lambda *words: None)
 
 
 @mutant("providers", breaks=["I5"])
