@@ -20,7 +20,6 @@ _STANDING = {
     RefundStatus.PROCESSING: "is on its way",
     RefundStatus.WAITING_APPROVAL: "waits for a second person",
 }
-
 _WHERE = {RefundOrigin.PROVIDER: " on the provider's own pages", RefundOrigin.OUTSIDE: " in another way"}
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import ApiKey, Membership, Restaurant, Role, User
 from accounts.services.editing_people import setting_password
 from accounts.services.keys import issue_api_key, rotate_api_key
 from accounts.services.roles import save_role
 from events.actors import Actor, ActorKind
+from events.models import AuditEntry
 from kernel.modes import Mode
 from orders.services import cancel_order
 from payments.models import Limited, Payment, RefundLimit, RefundStatus
 from payments.services.limit_changes import set_refund_limit
-from payments.services.refund_limits import OWN_HAND_AFTER
+from payments.services.refund_limits import OWN_HAND_AFTER, SET_LIMIT
 from tests.factories import RestaurantFactory, order_of, paid, staff
 from tests.payments.test_refund_limits import LIMIT, finance, payment, refund, refused
 from tests.time_machine import ShiftedClock
@@ -51,6 +54,19 @@ def test_one_that_was_raised_counts_a_day_later(
 
     other = paid(order_of(payment.restaurant))
     assert refund(other, Actor.user(admin), LIMIT + 1).status == RefundStatus.REQUESTED
+
+
+def test_a_limit_is_looked_at_for_the_audit_while_no_colleague_can_change_another(
+    payment: Payment, admin: User
+) -> None:
+    """Else the sealed entry of the one would show what the other did. One that stays as it is leaves none."""
+    with CaptureQueriesContext(connection) as said:
+        set_limits(admin, payment, 100, 100)
+
+    queries = [each["sql"] for each in said.captured_queries]
+    locked = next(number for number, sql in enumerate(queries) if "FOR NO KEY UPDATE" in sql)
+    assert locked < next(number for number, sql in enumerate(queries) if 'FROM "payments_refundlimit"' in sql)
+    assert AuditEntry.objects.filter(action=SET_LIMIT).count() == 1
 
 
 def test_one_that_was_lowered_counts_at_once(payment: Payment, admin: User) -> None:
