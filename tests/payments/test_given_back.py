@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
+from threading import Barrier
 
 import pytest
+from django.db import connection
 
 from accounts.models import Approval, Restaurant, Role, User
 from events.actors import GUEST, Actor
@@ -168,6 +172,38 @@ def test_one_that_was_made_meanwhile_is_not_agreed_to(refused: Refund, finance: 
     assert code_of(lambda: agreed_to(asked)) == "given_back_since"
     assert Attempt.objects.get().refunded_minor == 0
     assert Approval.objects.get(pk=asked.pk).is_pending
+
+
+def test_of_two_who_do_both_at_once_one_is_told_and_it_goes_back_once(refused: Refund, finance: User) -> None:
+    asked = ask_to_record_given_back(
+        payment_id=refused.payment_id,
+        subject_id=refused.pk,
+        person=finance,
+        reason=GAVE_IT,
+        asked_from=clock.new_id(),
+    )
+    acts: list[Callable[[], object]] = [
+        partial(agreed_to, asked, staff(refused.restaurant, Role.FINANCE_LEAD)),
+        partial(make_refund_again, failed_id=refused.pk, reason="A new account.", actor=Actor.user(finance)),
+    ]
+    together = Barrier(len(acts))
+
+    def do(act: Callable[[], object]) -> str:
+        try:
+            together.wait()
+            act()
+        except ServiceError as error:
+            return error.code
+        finally:
+            connection.close()
+        return "done"
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        said = sorted(pool.map(do, acts))
+
+    assert said == ["done", "given_back_since"]
+    attempt = Attempt.objects.get()
+    assert attempt.refunded_minor + attempt.refunding_minor == PART
 
 
 def test_nor_while_the_provider_is_asked_whether_it_made_it_after_all(refused: Refund, finance: User) -> None:
