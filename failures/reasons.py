@@ -49,6 +49,7 @@ UNPAID = (
 )
 BEING_TRIED = "It is being tried again, and is not over: its answer comes by itself."
 TRIED_IN_DOUBT = "It was tried again, and nobody knows yet whether it was charged. Ask the provider first."
+UNDECIDED = "The amount is not decided: keep it, or give it back."
 CHARGEBACK = "A chargeback is money that was lost: write it off, which takes two people."
 PAST_LIMIT = "More went back than you may give back alone: write it off, which takes two people."
 
@@ -99,19 +100,20 @@ def _came_again(refund: Refund) -> bool:
     return Case.objects.filter(kind=CaseKind.CONTRADICTION, subject_id=refund.pk).exists()
 
 
-def outcomes_for(case: Case, attempts: Sequence[Attempt]) -> list[Outcome]:
+def outcomes_for(case: Case, attempts: Sequence[Attempt], refunds: Sequence[Refund]) -> list[Outcome]:
     """How this case can have ended, as it is now. A loss is not chosen from a list: two people write it off."""
     fitting = FITTING.get(CaseKind(case.kind), tuple(Outcome))
-    return [each for each in fitting if each != Outcome.WRITTEN_OFF and not why_not_so(case, each, attempts)]
+    possible = (each for each in fitting if each != Outcome.WRITTEN_OFF)
+    return [each for each in possible if not why_not_so(case, each, attempts, refunds)]
 
 
-def why_not_so(case: Case, outcome: Outcome | str, attempts: Iterable[Attempt]) -> str:
+def why_not_so(case: Case, outcome: Outcome | str, attempts: Iterable[Attempt], refunds: Iterable[Refund]) -> str:
     """Whoever counts how cases ended must be able to believe it: what the books say against it is no end.
 
-    `attempts` are those of the order, which a page has read already.
+    `attempts` are those of the order, `refunds` those of the payment, which a page has read already.
     """
     if outcome == Outcome.GIVEN_BACK:
-        return _not_given_back(case, attempts)
+        return _not_given_back(case, attempts, list(refunds))
     check = _SAYS_AGAINST.get(Outcome(outcome)) if outcome else None
     return check(case) if check else ""
 
@@ -132,13 +134,12 @@ def _is_paid(case: Case) -> str:
     return "As the books stand the money came in." if is_paid else ""
 
 
-def _not_given_back(case: Case, attempts: Iterable[Attempt]) -> str:
+def _not_given_back(case: Case, attempts: Iterable[Attempt], refunds: Sequence[Refund]) -> str:
     if case.payment_id is None:
         return ""
     if case.kind in _OF_REFUNDS:
-        refund = Refund.objects.get(pk=case.subject_id)
-        others = Refund.objects.filter(attempt=refund.attempt_id)
-        went_back = refund.status == RefundStatus.COMPLETED or given_back_since(refund, others) is not None
+        refund = next(each for each in refunds if each.pk == case.subject_id)
+        went_back = refund.status == RefundStatus.COMPLETED or given_back_since(refund, refunds) is not None
     else:
         mine = [each for each in attempts if each.payment_id == case.payment_id]
         went_back = any(each.refunded_minor or each.refunding_minor for each in mine)
@@ -213,7 +214,7 @@ _LEFT: dict[CaseKind, tuple[tuple[Callable[[Case], QuerySet[Any]], str], ...]] =
     CaseKind.IN_DOUBT: (
         (_in_doubt, "The doubt is not over: record what the provider says, or let a waiter take cash."),
     ),
-    CaseKind.AMOUNT_MISMATCH: ((_undecided, "The amount is not decided: keep it, or give it back."),),
+    CaseKind.AMOUNT_MISMATCH: ((_undecided, UNDECIDED),),
     CaseKind.SURPLUS: ((_surplus, "The money has not gone back yet. It is the guest's: the case stays until it has."),),
     CaseKind.REFUND_FAILED: (
         (_owed, "The guest's money has not gone back. It is the guest's: the case stays until it has."),

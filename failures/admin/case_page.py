@@ -22,6 +22,7 @@ from accounts.models import OFFICE, User
 from accounts.second_factor_pages import code_first
 from accounts.services.idempotency import Call, KeyTaken, first_press
 from api.problems import Problem
+from events.actors import Actor
 from failures.admin import begun
 from failures.admin.case_verbs import VERBS
 from failures.admin.forms import DecisionForm, FileForm, GiveForm, NoteForm, ReasonForm, ReplyForm, SaidForm, SnoozeForm
@@ -49,6 +50,7 @@ from payments.services.bill import Bill
 from payments.services.forcing import OtherAmount, other_amount
 from payments.services.mismatches import Undecided, undecided_in
 from payments.services.payments import providers_to_retry_at
+from payments.services.refund_limits import Limit, limit_of
 from payments.whose_word import as_recorded, perhaps_recorded
 
 # Whoever has a second factor gives a code before these, if the last one is a while ago.
@@ -143,7 +145,7 @@ class CasePage:
         if self.role not in OFFICE:
             may_not = "You may look. Only finance staff of this restaurant work on its cases."
             return {**doing, "typed": self._typed_elsewhere(set()), "may_not": may_not}
-        choices = choices_for(replace(seen, is_asked=asked is not None))
+        choices = choices_for(replace(seen, is_asked=asked is not None, limit=self._limit(seen)))
         replies = self._replies(asked)
         return {
             **doing,
@@ -157,6 +159,12 @@ class CasePage:
             "can_take": case.status in TAKEABLE and case.owner_id != self.person.pk,
             **self._asking(seen),
         }
+
+    def _limit(self, seen: Seen) -> Limit | None:
+        """Where what was due could go back as well: else nobody asks for it."""
+        if seen.undecided is None or seen.live is None:
+            return None
+        return limit_of(Actor.user(self.person), seen.live, seen.refunds)
 
     def _asking(self, seen: Seen) -> dict[str, Any]:
         """Whether there is somebody to ask; and if nobody can be just now, why, before anybody presses."""
@@ -235,7 +243,7 @@ class CasePage:
         if choice.has_amount and form.is_bound and seen.live is not None:
             _ask_whether_it_is_meant(form, seen.live)
         if choice.has_outcome and not choice.locked:
-            form.offer(outcomes_for(self.case, seen.bill.attempts if seen.bill else ()))
+            form.offer(outcomes_for(self.case, seen.bill.attempts if seen.bill else (), seen.refunds))
         if choice.has_provider and not choice.locked and seen.payment is not None:
             form.offer_providers(providers_to_retry_at(seen.payment), wanted=seen.payment.wanted_provider)
         said: SaidForm = form

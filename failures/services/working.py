@@ -22,7 +22,7 @@ from failures.services.news import how_it_ended, news_since
 from kernel import clock
 from kernel.modes import Mode
 from kernel.texts import MAX_REASON, check_reason, check_text
-from payments.models import Attempt
+from payments.models import Attempt, Refund
 
 TAKEN = "Taken."
 GIVEN = "Given to a colleague."
@@ -178,7 +178,9 @@ def check_fits(case: Case, outcome: Outcome | str) -> None:
     if outcome and fitting and outcome not in fitting:
         words = ", ".join(str(each.label) for each in fitting)
         raise CaseRefused(f"This case cannot have ended so. What fits: {words}.", field="outcome", code="does_not_fit")
-    sentence = why_not_so(case, outcome, Attempt.objects.filter(payment=case.payment_id))
+    attempts = Attempt.objects.filter(payment=case.payment_id)
+    refunds = Refund.objects.filter(payment=case.payment_id)
+    sentence = why_not_so(case, outcome, attempts, refunds)
     if sentence:
         raise CaseRefused(f"It did not end so. {sentence}", field="outcome", code="does_not_fit")
 

@@ -122,6 +122,7 @@ _NOT_DUE = (
     "refund of it is sent."
 )
 _HANDED = "Nothing is sent: a case waits until somebody has handed the cash to the guest."
+_ABOVE = "If it is more than you may give back alone, a second person is asked first."
 _ENDING = (Action.RESOLVE, Action.DISMISS)
 
 
@@ -189,8 +190,10 @@ def _of_refund(seen: Seen, words: Words) -> Words:
     if seen.case.kind == CaseKind.CASH_REFUND:
         return replace(words, does=f"You, or a colleague, gave the guest {money} in cash.")
     if facts_of(seen.refund.account).is_manual:
-        return replace(words, title=f"Hand {money} back again", does=_HANDED, moves_money=False)
-    return replace(words, does=f"{money} is sent back to the guest within seconds, by the same way.")
+        again = replace(words, title=f"Hand {money} back again", does=_HANDED, moves_money=False)
+    else:
+        again = replace(words, does=f"{money} is sent back to the guest within seconds, by the same way.")
+    return replace(again, does=f"{again.does} {_ABOVE}")
 
 
 def _of_surplus(seen: Seen, words: Words) -> Words:

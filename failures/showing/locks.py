@@ -9,7 +9,7 @@ from uuid import UUID
 from accounts.models import User
 from failures.decisions import Action
 from failures.models import Case, CaseKind
-from failures.reasons import what_is_left, why_not_alone
+from failures.reasons import UNDECIDED, what_is_left, why_not_alone
 from failures.services.giving_up import lost_of
 from kernel.errors import ServiceError
 from payments.models import Attempt, AttemptStatus, Payment, Refund
@@ -19,6 +19,7 @@ from payments.services.given_back import GOING_BACK, refusal_to_record_given_bac
 from payments.services.made_again import refusal_to_make_again
 from payments.services.mismatches import MismatchChoice, Undecided
 from payments.services.payments import retry_refusal
+from payments.services.refund_limits import Limit
 from payments.services.refund_requests import refusal_while_asked
 
 OF_AN_AMOUNT: Mapping[Action, MismatchChoice] = {
@@ -41,6 +42,7 @@ class Seen:
     bill: Bill | None = None
     refunds: Sequence[Refund] = ()  # Of its payment.
     undecided: Undecided | None = None
+    limit: Limit | None = None  # Of what the person gives back alone, where that is undecided.
     is_asked: bool = False
 
     @property
@@ -66,6 +68,8 @@ class Seen:
 def end_lock_of(seen: Seen) -> str:
     """Of both ways to close a case. Asked once for a page."""
     case = seen.case
+    if seen.undecided is not None:
+        return UNDECIDED
     return (what_is_left(case) or why_not_alone(case, seen.person)) if case.is_waiting else ""
 
 
@@ -101,7 +105,7 @@ def _by_hand(seen: Seen) -> str:
 
 def _amount(action: Action) -> Callable[[Seen], str]:
     def rule(seen: Seen) -> str:
-        return _said(seen.undecided.refusal(OF_AN_AMOUNT[action])) if seen.undecided else ""
+        return _said(seen.undecided.refusal(OF_AN_AMOUNT[action], limit=seen.limit)) if seen.undecided else ""
 
     return rule
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from kernel.money import Money
 from payments.models import Attempt, Payment
 from payments.services.bill import Bill
+from payments.services.refund_limits import Limit
 from payments.services.refusals import PaymentRefused
 
 
@@ -33,14 +34,28 @@ class Undecided:
     def due_part(self) -> Money:
         """Of what came in: a refund like any other. Nothing where none of it could be kept."""
         could_be_kept = (MismatchChoice.REFUND_DIFFERENCE, MismatchChoice.KEEP)
-        if all(self.refusal(choice) is not None for choice in could_be_kept):
+        if all(self._refusal_to_keep(choice) is not None for choice in could_be_kept):
             return Money(0, self.asked.currency)
         return min(self.captured, self.asked, key=lambda money: money.minor)
 
-    def refusal(self, choice: MismatchChoice) -> PaymentRefused | None:
-        """The one rule, for who decides and for the page that offers it. All of it can always go back."""
+    def refusal(self, choice: MismatchChoice, *, limit: Limit | None) -> PaymentRefused | None:
+        """The one rule, for who decides and for the page that offers it, with what they may give back alone."""
         if choice == MismatchChoice.REFUND_ALL:
+            return self._refusal_above(limit)
+        return self._refusal_to_keep(choice)
+
+    def _refusal_above(self, limit: Limit | None) -> PaymentRefused | None:
+        """What was not due goes back at any height: it is the guest's. What was due is a refund like any other."""
+        due = self.due_part
+        if limit is None or not due.minor or not limit.is_passed_by(due.minor):
             return None
+        return PaymentRefused(
+            f"{due.display()} of it was due, and that is more than you may give back alone. Keep that much, "
+            "and ask for a refund of the payment: a second person agrees to it.",
+            code="above_limit",
+        )
+
+    def _refusal_to_keep(self, choice: MismatchChoice) -> PaymentRefused | None:
         if not self.is_comparable:
             return PaymentRefused(
                 "Another currency was captured: only giving it all back is possible.", code="currency"

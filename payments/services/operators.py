@@ -28,9 +28,9 @@ from payments.services.by_hand import check_finance, settling_by_hand
 from payments.services.deeds import PaymentDeed, deed_of
 from payments.services.evidence import Evidence, Finding, Source
 from payments.services.facts import PaymentEvent
-from payments.services.mismatches import MismatchChoice, Undecided, undecided_in
+from payments.services.mismatches import MismatchChoice, undecided_in
 from payments.services.providers import PROVIDERS
-from payments.services.refund_limits import check_how_often, is_above_limit
+from payments.services.refund_limits import check_how_often, limit_of
 from payments.services.refund_requests import reserve_refund
 from payments.services.refund_settlement import OPEN
 from payments.services.refusals import PaymentRefused
@@ -48,13 +48,11 @@ def resolve_mismatch(*, payment_id: UUID, choice: MismatchChoice, person: User, 
         if not attempt.mismatch:
             raise PaymentRefused("No amount is waiting for a decision here.", code="no_mismatch")
         undecided = undecided_in(bill, settling.payment, attempt)
-        refusal = undecided.refusal(choice)
-        if refusal is not None:
-            raise refusal
         if choice != MismatchChoice.KEEP:
             check_how_often(Actor.user(person))
-        if choice == MismatchChoice.REFUND_ALL:
-            _check_limit(settling, undecided)
+        refusal = undecided.refusal(choice, limit=limit_of(Actor.user(person), attempt))
+        if refusal is not None:
+            raise refusal
         with deed_of(person, settling.payment, PaymentDeed.RESOLVE_MISMATCH, reason=reason):
             _apply_choice(settling, choice, reason)
             settling.journal.happened(PaymentEvent.MISMATCH_RESOLVED, settling.payment, choice=choice.value)
@@ -139,17 +137,6 @@ def _take_up(refund: Refund) -> None:
     refund.claims = 0
     refund.plan(NextAction.LOOK_UP if refund.may_have_arrived else NextAction.BEGIN, clock.now())
     refund.save()
-
-
-def _check_limit(s: Settling, undecided: Undecided) -> None:
-    """What was not due goes back at any height: it is the guest's. What was due is a refund like any other."""
-    due = undecided.due_part
-    if due.minor and is_above_limit(s.journal.actor, s.attempt, due.minor):
-        raise PaymentRefused(
-            f"{due.display()} of it was due, and that is more than you may give back alone. Keep that much, "
-            "and ask for a refund of the payment: a second person agrees to it.",
-            code="above_limit",
-        )
 
 
 def _apply_choice(s: Settling, choice: MismatchChoice, reason: str) -> None:

@@ -62,10 +62,8 @@ def is_above_limit(actor: Actor, attempt: Attempt, total_minor: int, *, can_wait
 
     What cannot wait for a second person is refused: cash across the table, the cancelling of a paid order.
     """
-    if actor.kind not in _LIMITED or attempt.capture == Capture.SURPLUS:  # That was never ours: it goes back.
-        return False
     limit = limit_of(actor, attempt)
-    if limit is None or limit.used_minor + total_minor <= limit.most_minor:
+    if limit is None or not limit.is_passed_by(total_minor):
         return False
     if not can_wait:
         raise RefundRefused(
@@ -92,13 +90,21 @@ class Limit:
     def used(self) -> Money:
         return Money(self.used_minor, self.currency)
 
+    def is_passed_by(self, more_minor: int) -> bool:
+        return self.used_minor + more_minor > self.most_minor
 
-def limit_of(actor: Actor, attempt: Attempt) -> Limit | None:
-    """None: there is none."""
-    most = _most_alone(actor, attempt)
-    if most is None or attempt.capture == Capture.SURPLUS:
+
+def limit_of(actor: Actor, attempt: Attempt, refunds: Iterable[Refund] | None = None) -> Limit | None:
+    """None: there is none. A surplus was never ours: it goes back at any height.
+
+    `refunds` are those of its payment, where a page has read them already.
+    """
+    if actor.kind not in _LIMITED or attempt.capture == Capture.SURPLUS:
         return None
-    used = _given_back(attempt, *_BY_PEOPLE)
+    most = _most_alone(actor, attempt)
+    if most is None:
+        return None
+    used = _given_back(attempt, *_BY_PEOPLE) if refunds is None else _given_back_in(refunds)
     return Limit(most_minor=most, used_minor=used, currency=attempt.captured_currency)
 
 
@@ -193,6 +199,12 @@ def _limit_in(picture: Mapping[str, Any], who: str, attempt: Attempt) -> int | N
     mine = (who, attempt.captured_currency)
     limits = (each for each in picture["limits"] if (each["who"], each["currency"]) == mine)
     return next((int(each["most_minor"]) for each in limits), None)
+
+
+def _given_back_in(refunds: Iterable[Refund]) -> int:
+    """As `_given_back` counts them."""
+    counted = (each for each in refunds if each.origin in _BY_PEOPLE and each.status != RefundStatus.FAILED)
+    return sum(each.total_minor for each in counted)
 
 
 def _given_back(attempt: Attempt, *origins: RefundOrigin) -> int:

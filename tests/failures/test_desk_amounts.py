@@ -13,7 +13,7 @@ from accounts.models import Restaurant, Role
 from failures.models import Case, CaseKind
 from kernel.money import Money
 from payments.gateways.contract import ErrorCode
-from payments.models import Attempt
+from payments.models import Attempt, Limited, RefundLimit
 from payments.services.evidence import Evidence, Finding, Source
 from payments.services.facts import PaymentEvent
 from payments.services.settlement import settle_attempt
@@ -69,6 +69,19 @@ class TestAnotherAmount:
         assert "The payment completes with ₹800.00. Asked for was ₹840.00." in self.choice(text, "Keep the amount")
         assert "Locked: Less than asked was captured" in self.choice(text, "Give the difference back")
 
+    def test_what_was_due_goes_back_up_to_the_limit_of_whoever_looks(
+        self, restaurant: Restaurant, desk: Client
+    ) -> None:
+        RefundLimit.objects.create(restaurant=restaurant, who=Limited.FINANCE, currency="INR", most_minor=50_000)
+        wrong = attempted(order_of(restaurant), Finding.SUCCEEDED, minor=90_000)
+
+        text = self.shown(desk, wrong)
+
+        assert "Locked: ₹840.00 of it was due" in self.choice(text, "Give all of it back")
+        assert "₹60.00 is sent back, and ₹840.00 is kept." in self.choice(text, "Give the difference back")
+        lead = self.shown(desk_of(staff(restaurant, Role.FINANCE_LEAD)), wrong)
+        assert "₹900.00 is sent back: everything that came in." in self.choice(lead, "Give all of it back")
+
     def test_another_currency_only_goes_back(self, restaurant: Restaurant, desk: Client) -> None:
         sent = attempted(order_of(restaurant), Finding.UNKNOWN)
         settle_attempt(
@@ -97,6 +110,7 @@ class TestAnotherAmount:
     def test_the_page_stays_cheap(
         self, restaurant: Restaurant, desk: Client, django_assert_max_num_queries: DjangoAssertNumQueries
     ) -> None:
+        RefundLimit.objects.create(restaurant=restaurant, who=Limited.FINANCE, currency="INR", most_minor=50_000)
         attempt = attempted(order_of(restaurant), Finding.SUCCEEDED, minor=90_000)
         self.shown(desk, attempt)
 

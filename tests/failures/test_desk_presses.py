@@ -12,6 +12,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
+from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import Approval, ApprovalStatus, IdempotentCall, Restaurant, Role, User
 from events.actors import Actor
@@ -28,7 +29,7 @@ from payments.services.refunds import begin_refund
 from tests.factories import accepted, order_of, staff
 from tests.failures.bulking import contradicted, plan
 from tests.failures.deciding import reply
-from tests.failures.test_desk import QUEUE, desk_of, page_of, press
+from tests.failures.test_desk import MOST_QUERIES, QUEUE, desk_of, page_of, press
 from tests.failures.test_services import REASON, happened
 from tests.failures.world import attempted
 
@@ -72,6 +73,19 @@ class TestARefundSentAgain:
         text = lead.get(page_of(failed)).content.decode()
         assert WAITS not in text
         assert "Done. The case is closed." in text
+
+    def test_says_beforehand_that_a_second_person_may_be_asked(self, desk: Client, failed: Case) -> None:
+        text = desk.get(page_of(failed)).content.decode()
+
+        assert "by the same way. If it is more than you may give back alone, a second person is asked first." in text
+
+    def test_has_a_page_that_stays_cheap(
+        self, desk: Client, failed: Case, django_assert_max_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        desk.get(page_of(failed))  # What a process reads once.
+
+        with django_assert_max_num_queries(MOST_QUERIES):
+            desk.get(page_of(failed))
 
     def test_is_said_to_wait_where_it_does(self, desk: Client, failed: Case) -> None:
         press(desk, failed, "decide", action="refund", reason="Send it once more.")

@@ -19,7 +19,7 @@ from kernel.money import Money
 from orders.models import Order, PaymentState
 from orders.services import cancel_order
 from payments.gateways.contract import ErrorCode, RefundFact, Theirs
-from payments.models import Attempt, Payment
+from payments.models import Attempt, Payment, Refund
 from payments.services.attempts import begin_attempt
 from payments.services.evidence import Evidence, Finding, Source
 from payments.services.facts import PaymentEvent
@@ -59,13 +59,15 @@ class TestWhatTheBooksSay:
             resolve_case(case_id=case.pk, person=finance, reason=REASON, outcome=outcome)
 
         assert (refused.value.code, refused.value.field) == ("does_not_fit", "outcome")
-        assert outcome not in outcomes_for(case, [*Attempt.objects.all()])
+        assert outcome not in outcomes_for(case, [*Attempt.objects.all()], [*Refund.objects.all()])
         assert Case.objects.get().is_waiting
 
     def test_is_paid_where_the_money_came_in(self, restaurant: Restaurant, finance: User) -> None:
         case = case_about(attempted(order_of(restaurant), Finding.SUCCEEDED, minor=84_000).payment)
 
-        assert {Outcome.NEVER_PAID, Outcome.GIVEN_BACK} & set(outcomes_for(case, [*Attempt.objects.all()])) == set()
+        assert {Outcome.NEVER_PAID, Outcome.GIVEN_BACK} & set(
+            outcomes_for(case, [*Attempt.objects.all()], [*Refund.objects.all()])
+        ) == set()
         assert resolve_case(case_id=case.pk, person=finance, reason=REASON, outcome=Outcome.PAID).outcome == "paid"
 
     def test_is_given_back_where_it_was(self, restaurant: Restaurant, finance: User) -> None:
@@ -82,7 +84,7 @@ class TestWhatTheBooksSay:
         case = Case.objects.get(kind=CaseKind.REFUND_FAILED)
         request_refund(payment_id=payment.pk, amount_minor=300, reason="cold drinks", actor=GUEST)
 
-        assert set(outcomes_for(case, [*payment.attempts.all()])) == {Outcome.NOTHING_WRONG}
+        assert set(outcomes_for(case, [*payment.attempts.all()], [*Refund.objects.all()])) == {Outcome.NOTHING_WRONG}
         for outcome in (Outcome.GIVEN_BACK, Outcome.GIVEN_BACK_ELSEWHERE):
             with pytest.raises(CaseRefused):
                 resolve_case(case_id=case.pk, person=finance, reason=REASON, outcome=outcome)
