@@ -15,13 +15,13 @@ from kernel import clock
 from kernel.crashpoints import CrashPoint, crashpoint
 from kernel.fields import UnreadableText
 from kernel.money import Money
-from kernel.statements import Statement
 from payments.gateways.contract import ChargeRequest, ErrorCode
 from payments.gateways.waits import backoff_seconds
 from payments.models import Attempt, AttemptStatus, NextAction, Payment, PaymentStatus, ProviderAccount
 from payments.services import routing, timing
 from payments.services.acceptance import wish_of
 from payments.services.bill import Bill, lock_bill_of_payment
+from payments.services.contracts import as_it_is_now
 from payments.services.evidence import Source, from_result
 from payments.services.facts import FailureCode, PaymentEvent
 from payments.services.failing import fail_payment
@@ -83,7 +83,7 @@ def begin_locked(
     if choice.account is None:
         _without_candidate(payment, choice, mine, journal)
         return None
-    account = _as_it_is_now(choice.account)
+    account = as_it_is_now(choice.account)
     attempt = _new_attempt(bill, payment, account, choice)
     payment.account = account
     if payment.status == PaymentStatus.PENDING:
@@ -103,6 +103,8 @@ def resend_attempt(*, payment_id: UUID, lease_token: UUID | None = None, actor: 
         if not _may_act(payment, NextAction.RESEND, lease_token):
             return None
         attempt = _to_send_again(bill, payment)
+        if attempt is not None:
+            attempt.account = as_it_is_now(attempt.account)
         journal = Journal(actor)
         if attempt is None or not _is_worth_sending(bill, payment, attempt):
             _do_not_send_again(bill, payment, journal)
@@ -172,20 +174,6 @@ MAX_ACTS = 10  # A chain longer than this is a mistake in the routes; the sweep 
 def _may_act(payment: Payment, action: NextAction, lease_token: UUID | None) -> bool:
     """The row says what is due, and nobody else holds it."""
     return payment.next_action == action and payment.holds_its_share and payment.may_be_taken_by(lease_token)
-
-
-# Whoever takes other credentials into use waits for this one's commit, or this one for theirs.
-_CHOSEN = Statement("SELECT {c} FROM payments_provideraccount c WHERE c.id = %s FOR SHARE OF c", c=ProviderAccount)
-
-
-def _as_it_is_now(chosen: ProviderAccount) -> ProviderAccount:
-    """It was read before the lock. Sent with credentials that are out of use by now, its money would be sought with
-    others, and not found there: it would be charged once more.
-    """
-    if facts_of(chosen).is_manual:
-        return chosen
-    ((account,),) = _CHOSEN.read([chosen.pk])
-    return account  # type: ignore[no-any-return]  # A statement's rows are of the models that it names.
 
 
 def _new_attempt(bill: Bill, payment: Payment, account: ProviderAccount, choice: routing.Choice) -> Attempt:

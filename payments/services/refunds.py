@@ -16,6 +16,7 @@ from payments.gateways.contract import LookUpRequest, RefundRequest, Subject
 from payments.gateways.waits import look_up_patiently
 from payments.models import NextAction, Refund, RefundStatus
 from payments.services import timing
+from payments.services.contracts import as_it_is_now
 from payments.services.evidence import SENDER_DIED, Evidence, Finding, Source, from_look_up, from_result
 from payments.services.outside import leave_database
 from payments.services.provider_refunds import made_by_hand
@@ -98,6 +99,7 @@ def begin_refund(*, refund_id: UUID, lease_token: UUID | None = None) -> Refund 
         refund = Refund.objects.select_for_update(of=("self",)).select_related("account", "attempt").get(pk=refund_id)
         if not _may_send(refund, lease_token):
             return None
+        refund.account = as_it_is_now(refund.account)
         journal = Journal(SYSTEM)
         if _key_is_spent(refund):
             refund.plan(NextAction.LOOK_UP, clock.now())

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import time as wall
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from types import ModuleType
+from typing import Any
 
 import pytest
 from django.db import connection, connections
 
 from accounts.models import User
+from events.actors import GUEST
 from kernel.crashpoints import CrashPoint
-from payments.models import Payment, ProviderAccount
-from payments.services import attempts, providers
-from payments.services.attempts import begin_attempt, run_payment
+from payments.models import NextAction, Payment, ProviderAccount
+from payments.services import attempts, providers, refunds
+from payments.services.account_trials import REMEMBERED_FOR
+from payments.services.attempts import begin_attempt, resend_attempt, run_payment
 from payments.services.providers import Provider, candidates_for_payment
+from payments.services.refund_requests import request_refund
+from payments.services.refunds import begin_refund
 from payments.services.sweeps import sweep_payments
 from tests.factories import accepted, order_of
 from tests.payments.test_credential_changes import (
@@ -29,7 +38,7 @@ from tests.payments.test_credential_changes import (
     lead,
     refused,
 )
-from tests.payments.words import TIMED_OUT
+from tests.payments.words import TIMED_OUT, UNREACHABLE
 from tests.scripted import ScriptedGateway
 from tests.time_machine import ShiftedClock
 
@@ -92,32 +101,82 @@ def test_what_was_chosen_before_is_sent_with_what_is_in_use_now(
     assert contracts[NEW_KEY].count("charge") > 0
 
 
-@pytest.mark.django_db(transaction=True)
-def test_what_began_first_is_seen_by_whoever_agrees(
-    payment: Payment, asked: ProviderAccount, lead: User, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is written and not committed yet: whoever agrees waits for it, and is refused."""
+@dataclass
+class Meanwhile:
+    """A second person agrees just before a send is committed: they wait for it, and see it then."""
 
-    def agreeing() -> str:
+    lead: User
+    monkeypatch: pytest.MonkeyPatch
+
+    def answered(self, module: ModuleType, before: CrashPoint, send: Callable[[], Any]) -> str:
+        with ThreadPoolExecutor(1) as pool:
+            pending: list[Future[str]] = []
+
+            def hold(point: CrashPoint) -> None:
+                if point == before and not pending:
+                    pending.append(pool.submit(self._agree))
+                    wait_until_somebody_waits()
+
+            self.monkeypatch.setattr(module, "crashpoint", hold)
+            assert send() is not None
+            return pending[0].result()
+
+    def _agree(self) -> str:
         try:
-            return refused(lambda: answer(lead))
+            return refused(lambda: answer(self.lead))
         finally:
             connection.close()
 
-    with ThreadPoolExecutor(1) as pool:
-        pending: list[Future[str]] = []
 
-        def hold(point: CrashPoint) -> None:
-            if point == CrashPoint.CHARGE_BEFORE_COMMIT and not pending:
-                pending.append(pool.submit(agreeing))
-                wait_until_somebody_waits()
+@pytest.fixture
+def meanwhile(lead: User, monkeypatch: pytest.MonkeyPatch) -> Meanwhile:
+    return Meanwhile(lead, monkeypatch)
 
-        monkeypatch.setattr(attempts, "crashpoint", hold)
-        begin_attempt(payment_id=payment.pk)
-        assert pending[0].result() == "stale"
 
-    assert in_use(asked)["api_key"] == OLD_KEY
-    assert Payment.objects.get(pk=payment.pk).attempts.count() == 1
+@pytest.mark.django_db(transaction=True)
+class TestWhatBeganFirstIsSeenByWhoeverAgrees:
+    """It is written and not committed yet: whoever agrees waits for it, and is refused."""
+
+    def test_a_charge(self, payment: Payment, asked: ProviderAccount, meanwhile: Meanwhile) -> None:
+        begin = partial(begin_attempt, payment_id=payment.pk)
+
+        assert meanwhile.answered(attempts, CrashPoint.CHARGE_BEFORE_COMMIT, begin) == "stale"
+        assert in_use(asked)["api_key"] == OLD_KEY
+        assert Payment.objects.get(pk=payment.pk).attempts.count() == 1
+
+    def test_a_charge_that_is_sent_again(
+        self, payment: Payment, asked: ProviderAccount, contracts: dict[str, ScriptedGateway], meanwhile: Meanwhile
+    ) -> None:
+        """It provably never left, so that nothing was undecided at the old ones until then."""
+        ProviderAccount.objects.exclude(pk=asked.pk).update(enabled=False)
+        contracts[OLD_KEY].charges.append(UNREACHABLE)
+        run_payment(payment_id=payment.pk)
+        assert Payment.objects.get(pk=payment.pk).next_action == NextAction.RESEND
+
+        again = partial(resend_attempt, payment_id=payment.pk)
+
+        assert meanwhile.answered(attempts, CrashPoint.CHARGE_BEFORE_COMMIT, again) == "stale"
+        assert in_use(asked)["api_key"] == OLD_KEY
+
+    def test_a_refund(
+        self,
+        account: ProviderAccount,
+        contracts: dict[str, ScriptedGateway],
+        admin: User,
+        meanwhile: Meanwhile,
+        time: ShiftedClock,
+    ) -> None:
+        """Of a charge that is too old to compare any credentials by."""
+        payment = accepted(order_of(account.restaurant))
+        run_payment(payment_id=payment.pk)
+        time.advance(days=REMEMBERED_FOR.days + 1)
+        ask(account, admin)
+        refund = request_refund(payment_id=payment.pk, reason="The soup was cold.", actor=GUEST)
+
+        begin = partial(begin_refund, refund_id=refund.pk)
+
+        assert meanwhile.answered(refunds, CrashPoint.REFUND_BEFORE_COMMIT, begin) == "stale"
+        assert in_use(account)["api_key"] == OLD_KEY
 
 
 def wait_until_somebody_waits() -> None:
