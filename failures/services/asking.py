@@ -42,12 +42,11 @@ def ask_provider(*, case_id: UUID, person: User, version: int | None = None) -> 
             journal.note(case, step=CaseDeed.ASK.value, reason="")
             journal.write()
     asked = _ask(case)
-    case = Case.objects.select_related("payment", "restaurant").get(pk=case_id)
     zone = case.restaurant.time_zone
     if asked.why_not is not None:
-        _write_that_nobody_was_asked(case, person, why_not(asked, zone))
+        _write_that_nobody_was_asked(case_id, person, why_not(asked, zone))
         raise CaseRefused(said_of(asked, zone), code="not_asked")
-    return Answered(case=_with_what_was_said(case, person, answer_of(asked)), said=said_of(asked, zone))
+    return Answered(case=_with_what_was_said(case_id, person, answer_of(asked)), said=said_of(asked, zone))
 
 
 def _ask(case: Case) -> Asked:
@@ -58,17 +57,23 @@ def _ask(case: Case) -> Asked:
     return ask_now(payment_id=case.payment_id)
 
 
-def _write_that_nobody_was_asked(case: Case, person: User, why: str) -> None:
+def _write_that_nobody_was_asked(case_id: UUID, person: User, why: str) -> None:
     with transaction.atomic():
+        case = _as_it_is_now(case_id)
         journal = Journal(Actor.user(person))
         journal.note(case, step=CaseDeed.NOT_ASKED.value, reason=why)
         journal.write()
 
 
-def _with_what_was_said(case: Case, person: User, said: str) -> Case:
+def _as_it_is_now(case_id: UUID) -> Case:
+    """Somebody may have ended it while the provider was being asked."""
+    return Case.objects.select_for_update(of=("self",)).select_related("payment", "restaurant").get(pk=case_id)
+
+
+def _with_what_was_said(case_id: UUID, person: User, said: str) -> Case:
     """For everybody, and as news: whoever has an older page open decides about something else than they saw."""
     with transaction.atomic():
-        case = Case.objects.select_for_update(of=("self",)).select_related("payment", "restaurant").get(pk=case.pk)
+        case = _as_it_is_now(case_id)
         journal = Journal(Actor.user(person))
         journal.note(case, step=CaseDeed.ANSWERED.value, reason=said)
         journal.happened(CaseEvent.ASKED, case, said=said)

@@ -12,17 +12,21 @@ from accounts.models import Restaurant, Role, User
 from events.models import AuditEntry
 from failures.approvals import Reply, Verdict, decide_approval
 from failures.decisions import Action
-from failures.models import BulkAction, Case
+from failures.models import BulkAction, Case, CaseStatus
+from failures.services import asking
 from failures.services.asking import ask_provider
 from failures.services.facts import CaseRefused
+from failures.services.working import assign_case
 from failures.showing.timeline import timeline_of
 from kernel import clock
 from kernel.modes import Mode
+from payments.asked_words import why_not
 from payments.gateways.breaker import BreakerState
 from payments.gateways.contract import Answer, LookUpResult
 from payments.gateways.guard import Operation
 from payments.models import NextAction, Payment, ProviderAccount
 from payments.services import providers
+from payments.services.asking import Asked
 from payments.services.circuit_overrides import force_circuit
 from payments.services.providers import circuits_of
 from tests.factories import UserFactory, staff
@@ -170,6 +174,22 @@ def test_many_at_once_count_only_those_that_were_asked(case: Case, finance: User
 
     assert (step.status, step.code) == ("refused", "not_asked")
     assert "failed too often and rest until" in step.said.replace("\N{NO-BREAK SPACE}", " ")
+    assert checked() == (0, ANY)
+
+
+def test_that_nobody_was_asked_stands_behind_what_a_colleague_did_meanwhile(
+    case: Case, finance: User, restaurant: Restaurant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def taken_meanwhile(asked: Asked, zone: str) -> str:
+        assign_case(case_id=case.pk, person=staff(restaurant, Role.FINANCE))
+        return why_not(asked, zone)
+
+    monkeypatch.setattr(asking, "why_not", taken_meanwhile)
+    monkeypatch.setattr(asking, "check_askable", lambda _: stop_look_ups())
+
+    refusal(case, finance)
+
+    assert Case.objects.get(pk=case.pk).status == CaseStatus.ASSIGNED
     assert checked() == (0, ANY)
 
 
