@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
+from uuid import UUID
 
 from django.db.models import F, Q, QuerySet
 
 from accounts.models import Approval, ApprovalStatus, User
 from events.actors import Actor
 from failures.models import FITTING, GIVEN_UP, GIVING_UP, Case, CaseKind, Outcome
-from orders.models import OrderStatus, PaymentState
+from orders.models import Order, OrderStatus, PaymentState
 from payments.models import (
     Attempt,
     Capture,
@@ -81,15 +82,29 @@ def is_unpaid(case: Case) -> bool:
     given_up = given_up_besides(case)
     if not given_up:
         return True
+    return _unpaid_of(order) > given_up
+
+
+def unpaid_of_bill(payment_id: UUID) -> int:
+    """What of it is not paid, as the books stand."""
+    return _unpaid_of(Order.objects.get(payments=payment_id))
+
+
+def _unpaid_of(order: Order) -> int:
     attempts = Attempt.objects.filter(payment__order=order.pk)
-    return Bill(order=order, attempts=list(attempts)).due_minor > given_up
+    return Bill(order=order, attempts=list(attempts)).due_minor
 
 
 def given_up_besides(case: Case) -> int:
     """Of the same bill, in other cases of guests who did not pay: what is given up once is not owed a second time."""
     failed = Case.objects.filter(payment__order__payments=case.payment, kind=CaseKind.EXHAUSTED, outcome__in=GIVEN_UP)
-    others = failed.exclude(pk=case.pk).values("pk")
-    agreed = Approval.objects.filter(asked_from__in=others, action__in=GIVING_UP, status=ApprovalStatus.DONE)
+    return given_up_in(failed.exclude(pk=case.pk))
+
+
+def given_up_in(cases: QuerySet[Case]) -> int:
+    """How much two people took for paid in another way, or for lost."""
+    mine = cases.order_by().values("pk")
+    agreed = Approval.objects.filter(asked_from__in=mine, action__in=GIVING_UP, status=ApprovalStatus.DONE)
     # A case that was opened again and given up again: the last word counts.
     last = dict(agreed.order_by("id").values_list("asked_from", "data__amount_minor"))
     return sum(last.values())
@@ -100,20 +115,20 @@ def _came_again(refund: Refund) -> bool:
     return Case.objects.filter(kind=CaseKind.CONTRADICTION, subject_id=refund.pk).exists()
 
 
-def outcomes_for(case: Case, attempts: Sequence[Attempt], refunds: Sequence[Refund]) -> list[Outcome]:
+def outcomes_for(case: Case, refunds: Sequence[Refund]) -> list[Outcome]:
     """How this case can have ended, as it is now. A loss is not chosen from a list: two people write it off."""
     fitting = FITTING.get(CaseKind(case.kind), tuple(Outcome))
     possible = (each for each in fitting if each != Outcome.WRITTEN_OFF)
-    return [each for each in possible if not why_not_so(case, each, attempts, refunds)]
+    return [each for each in possible if not why_not_so(case, each, refunds)]
 
 
-def why_not_so(case: Case, outcome: Outcome | str, attempts: Iterable[Attempt], refunds: Iterable[Refund]) -> str:
+def why_not_so(case: Case, outcome: Outcome | str, refunds: Iterable[Refund]) -> str:
     """Whoever counts how cases ended must be able to believe it: what the books say against it is no end.
 
-    `attempts` are those of the order, `refunds` those of the payment, which a page has read already.
+    `refunds` are those of the payment, which a page has read already.
     """
     if outcome == Outcome.GIVEN_BACK:
-        return _not_given_back(case, attempts, list(refunds))
+        return _not_given_back(case, list(refunds))
     check = _SAYS_AGAINST.get(Outcome(outcome)) if outcome else None
     return check(case) if check else ""
 
@@ -134,15 +149,16 @@ def _is_paid(case: Case) -> str:
     return "As the books stand the money came in." if is_paid else ""
 
 
-def _not_given_back(case: Case, attempts: Iterable[Attempt], refunds: Sequence[Refund]) -> str:
+def _not_given_back(case: Case, refunds: Sequence[Refund]) -> str:
+    """Made, or on its way. What a second person may still say no to is neither."""
     if case.payment_id is None:
         return ""
+    going = [each for each in refunds if each.status in _GOING_BACK]
     if case.kind in _OF_REFUNDS:
         refund = next(each for each in refunds if each.pk == case.subject_id)
-        went_back = refund.status == RefundStatus.COMPLETED or given_back_since(refund, refunds) is not None
+        went_back = refund.status == RefundStatus.COMPLETED or given_back_since(refund, going) is not None
     else:
-        mine = [each for each in attempts if each.payment_id == case.payment_id]
-        went_back = any(each.refunded_minor or each.refunding_minor for each in mine)
+        went_back = bool(going)
     return "" if went_back else "As the books stand nothing went back."
 
 
@@ -150,6 +166,7 @@ def _is_order_paid(payment: Payment) -> bool:
     return payment.order.payment_state in {PaymentState.PAID, PaymentState.REFUNDED}
 
 
+_GOING_BACK = (RefundStatus.COMPLETED, RefundStatus.REQUESTED, RefundStatus.PROCESSING)
 _OF_REFUNDS = (CaseKind.REFUND_FAILED, CaseKind.REFUND_IN_DOUBT, CaseKind.CASH_REFUND)
 _SAYS_AGAINST: dict[Outcome, Callable[[Case], str]] = {
     Outcome.PAID: _not_paid,

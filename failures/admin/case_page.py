@@ -243,7 +243,7 @@ class CasePage:
         if choice.has_amount and form.is_bound and seen.live is not None:
             _ask_whether_it_is_meant(form, seen.live)
         if choice.has_outcome and not choice.locked:
-            form.offer(outcomes_for(self.case, seen.bill.attempts if seen.bill else (), seen.refunds))
+            form.offer(outcomes_for(self.case, seen.refunds))
         if choice.has_provider and not choice.locked and seen.payment is not None:
             form.offer_providers(providers_to_retry_at(seen.payment), wanted=seen.payment.wanted_provider)
         said: SaidForm = form

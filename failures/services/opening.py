@@ -12,6 +12,7 @@ from events.actors import Actor
 from events.models import Event
 from events.services import Journal
 from failures.models import DONE, GIVEN_UP, Case, CaseKind
+from failures.reasons import given_up_in, unpaid_of_bill
 from failures.services.facts import CaseEvent, type_of
 from payments.services.facts import AFTER_FAILURES, AccountEvent, PaymentEvent, RefundEvent
 
@@ -69,9 +70,8 @@ def _open_or_reopen(event: Event, kind: CaseKind, actor: Actor) -> None:
         return
     journal = Journal(actor)
     case = latest or _new_case(event, kind)
-    case.data = event.data
-    if event.type == PaymentEvent.COMPLETED:
-        case.data |= {GIVEN_UP_AS: _given_up(event)}
+    given_up = _given_up(event) if event.type == PaymentEvent.COMPLETED else ""
+    case.data = {**event.data, **({GIVEN_UP_AS: given_up} if given_up else {})}
     if latest is None:
         journal.created(case, reason=event.type)
     else:
@@ -84,11 +84,12 @@ def _open_or_reopen(event: Event, kind: CaseKind, actor: Actor) -> None:
 
 def _add_news(case: Case, event: Event, actor: Actor) -> None:
     """Whoever works on it sees all of it: what is told once is not told again after this case has ended."""
-    earlier = case.data.get(EARLIER, [])
-    latest = {name: value for name, value in case.data.items() if name != EARLIER}
+    ours = {name: case.data[name] for name in (EARLIER, GIVEN_UP_AS) if name in case.data}
+    latest = {name: value for name, value in case.data.items() if name not in ours}
+    earlier = ours.get(EARLIER, [])
     if event.data in (latest, *earlier):
         return
-    case.data = {**event.data, EARLIER: [*earlier, latest][-MOST_NEWS:]}
+    case.data = {**event.data, **ours, EARLIER: [*earlier, latest][-MOST_NEWS:]}
     case.snoozed_until = None
     journal = Journal(actor)
     journal.note(case, step="more_news", reason=event.type)
@@ -121,10 +122,13 @@ def _opened_kinds(event: Event) -> tuple[CaseKind, ...]:
 
 
 def _given_up(event: Event) -> str:
-    """How the bill of this payment was, which two people took for paid elsewhere or for lost."""
+    """How money of this bill was, which two people took for paid elsewhere or for lost, and which is paid now. Whoever
+    pays a share that nobody had given up pays what is due.
+    """
     of_bill = Case.objects.filter(payment__order__payments=event.stream_id, kind=CaseKind.EXHAUSTED)
     given_up = of_bill.filter(outcome__in=GIVEN_UP, status__in=DONE).order_by("closed_at")
-    return given_up.values_list("outcome", flat=True).last() or ""
+    last = given_up.values_list("outcome", flat=True).last()
+    return last if last and unpaid_of_bill(event.stream_id) < given_up_in(given_up) else ""
 
 
 def _is_of_surplus(event: Event) -> bool:

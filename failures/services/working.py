@@ -22,7 +22,7 @@ from failures.services.news import how_it_ended, news_since
 from kernel import clock
 from kernel.modes import Mode
 from kernel.texts import MAX_REASON, check_reason, check_text
-from payments.models import Attempt, Refund
+from payments.models import Refund
 
 TAKEN = "Taken."
 GIVEN = "Given to a colleague."
@@ -178,9 +178,7 @@ def check_fits(case: Case, outcome: Outcome | str) -> None:
     if outcome and fitting and outcome not in fitting:
         words = ", ".join(str(each.label) for each in fitting)
         raise CaseRefused(f"This case cannot have ended so. What fits: {words}.", field="outcome", code="does_not_fit")
-    attempts = Attempt.objects.filter(payment=case.payment_id)
-    refunds = Refund.objects.filter(payment=case.payment_id)
-    sentence = why_not_so(case, outcome, attempts, refunds)
+    sentence = why_not_so(case, outcome, Refund.objects.filter(payment=case.payment_id))
     if sentence:
         raise CaseRefused(f"It did not end so. {sentence}", field="outcome", code="does_not_fit")
 

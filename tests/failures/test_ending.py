@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from accounts.models import Restaurant, Role, User
-from events.actors import GUEST
+from events.actors import GUEST, Actor
 from failures.decisions import Action, Decision, act_on_case
 from failures.models import Case, CaseKind, CaseStatus, Outcome
 from failures.reasons import outcomes_for
@@ -19,7 +19,7 @@ from kernel.money import Money
 from orders.models import Order, PaymentState
 from orders.services import cancel_order
 from payments.gateways.contract import ErrorCode, RefundFact, Theirs
-from payments.models import Attempt, Payment, Refund
+from payments.models import Attempt, Limited, Payment, Refund, RefundLimit, RefundStatus
 from payments.services.attempts import begin_attempt
 from payments.services.evidence import Evidence, Finding, Source
 from payments.services.facts import PaymentEvent
@@ -59,15 +59,13 @@ class TestWhatTheBooksSay:
             resolve_case(case_id=case.pk, person=finance, reason=REASON, outcome=outcome)
 
         assert (refused.value.code, refused.value.field) == ("does_not_fit", "outcome")
-        assert outcome not in outcomes_for(case, [*Attempt.objects.all()], [*Refund.objects.all()])
+        assert outcome not in outcomes_for(case, [*Refund.objects.all()])
         assert Case.objects.get().is_waiting
 
     def test_is_paid_where_the_money_came_in(self, restaurant: Restaurant, finance: User) -> None:
         case = case_about(attempted(order_of(restaurant), Finding.SUCCEEDED, minor=84_000).payment)
 
-        assert {Outcome.NEVER_PAID, Outcome.GIVEN_BACK} & set(
-            outcomes_for(case, [*Attempt.objects.all()], [*Refund.objects.all()])
-        ) == set()
+        assert {Outcome.NEVER_PAID, Outcome.GIVEN_BACK} & set(outcomes_for(case, [*Refund.objects.all()])) == set()
         assert resolve_case(case_id=case.pk, person=finance, reason=REASON, outcome=Outcome.PAID).outcome == "paid"
 
     def test_is_given_back_where_it_was(self, restaurant: Restaurant, finance: User) -> None:
@@ -77,6 +75,27 @@ class TestWhatTheBooksSay:
         end = resolve_case(case_id=case.pk, person=finance, reason=REASON, outcome=Outcome.GIVEN_BACK)
         assert end.outcome == Outcome.GIVEN_BACK
 
+    @pytest.mark.parametrize("failed_before", [True, False])
+    def test_is_not_given_back_by_what_a_second_person_may_refuse(
+        self, restaurant: Restaurant, finance: User, *, failed_before: bool
+    ) -> None:
+        """Nobody hears of it any more once they have."""
+        payment = attempted(order_of(restaurant), Finding.SUCCEEDED, minor=84_000).payment
+        if failed_before:
+            refund = request_refund(payment_id=payment.pk, amount_minor=500, reason="cold food", actor=GUEST)
+            settle_refund(refund_id=refund.pk, evidence=Evidence(source=Source.LOOK_UP, finding=Finding.DECLINED))
+            case = Case.objects.get(kind=CaseKind.REFUND_FAILED)
+        else:
+            case = case_about(payment)
+        RefundLimit.objects.create(restaurant=restaurant, who=Limited.FINANCE, currency="INR", most_minor=100)
+        actor = Actor.user(finance)
+        waiting = request_refund(payment_id=payment.pk, amount_minor=500, reason="cold food", actor=actor)
+        assert waiting.status == RefundStatus.WAITING_APPROVAL
+
+        assert Outcome.GIVEN_BACK not in outcomes_for(case, [*Refund.objects.all()])
+        refusal = partial(resolve_case, case_id=case.pk, person=finance, reason=REASON, outcome=Outcome.GIVEN_BACK)
+        assert refused_code(refusal) == "does_not_fit"
+
     def test_of_a_failed_refund_is_that_refund_and_no_other(self, restaurant: Restaurant, finance: User) -> None:
         payment = attempted(order_of(restaurant), Finding.SUCCEEDED, minor=84_000).payment
         refund = request_refund(payment_id=payment.pk, amount_minor=100, reason="cold food", actor=GUEST)
@@ -84,7 +103,7 @@ class TestWhatTheBooksSay:
         case = Case.objects.get(kind=CaseKind.REFUND_FAILED)
         request_refund(payment_id=payment.pk, amount_minor=300, reason="cold drinks", actor=GUEST)
 
-        assert set(outcomes_for(case, [*payment.attempts.all()], [*Refund.objects.all()])) == {Outcome.NOTHING_WRONG}
+        assert set(outcomes_for(case, [*Refund.objects.all()])) == {Outcome.NOTHING_WRONG}
         for outcome in (Outcome.GIVEN_BACK, Outcome.GIVEN_BACK_ELSEWHERE):
             with pytest.raises(CaseRefused):
                 resolve_case(case_id=case.pk, person=finance, reason=REASON, outcome=outcome)
@@ -151,6 +170,30 @@ class TestABillThatIsNotPaid:
         case = Case.objects.get(status=CaseStatus.OPEN)
         assert (case.kind, case.payment_id) == (CaseKind.LATE_SUCCESS, again.payment_id)
         assert cause_of(case).what == says
+
+    def test_that_was_given_up_and_is_paid_by_late_money_says_both(
+        self, unpaid: Case, restaurant: Restaurant, finance: User
+    ) -> None:
+        agree(ask(unpaid, finance, Action.WRITE_OFF), staff(restaurant, Role.FINANCE_LEAD))
+
+        told(Attempt.objects.get(), Finding.SUCCEEDED, minor=84_000)
+
+        case = Case.objects.get(kind=CaseKind.LATE_SUCCESS)
+        assert cause_of(case).what == "This bill was written off, and then it was paid."
+
+    def test_a_share_that_nobody_gave_up_is_paid_as_it_should_be(self, restaurant: Restaurant, finance: User) -> None:
+        order, lead = order_of(restaurant), staff(restaurant, Role.FINANCE_LEAD)
+        theirs = attempted_share(order, Finding.DECLINED, code=ErrorCode.CARD_DECLINED)
+        happened(PaymentEvent.EXHAUSTED, Payment.objects.get(pk=theirs.payment_id))
+        mine = begin_attempt(payment_id=accepted(order, amount_minor=42_000).pk)
+        assert mine is not None
+        agree(ask(Case.objects.get(), finance, Action.WRITE_OFF), lead)
+
+        told(mine.attempt, Finding.SUCCEEDED, minor=42_000)
+        assert list(Case.objects.values_list("kind", flat=True)) == [CaseKind.EXHAUSTED]
+
+        given_up = attempted_share(Order.objects.get(), Finding.SUCCEEDED, minor=42_000)
+        assert Case.objects.get(kind=CaseKind.LATE_SUCCESS).payment_id == given_up.payment_id
 
     def test_that_nobody_gave_up_and_is_paid_needs_nobody(self, unpaid: Case) -> None:
         attempted(Order.objects.get(), Finding.SUCCEEDED, minor=84_000)
