@@ -37,7 +37,7 @@ from payments.services.cash import hand_over_refund
 from payments.services.deeds import PaymentDeed
 from payments.services.forcing import ask_to_record_charge, ask_to_record_refund
 from payments.services.given_back import ask_to_record_given_back
-from payments.services.made_again import make_refund_again
+from payments.services.made_again import last_failed_of, make_refund_again
 from payments.services.mismatches import MismatchChoice
 from payments.services.payments import retry_payment
 from payments.services.providers import candidates_for_payment
@@ -278,7 +278,8 @@ def _refund(a: _Act) -> None:
         "actor": Actor.user(a.person),
     }
     if a.case.kind == CaseKind.SURPLUS:
-        request_refund(payment_id=a.payment_id, attempt_id=a.case.subject_id, **said)
+        failed = last_failed_of(a.case.subject_id)  # Its own case waits for the same money.
+        request_refund(payment_id=a.payment_id, attempt_id=a.case.subject_id, again_of=failed, **said)
         return
     refund = make_refund_again(failed_id=a.case.subject_id, **said)
     if refund.status != RefundStatus.WAITING_APPROVAL:

@@ -186,9 +186,10 @@ def _of_refund(seen: Seen, words: Words) -> Words:
     """With how much it is, and whether any provider has a part in it."""
     if seen.refund is None:
         return _of_surplus(seen, words)
-    money = Money(seen.refund.total_minor, seen.refund.currency).display()
     if seen.case.kind == CaseKind.CASH_REFUND:
-        return replace(words, does=f"You, or a colleague, gave the guest {money} in cash.")
+        whole = Money(seen.refund.total_minor, seen.refund.currency).display()
+        return replace(words, does=f"You, or a colleague, gave the guest {whole} in cash.")
+    money = seen.left.display() if seen.left else ""
     if facts_of(seen.refund.account).is_manual:
         again = replace(words, title=f"Hand {money} back again", does=_HANDED, moves_money=False)
     else:
@@ -198,21 +199,16 @@ def _of_refund(seen: Seen, words: Words) -> Words:
 
 def _of_surplus(seen: Seen, words: Words) -> Words:
     """All of what was not due and is still here."""
-    surplus = seen.surplus
-    if surplus is None or not surplus.refundable_minor:
+    if seen.left is None or not seen.left.minor:
         return words
-    money = Money(surplus.refundable_minor, surplus.captured_currency).display()
-    return replace(words, does=f"{money} is sent back to the guest within seconds: all that is still here.")
+    does = f"{seen.left.display()} is sent back to the guest within seconds: all that is still here."
+    return replace(words, does=does)
 
 
 def _of_given_back(seen: Seen, words: Words) -> Words:
     """With how much it is."""
-    refund, surplus = seen.refund, seen.surplus
-    if refund is not None:
-        money = Money(refund.total_minor, refund.currency)
-    elif surplus is not None and surplus.refundable_minor:
-        money = Money(surplus.refundable_minor, surplus.captured_currency)
-    else:
+    money = seen.left
+    if money is None or not money.minor:
         return words
     return replace(
         words,

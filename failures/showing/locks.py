@@ -12,11 +12,12 @@ from failures.models import Case, CaseKind
 from failures.reasons import UNDECIDED, what_is_left, why_not_alone
 from failures.services.giving_up import lost_of
 from kernel.errors import ServiceError
+from kernel.money import Money
 from payments.models import Attempt, AttemptStatus, Payment, Refund
 from payments.services.bill import Bill
 from payments.services.forcing import refusal_to_record
-from payments.services.given_back import GOING_BACK, refusal_to_record_given_back
-from payments.services.made_again import refusal_to_make_again
+from payments.services.given_back import refusal_to_record_given_back
+from payments.services.made_again import GOING_BACK, refusal_to_make_again, what_is_left_of
 from payments.services.mismatches import MismatchChoice, Undecided
 from payments.services.payments import retry_refusal
 from payments.services.refund_limits import Limit
@@ -57,6 +58,20 @@ class Seen:
     def refund(self) -> Refund | None:
         """That the case is about."""
         return next((each for each in self.refunds if each.pk == self.case.subject_id), None)
+
+    @property
+    def source(self) -> Attempt | None:
+        """What came in, of which that refund is, or which is the surplus itself."""
+        return self.bill.attempt(self.refund.attempt_id) if self.refund and self.bill else self.surplus
+
+    @property
+    def left(self) -> Money | None:
+        """What is still here of what the case would give back."""
+        if self.source is None:
+            return None
+        refund, whole = self.refund, self.source.refundable_minor
+        minor = sum(what_is_left_of(refund, self.source, self.refunds)) if refund else whole
+        return Money(minor, self.source.captured_currency)
 
     @property
     def surplus(self) -> Attempt | None:
@@ -113,15 +128,14 @@ def _amount(action: Action) -> Callable[[Seen], str]:
 def _refund(seen: Seen) -> str:
     if seen.surplus is not None:
         return _being_asked(seen, seen.surplus.pk) or ("" if seen.surplus.refundable_minor else GOING_BACK)
-    if seen.refund is None:
+    attempt = seen.source
+    if seen.refund is None or attempt is None:
         return ""
-    return _said(refusal_to_make_again(seen.refund, seen.refunds)) or _being_asked(seen, seen.refund.attempt_id)
+    return _said(refusal_to_make_again(seen.refund, attempt, seen.refunds)) or _being_asked(seen, attempt.pk)
 
 
 def _record_given_back(seen: Seen) -> str:
-    attempt = seen.surplus
-    if attempt is None and seen.refund is not None and seen.bill is not None:
-        attempt = seen.bill.attempt(seen.refund.attempt_id)
+    attempt = seen.source
     if attempt is None:
         return ""
     return _said(refusal_to_record_given_back(attempt, seen.refund, seen.refunds)) or _being_asked(seen, attempt.pk)

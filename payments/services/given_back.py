@@ -9,7 +9,6 @@ from typing import Any, Self
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q
 
 from accounts.models import Approval, User
 from accounts.services.approvals import Wanted, ask_approval, use_approval
@@ -17,18 +16,16 @@ from events.actors import Actor
 from events.services import Journal
 from kernel import clock
 from kernel.money import Money
-from payments.models import Attempt, Refund, RefundOrigin, RefundStatus
+from payments.models import Attempt, Capture, Refund, RefundOrigin
 from payments.services.bill import lock_bill_of_payment
 from payments.services.by_hand import check_finance
 from payments.services.deeds import PaymentDeed, deed_on
 from payments.services.evidence import Evidence, Finding, Source
-from payments.services.made_again import how_it_went_back
-from payments.services.refund_requests import check_refund, reserve_refund, save_reservation, tip_left_of
+from payments.services.made_again import GOING_BACK, last_failed_of, refusal_to_count_twice, what_is_left_of
+from payments.services.refund_requests import check_refund, reserve_refund, save_reservation, tip_left_in
 from payments.services.refund_settlement import settle_refund
 from payments.services.refusals import RefundRefused
 from payments.services.rehearsals import check_that_it_comes_out_the_same, rehearsed
-
-GOING_BACK = "All of it is on its way back, or has gone back."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,12 +57,12 @@ class GivenBack:
 def ask_to_record_given_back(
     *, payment_id: UUID, subject_id: UUID, person: User, reason: str, asked_from: UUID
 ) -> Approval:
-    """Of a refund that failed its amount; of an attempt whose money was not due all that is still here."""
+    """Of a refund that failed as much of it as is still here; of an attempt whose money was not due all that is."""
     with transaction.atomic():
         bill = lock_bill_of_payment(payment_id)
         payment = bill.payment(payment_id)
         check_finance(payment.restaurant_id, person, reason)
-        failed = _failed(payment_id, subject_id)
+        failed = Refund.objects.filter(pk=subject_id, payment=payment_id).first() or last_failed_of(subject_id)
         given = GivenBack(
             refund_id=clock.new_id(),
             payment_id=payment_id,
@@ -111,17 +108,22 @@ def refusal_to_record_given_back(
     attempt: Attempt, failed: Refund | None, refunds: Iterable[Refund]
 ) -> RefundRefused | None:
     """The one rule, for whoever says it, under the bill's lock, and for the page that offers it."""
-    if failed is None:
-        return None if attempt.refundable_minor else RefundRefused(GOING_BACK, code="nothing_to_refund")
-    went = how_it_went_back(failed, refunds)
-    return RefundRefused(f"{went} Recorded as well, it would count twice.", code="given_back_since") if went else None
+    if failed is not None:
+        twice = "Recorded as well, it would count twice."
+        return refusal_to_count_twice(failed, attempt, _in_its_place(failed, refunds), twice)
+    if attempt.capture != Capture.SURPLUS:
+        return RefundRefused("No refund of it failed: give it back on the payment's page.", code="nothing_to_refund")
+    return None if attempt.refundable_minor else RefundRefused(GOING_BACK, code="nothing_to_refund")
 
 
-def _failed(payment_id: UUID, subject_id: UUID) -> Refund | None:
-    """That one, or of a surplus the last that was refused: whoever waits for it need not any more."""
-    of_surplus = Q(attempt=subject_id, status=RefundStatus.FAILED)
-    refunds = Refund.objects.filter(Q(pk=subject_id) | of_surplus, payment=payment_id)
-    return refunds.order_by("created_at", "id").last()
+def _in_its_place(failed: Refund, refunds: Iterable[Refund]) -> list[Refund]:
+    """What people asked for before it had failed was for something else. On the provider's pages it is made at once."""
+
+    def may_be(each: Refund) -> bool:
+        is_theirs = each.origin == RefundOrigin.PROVIDER or each.again_of_id == failed.pk
+        return is_theirs or failed.finished_at is None or each.created_at >= failed.finished_at
+
+    return [each for each in refunds if may_be(each)]
 
 
 def _record(given: GivenBack, actor: Actor) -> None:
@@ -132,8 +134,8 @@ def _record(given: GivenBack, actor: Actor) -> None:
     refusal = refusal_to_record_given_back(attempt, failed, refunds)
     if refusal is not None:
         raise refusal
-    share, tip = _amounts(attempt, failed)
-    check_refund(attempt, share, tip, tip_left_of(attempt))
+    share, tip = _amounts(attempt, failed, refunds)
+    check_refund(attempt, share, tip, tip_left_in(attempt, refunds))
     journal = Journal(actor)
     refund = reserve_refund(
         refund_id=given.refund_id,
@@ -159,12 +161,12 @@ def _record(given: GivenBack, actor: Actor) -> None:
     settle_refund(refund_id=refund.pk, evidence=evidence, actor=actor)
 
 
-def _amounts(attempt: Attempt, failed: Refund | None) -> tuple[int, int]:
-    return (failed.amount_minor, failed.tip_minor) if failed else (attempt.refundable_minor, 0)
+def _amounts(attempt: Attempt, failed: Refund | None, refunds: Iterable[Refund]) -> tuple[int, int]:
+    return what_is_left_of(failed, attempt, refunds) if failed else (attempt.refundable_minor, 0)
 
 
 def _data_of(given: GivenBack, attempt: Attempt, failed: Refund | None) -> dict[str, Any]:
-    share, tip = _amounts(attempt, failed)
+    share, tip = _amounts(attempt, failed, Refund.objects.filter(attempt=attempt))
     return {
         "payment": str(given.payment_id),
         "attempt": str(given.attempt_id),

@@ -176,9 +176,13 @@ def tip_left_of(attempt: Attempt) -> int:
         return 0
     if not attempt.refunded_minor and not attempt.refunding_minor:
         return attempt.tip_minor
-    returned = Refund.objects.filter(attempt=attempt, status__in=[*RESERVING, RefundStatus.COMPLETED])
-    tips: int = returned.aggregate(sum=Sum("tip_minor"))["sum"] or 0
-    return max(0, min(attempt.tip_minor - tips, attempt.refundable_minor))
+    return tip_left_in(attempt, Refund.objects.filter(attempt=attempt).exclude(status=RefundStatus.FAILED))
+
+
+def tip_left_in(attempt: Attempt, refunds: Iterable[Refund]) -> int:
+    """By the refunds of its payment, where somebody has read them already."""
+    mine = (each for each in refunds if each.attempt_id == attempt.pk and each.status != RefundStatus.FAILED)
+    return max(0, min(attempt.tip_minor - sum(each.tip_minor for each in mine), attempt.refundable_minor))
 
 
 def share_given_back(attempt: Attempt) -> int:

@@ -156,7 +156,7 @@ def test_of_a_surplus_that_is_on_its_way_again_nothing_is_left_to_record(not_due
         payment_id=not_due.payment_id, attempt_id=not_due.pk, reason="a new account", actor=Actor.user(finance)
     )
 
-    assert code_of(lambda: record_given_back(**mine)) == "given_back_since"  # type: ignore[arg-type]  # Named above.
+    assert code_of(lambda: record_given_back(**mine)) == "nothing_to_refund"  # type: ignore[arg-type]  # Named above.
 
 
 def test_one_that_was_made_meanwhile_is_not_agreed_to(refused: Refund, finance: User) -> None:

@@ -1,0 +1,185 @@
+"""A refund that failed, of a payment of which other money went back meanwhile: what is left of it has a way back."""
+
+from __future__ import annotations
+
+import pytest
+
+from accounts.models import Restaurant, Role, User
+from events.actors import GUEST, Actor
+from failures.decisions import Action, Decision, act_on_case
+from failures.models import Case, CaseKind
+from kernel.errors import ServiceError
+from kernel.money import Money
+from orders.services import cancel_order
+from payments.gateways.contract import RefundFact, Theirs
+from payments.models import Attempt, Payment, Refund, RefundStatus
+from payments.services.given_back import ask_to_record_given_back
+from payments.services.refund_requests import request_refund
+from payments.services.refunds import send_refund
+from payments.services.sweeps import sweep_refunds
+from tests.factories import order_of, paid, staff
+from tests.failures.deciding import WHY, agree, ask, call_about, refused
+from tests.failures.test_desk import desk_of, page_of
+from tests.payments.test_ways_back import surplus
+from tests.payments.words import INR, REFUSED, news, waiting
+from tests.scripted import ScriptedGateway
+from tests.time_machine import ShiftedClock
+
+pytestmark = pytest.mark.django_db
+THEIRS = 40_000
+DISH = 20_000
+
+
+@pytest.fixture
+def finance(restaurant: Restaurant) -> User:
+    return staff(restaurant, Role.FINANCE)
+
+
+@pytest.fixture
+def lead(restaurant: Restaurant) -> User:
+    return staff(restaurant, Role.FINANCE_LEAD)
+
+
+@pytest.fixture
+def not_due(restaurant: Restaurant, provider_a: ScriptedGateway) -> Attempt:
+    """A surplus that the bank did not take back, and of which somebody then gave a part on the provider's pages."""
+    attempt = surplus(restaurant, provider_a)
+    provider_a.refunds.append(REFUSED)
+    sweep_refunds(width=1)
+    partly_given_back_there(attempt)
+    return Attempt.objects.get(pk=attempt.pk)
+
+
+@pytest.fixture
+def owed(restaurant: Restaurant, provider_a: ScriptedGateway) -> Case:
+    """The same of a cancelled order."""
+    payment = paid(order_of(restaurant))
+    cancel_order(order_id=payment.order_id, actor=GUEST)
+    provider_a.refunds.append(REFUSED)
+    sweep_refunds(width=1)
+    partly_given_back_there(payment.attempts.get())
+    return case_of(CaseKind.REFUND_FAILED)
+
+
+def partly_given_back_there(attempt: Attempt) -> None:
+    fact = RefundFact(reference="by-hand", money=Money(THEIRS, INR), succeeded=True, theirs=Theirs.REFUND)
+    news(attempt, refunds=(fact,))
+
+
+def case_of(kind: CaseKind) -> Case:
+    return Case.objects.get(kind=kind)
+
+
+def decide(case: Case, person: User, action: Action) -> None:
+    decision = Decision(action=action, reason=WHY)
+    act_on_case(case_id=case.pk, decision=decision, person=person, call=call_about(case))
+
+
+def words(case: Case, person: User) -> str:
+    return " ".join(desk_of(person).get(page_of(case)).content.decode().split())
+
+
+@pytest.mark.parametrize("kind", [CaseKind.SURPLUS, CaseKind.REFUND_FAILED])
+class TestOfASurplus:
+    """From whichever of its two cases somebody goes."""
+
+    def test_what_is_left_is_recorded(self, not_due: Attempt, finance: User, lead: User, kind: CaseKind) -> None:
+        case = case_of(kind)
+        assert "For when the guest has ₹440.00 in cash" in words(case, finance)
+
+        agree(ask(case, finance, Action.RECORD_GIVEN_BACK), lead)
+
+        assert Attempt.objects.get(pk=not_due.pk).refundable_minor == 0
+        assert {CaseKind.SURPLUS, CaseKind.REFUND_FAILED}.isdisjoint(waiting())
+
+    def test_what_is_left_is_sent_and_both_end(self, not_due: Attempt, finance: User, kind: CaseKind) -> None:
+        case = case_of(kind)
+        assert "₹440.00 is sent back to the guest within seconds" in words(case, finance)
+
+        decide(case, finance, Action.REFUND)
+        sweep_refunds(width=1)
+
+        assert Attempt.objects.get(pk=not_due.pk).refunded_minor == 84_000
+        assert {CaseKind.SURPLUS, CaseKind.REFUND_FAILED}.isdisjoint(waiting())
+
+
+class TestOfACancelledOrder:
+    def test_what_is_left_is_sent_once(self, owed: Case, finance: User) -> None:
+        assert "₹440.00 is sent back to the guest within seconds" in words(owed, finance)
+
+        decide(owed, finance, Action.REFUND)
+        sweep_refunds(width=1)
+
+        attempt = Attempt.objects.get()
+        assert (attempt.refunded_minor, attempt.refunding_minor) == (84_000, 0)
+        assert not Case.objects.get(pk=owed.pk).is_waiting
+
+    def test_what_is_left_is_recorded(self, owed: Case, finance: User, lead: User) -> None:
+        approval = ask(owed, finance, Action.RECORD_GIVEN_BACK)
+        assert approval.data["amount_minor"] == 84_000 - THEIRS
+
+        agree(approval, lead)
+
+        assert Attempt.objects.get().refunded_minor == 84_000
+        assert not Case.objects.get(pk=owed.pk).is_waiting
+
+    def test_where_nothing_is_left_the_page_says_so(self, owed: Case, finance: User) -> None:
+        fact = RefundFact(reference="the-rest", money=Money(44_000, INR), succeeded=True, theirs=Theirs.REFUND)
+        news(Attempt.objects.get(), refunds=(fact,))
+
+        assert words(owed, finance).count("Locked: All of it is on its way back, or has gone back.") == 2
+        for action in (Action.REFUND, Action.RECORD_GIVEN_BACK):
+            assert refused(lambda action=action: decide(owed, finance, action)) == "nothing_to_refund"
+
+
+class TestOfTwoOfOneAmount:
+    @pytest.fixture
+    def failed(self, restaurant: Restaurant, finance: User, provider_a: ScriptedGateway, time: ShiftedClock) -> Refund:
+        """Two dishes were cold, and the bank took back the money of the second."""
+        payment = paid(order_of(restaurant))
+        first, second = (self.one(payment, finance, time) for _ in range(2))
+        send_refund(refund_id=second.pk)
+        provider_a.refunds.append(REFUSED)
+        send_refund(refund_id=first.pk)
+        return Refund.objects.get(pk=first.pk)
+
+    def one(self, payment: Payment, person: User, time: ShiftedClock) -> Refund:
+        time.advance(minutes=5)
+        actor = Actor.user(person)
+        return request_refund(payment_id=payment.pk, amount_minor=DISH, reason="cold food", actor=actor)
+
+    def test_the_one_that_failed_is_recorded_as_given_in_another_way(
+        self, failed: Refund, finance: User, lead: User
+    ) -> None:
+        """The other one was asked for while nobody knew that this one would fail."""
+        agree(ask(case_of(CaseKind.REFUND_FAILED), finance, Action.RECORD_GIVEN_BACK), lead)
+
+        assert Attempt.objects.get().refunded_minor == 2 * DISH
+        assert waiting() == []
+
+    def test_it_is_not_sent_again_since_nobody_can_tell_them_apart(self, failed: Refund, finance: User) -> None:
+        assert refused(lambda: decide(case_of(CaseKind.REFUND_FAILED), finance, Action.REFUND)) == "given_back_since"
+
+    def test_nor_is_what_was_made_in_its_place_recorded_once_more(
+        self, failed: Refund, finance: User, time: ShiftedClock
+    ) -> None:
+        other = self.one(failed.payment, finance, time)
+        send_refund(refund_id=other.pk)
+
+        assert refused(lambda: ask(case_of(CaseKind.REFUND_FAILED), finance, Action.RECORD_GIVEN_BACK)) == (
+            "given_back_since"
+        )
+        assert Refund.objects.filter(status=RefundStatus.COMPLETED).count() == 2
+
+
+def test_what_is_kept_and_was_never_refused_is_given_back_on_its_own_page(
+    restaurant: Restaurant, finance: User
+) -> None:
+    kept = paid(order_of(restaurant)).attempts.get()
+
+    with pytest.raises(ServiceError) as no:
+        ask_to_record_given_back(
+            payment_id=kept.payment_id, subject_id=kept.pk, person=finance, reason=WHY, asked_from=kept.pk
+        )
+
+    assert no.value.code == "nothing_to_refund"
