@@ -63,11 +63,30 @@ def tied_to(person: str) -> Collection[str]:
     return [each for each, until in _tied_until(person).items() if until > now]
 
 
+def set_up_by(person: str) -> Collection[str]:
+    """Whom this one could act as today, over others in between too."""
+    return _lately(_reached_from(person, _reaches()))
+
+
+def who_set_up(person: str) -> Collection[str]:
+    """Those who could act as this one."""
+    return _lately(_reached_from(person, _turned(_reaches())))
+
+
+def _lately(found: Mapping[str, datetime]) -> Collection[str]:
+    now = clock.now()
+    return [each for each, at in found.items() if at + INDEPENDENT_AFTER > now]
+
+
+def _turned(reaches: Iterable[_Reach]) -> list[_Reach]:
+    return [(whom, who, at) for who, whom, at in reaches]
+
+
 def _tied_until(person: str) -> Mapping[str, datetime]:
     """Whoever asked before that time, by id, is not independent of this person."""
     reaches = _reaches()
     reached = _reached_from(person, reaches)
-    reaching = _reached_from(person, [(whom, who, at) for who, whom, at in reaches])
+    reaching = _reached_from(person, _turned(reaches))
     last = {each: max(found[each] for found in (reached, reaching) if each in found) for each in {*reached, *reaching}}
     return {each: at + INDEPENDENT_AFTER for each, at in last.items()}
 

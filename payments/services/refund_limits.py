@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
 
 from accounts.deeds import KeyDeed, PersonDeed
-from accounts.independence import tied_to
+from accounts.independence import set_up_by, tied_to, who_set_up
 from accounts.models import Membership
 from events.actors import SHELL, Actor, ActorKind
 from events.models import AuditEntry
@@ -150,7 +150,7 @@ def _held_for_a_day(actor: Actor, attempt: Attempt, who: str) -> Iterator[int | 
         return
     yield _limit_before(deeds, attempt, who, hands={actor.id, *tied_to(actor.id)})
     yield from (_limit_for(was, attempt) for was in _roles_before(deeds, actor))
-    yield from (_limit_for(_role_of(by, attempt), attempt) for by in _who_has_the_key(deeds))
+    yield from (_limit_for(_role_of(each, attempt), attempt) for each in _who_has_the_key(deeds, actor))
 
 
 def _deeds_of_a_day(actor: Actor, attempt: Attempt, who: str) -> list[AuditEntry]:
@@ -175,14 +175,16 @@ def _limit_before(deeds: Iterable[AuditEntry], attempt: Attempt, who: str, hands
 
 
 def _roles_before(deeds: Iterable[AuditEntry], actor: Actor) -> Iterator[str]:
-    """By one's own hand. Empty: none."""
-    mine = (deed for deed in deeds if deed.action in _ROLES and deed.actor_id == actor.id)
-    return (deed.before["role"] or "" for deed in mine if deed.before["role"] != deed.after["role"])
+    """By one's own hand, or that of somebody as whom one could act. Empty: none."""
+    changes = [deed for deed in deeds if deed.action in _ROLES and deed.before["role"] != deed.after["role"]]
+    hands = {actor.id, *set_up_by(actor.id)} if changes else ()
+    return (deed.before["role"] or "" for deed in changes if deed.actor_id in hands)
 
 
-def _who_has_the_key(deeds: Iterable[AuditEntry]) -> Collection[str]:
-    """Of those who have the server's shell none needs one."""
-    return {deed.actor_id for deed in deeds if deed.action in _KEYS} - {SHELL.id}
+def _who_has_the_key(deeds: Iterable[AuditEntry], actor: Actor) -> Collection[str]:
+    """Who made it, and whoever could act as they do. Of those who have the server's shell none needs one."""
+    makers = {deed.actor_id for deed in deeds if deed.action in _KEYS} - {SHELL.id}
+    return makers.union(*(who_set_up(each) for each in makers)) - {actor.id}
 
 
 def _role_of(person_id: str, attempt: Attempt) -> str:

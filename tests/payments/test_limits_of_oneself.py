@@ -168,6 +168,19 @@ class TestARole:
 
         assert refund(payment, Actor.user(boss), LIMIT + 1).status == RefundStatus.WAITING_APPROVAL
 
+    def test_that_somebody_gave_as_whom_one_could_act_counts_a_day_later(
+        self, boss: User, payment: Payment, restaurant: Restaurant
+    ) -> None:
+        puppet = superuser(restaurant)
+        with setting_password(person_id=puppet.pk, by=boss):
+            puppet.set_password("known to both")
+            puppet.save()
+        mine = Membership.objects.get(user=boss)
+        mine.role = Role.ADMIN
+        save_role(membership=mine, by=puppet)
+
+        assert refund(payment, Actor.user(boss), LIMIT + 1).status == RefundStatus.WAITING_APPROVAL
+
     def test_that_somebody_else_gave_counts_at_once(self, boss: User, payment: Payment, restaurant: Restaurant) -> None:
         colleague = staff(restaurant, Role.FINANCE)
         theirs = Membership.objects.get(user=colleague)
@@ -197,6 +210,17 @@ class TestAKey:
         time.advance(seconds=OWN_HAND_AFTER.total_seconds())
 
         assert refund(paid(order_of(payment.restaurant)), program, LIMIT + 1).status == RefundStatus.REQUESTED
+
+    def test_that_somebody_made_as_whom_another_could_act_gives_back_no_more_than_that_one(
+        self, payment: Payment, admin: User, restaurant: Restaurant
+    ) -> None:
+        boss = superuser(restaurant, Role.FINANCE)
+        RefundLimit.objects.filter(who=Limited.FINANCE).update(most_minor=100)
+        with setting_password(person_id=admin.pk, by=boss):
+            admin.set_password("known to both")
+            admin.save()
+
+        assert refund(payment, self.program(restaurant, admin), 101).status == RefundStatus.WAITING_APPROVAL
 
     def test_of_somebody_without_a_limit_has_none(self, payment: Payment, restaurant: Restaurant) -> None:
         program = self.program(restaurant, staff(restaurant, Role.ADMIN))

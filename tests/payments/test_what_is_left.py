@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from accounts.models import Restaurant, Role, User
@@ -129,7 +131,7 @@ class TestOfACancelledOrder:
 
         assert words(owed, finance).count("Locked: All of it is on its way back, or has gone back.") == 2
         for action in (Action.REFUND, Action.RECORD_GIVEN_BACK):
-            assert refused(lambda action=action: decide(owed, finance, action)) == "nothing_to_refund"
+            assert refused(partial(decide, owed, finance, action)) == "nothing_to_refund"
 
 
 class TestOfTwoOfOneAmount:
