@@ -15,7 +15,13 @@ from payments.services.operators import release_from_quarantine, resolve_mismatc
 from payments.services.refund_requests import request_refund
 from sandbox.behaviours import ChargeStatus, RefundStatus
 from tests.sim.world import World
-from tests.two_people import record_charged, record_not_charged, record_refund_made, record_refund_not_made
+from tests.two_people import (
+    record_charged,
+    record_given_back,
+    record_not_charged,
+    record_refund_made,
+    record_refund_not_made,
+)
 
 Work = Callable[[], object]
 WHY = "By the provider's own books."
@@ -60,7 +66,10 @@ def _tasks(world: World) -> Iterator[tuple[str, Work]]:
         if work := _refund_decision(world, key, provider):
             yield f"decide refund {key}", work
     for attempt_id, payment_id in rows(_REFUSED_SURPLUS):
-        yield f"return surplus {attempt_id}", _returning(attempt_id, payment_id, Actor.user(person))
+        if attempt_id.int % 2:
+            yield f"return surplus {attempt_id}", _returning(attempt_id, payment_id, Actor.user(person))
+        else:
+            yield f"hand surplus {attempt_id} over", _handing_over(world, attempt_id, payment_id)
 
 
 def _taking_up(payment_id: UUID, person: User) -> Work:
@@ -69,6 +78,12 @@ def _taking_up(payment_id: UUID, person: User) -> Work:
 
 def _returning(attempt_id: UUID, payment_id: UUID, actor: Actor) -> Work:
     return lambda: request_refund(payment_id=payment_id, attempt_id=attempt_id, reason="once more", actor=actor)
+
+
+def _handing_over(world: World, attempt_id: UUID, payment_id: UUID) -> Work:
+    """What a bank did not take the guest is given at the counter: of every second one."""
+    person, lead = world.house.finance[0], world.house.lead
+    return lambda: record_given_back(payment_id=payment_id, subject_id=attempt_id, person=person, checker=lead)
 
 
 def _decision(world: World, key: str, payment_id: UUID, mismatch: bool, provider: str) -> Work:

@@ -40,7 +40,7 @@ _CONCLUDED = """
       LEFT JOIN payments_refund r ON t.subject_kind = 'refund' AND r.id = t.subject_id
       JOIN payments_provideraccount pa ON pa.id = COALESCE(a.account_id, r.account_id)
      WHERE t.id > %s AND t.from_status <> t.to_status
-       AND (t.subject_kind || ' ' || t.to_status) = ANY(%s) AND r.origin IS DISTINCT FROM 'provider'
+       AND (t.subject_kind || ' ' || t.to_status) = ANY(%s) AND COALESCE(r.origin, '') NOT IN ('provider', 'outside')
      ORDER BY t.id"""
 # Whoever accepts a share, or tries it again, has looked at what is free. That more comes later is the providers' doing.
 _TAKEN = """
@@ -116,8 +116,17 @@ _CASH = """
       JOIN payments_provideraccount pa ON pa.id = a.account_id AND pa.provider = 'cash'
       JOIN payments_payment p ON p.id = a.payment_id
       JOIN orders_order o ON o.id = p.order_id AND o.reference = %s"""
+# What people gave back past every provider no provider knows of.
+_OUTSIDE = """
+    SELECT COALESCE(sum(r.amount_minor + r.tip_minor), 0)::bigint FROM payments_refund r
+      JOIN payments_payment p ON p.id = r.payment_id
+      JOIN orders_order o ON o.id = p.order_id AND o.reference = %s
+     WHERE r.origin = 'outside'"""
 _OURS = """
-    SELECT o.reference, pa.provider, a.captured_currency, sum(a.captured_minor - a.refunded_minor)::bigint
+    SELECT o.reference, pa.provider, a.captured_currency,
+           sum(a.captured_minor - a.refunded_minor
+               + (SELECT COALESCE(sum(r.amount_minor + r.tip_minor), 0) FROM payments_refund r
+                   WHERE r.attempt_id = a.id AND r.origin = 'outside'))::bigint
       FROM payments_attempt a
       JOIN payments_provideraccount pa ON pa.id = a.account_id
       JOIN payments_payment p ON p.id = a.payment_id
@@ -228,8 +237,9 @@ class Oracle:
     def _held_too_much(self) -> Iterator[str]:
         """By the providers' books and the till: what we and they agree on may still be the guest's (I1)."""
         for order, allowed, is_known in self._reader.rows(_BILLS):
-            ((cash,),) = self._reader.rows(_CASH, [order])
-            held = cash + sum(sum(provider.net_of(order).values()) for provider in self._providers.values())
+            ((cash,),), ((outside,),) = (self._reader.rows(asked, [order]) for asked in (_CASH, _OUTSIDE))
+            at_providers = sum(sum(provider.net_of(order).values()) for provider in self._providers.values())
+            held = cash + at_providers - outside
             if held > allowed and not is_known:
                 yield f"I1: {held} is held of order {order}, which may keep {allowed}, and no case is open"
 
