@@ -58,7 +58,7 @@ class Outcome(models.TextChoices):
     NOTHING_WRONG = "nothing_wrong", "nothing was wrong"
 
 
-# How a case of each kind can have ended. What is not named here may have ended in any way.
+# How a case of each kind can have ended. What is not named here may have ended in any way that one person chooses.
 FITTING: Mapping[CaseKind, tuple[Outcome, ...]] = {
     CaseKind.EXHAUSTED: (Outcome.PAID, Outcome.PAID_ELSEWHERE, Outcome.NEVER_PAID, Outcome.NOTHING_WRONG),
     CaseKind.IN_DOUBT: (

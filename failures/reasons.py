@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -53,6 +53,15 @@ TRIED_IN_DOUBT = "It was tried again, and nobody knows yet whether it was charge
 UNDECIDED = "The amount is not decided: keep it, or give it back."
 CHARGEBACK = "A chargeback is money that was lost: write it off, which takes two people."
 PAST_LIMIT = "More went back than you may give back alone: write it off, which takes two people."
+# How a case ends by an action of its own that takes two is chosen by nobody alone: what to do instead.
+SAID_BY_TWO: Mapping[str, str] = {
+    Outcome.WRITTEN_OFF: "A loss is written off by two people: ask for that.",
+    Outcome.GIVEN_BACK_ELSEWHERE: (
+        "That it was given back in another way is recorded by two people: ask for that where the case offers it, or "
+        "give it back on the payment's page."
+    ),
+}
+CHOSEN = tuple(each for each in Outcome if each not in SAID_BY_TWO)
 
 
 def why_not_alone(case: Case, person: User) -> str:
@@ -116,10 +125,9 @@ def _came_again(refund: Refund) -> bool:
 
 
 def outcomes_for(case: Case, refunds: Sequence[Refund]) -> list[Outcome]:
-    """How this case can have ended, as it is now. A loss is not chosen from a list: two people write it off."""
-    fitting = FITTING.get(CaseKind(case.kind), tuple(Outcome))
-    possible = (each for each in fitting if each != Outcome.WRITTEN_OFF)
-    return [each for each in possible if not why_not_so(case, each, refunds)]
+    """How this case can have ended, as it is now."""
+    fitting = FITTING.get(CaseKind(case.kind), CHOSEN)
+    return [each for each in fitting if not why_not_so(case, each, refunds)]
 
 
 def why_not_so(case: Case, outcome: Outcome | str, refunds: Iterable[Refund]) -> str:

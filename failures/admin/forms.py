@@ -10,6 +10,7 @@ from django import forms
 from failures.approvals import Verdict
 from failures.decisions import Action
 from failures.models import Case, Outcome
+from failures.reasons import CHOSEN
 from failures.services.papers import LONGEST_NOTE
 from kernel import clock
 from kernel.free_text import FreeText
@@ -20,8 +21,7 @@ from payments.services.routing import Candidate
 
 SNOOZES = ((15, "15 minutes"), (60, "an hour"), (240, "four hours"), (1_440, "a day"), (4_320, "three days"))
 
-# A loss is written off by two people, and not chosen from a list.
-_OUTCOMES = [each for each in Outcome.choices if each[0] != Outcome.WRITTEN_OFF]
+_OUTCOMES = [(each.value, each.label) for each in CHOSEN]
 
 
 # The tick beside another amount than was to be charged.

@@ -11,6 +11,7 @@ from accounts.models import User
 from accounts.services.idempotency import Call
 from failures.decisions import Action, Decision, act_on_case, candidates_to_retry, check_offered
 from failures.models import BulkAction, BulkRun, BulkStep, Case, Outcome
+from failures.reasons import CHOSEN
 from failures.services.asking import ask_provider, check_askable
 from failures.services.facts import CaseRefused
 from failures.services.working import (
@@ -30,8 +31,8 @@ from kernel.texts import check_reason
 from payments.services.payments import check_retry
 from payments.services.routing import Candidate
 
-# How many cases at once can be said to have ended. A loss is written off by two people, case by case.
-ENDINGS = tuple(each for each in Outcome if each not in {Outcome.WRITTEN_OFF, Outcome.NOTHING_WRONG})
+# How many cases at once can be said to have ended. What two people say, they say case by case.
+ENDINGS = tuple(each for each in CHOSEN if each != Outcome.NOTHING_WRONG)
 # Nobody but the clock waits for it, and the clock holds the step anyway.
 _AT_WORK = timedelta(seconds=10)
 _RETRIED = "Another try was asked for."

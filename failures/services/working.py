@@ -13,7 +13,7 @@ from accounts.services.people import works_as
 from events.actors import Actor
 from events.services import Journal
 from failures.models import FITTING, TAKEABLE, BulkRun, Case, CaseKind, CaseStatus, Outcome
-from failures.reasons import what_is_left, why_not_alone, why_not_so
+from failures.reasons import SAID_BY_TWO, what_is_left, why_not_alone, why_not_so
 from failures.selectors import by_risk
 from failures.services.deeds import CaseDeed, deed_on
 from failures.services.ending import end_locked
@@ -168,8 +168,9 @@ def check_until(until: datetime) -> None:
 
 
 def check_outcome(outcome: Outcome | str) -> None:
-    if outcome == Outcome.WRITTEN_OFF:
-        raise CaseRefused("A loss is written off by two people: ask for that.", field="outcome", code="needs_two")
+    sentence = SAID_BY_TWO.get(outcome)
+    if sentence:
+        raise CaseRefused(sentence, field="outcome", code="needs_two")
 
 
 def check_fits(case: Case, outcome: Outcome | str) -> None:

@@ -163,6 +163,7 @@ def test_what_cannot_have_ended_so_is_not_promised(restaurant: Restaurant, finan
     [
         (BulkAction.RESOLVE, "", "no_outcome"),
         (BulkAction.RESOLVE, Outcome.WRITTEN_OFF, "needs_two"),
+        (BulkAction.RESOLVE, Outcome.GIVEN_BACK_ELSEWHERE, "needs_two"),
         (BulkAction.DISMISS, Outcome.NOTHING_WRONG, "no_outcome"),
         (BulkAction.TAKE, Outcome.PAID, "no_outcome"),
     ],

@@ -10,7 +10,7 @@ import pytest
 from accounts.models import Restaurant, Role, User
 from events.actors import GUEST, Actor
 from failures.decisions import Action, Decision, act_on_case
-from failures.models import Case, CaseKind, CaseStatus, Outcome
+from failures.models import FITTING, Case, CaseKind, CaseStatus, Outcome
 from failures.reasons import outcomes_for
 from failures.services.facts import CaseRefused
 from failures.services.working import dismiss_case, resolve_case
@@ -107,6 +107,29 @@ class TestWhatTheBooksSay:
         for outcome in (Outcome.GIVEN_BACK, Outcome.GIVEN_BACK_ELSEWHERE):
             with pytest.raises(CaseRefused):
                 resolve_case(case_id=case.pk, person=finance, reason=REASON, outcome=outcome)
+
+
+class TestWhatTwoPeopleSay:
+    """No case ends so by one person's choice, whatever it is about."""
+
+    BY_TWO = (Outcome.WRITTEN_OFF, Outcome.GIVEN_BACK_ELSEWHERE)
+
+    @pytest.mark.parametrize("kind", CaseKind)
+    @pytest.mark.parametrize("outcome", BY_TWO)
+    def test_is_not_offered_to_one(self, case: Case, kind: CaseKind, outcome: Outcome) -> None:
+        case.kind = kind
+
+        assert outcome not in FITTING.get(kind, ())
+        assert outcome not in outcomes_for(case, [Refund(pk=case.subject_id, status=RefundStatus.COMPLETED)])
+
+    @pytest.mark.parametrize("outcome", BY_TWO)
+    def test_is_refused_with_what_to_do_instead(self, case: Case, finance: User, outcome: Outcome) -> None:
+        with pytest.raises(CaseRefused) as refused:
+            resolve_case(case_id=case.pk, person=finance, reason=REASON, outcome=outcome)
+
+        assert (refused.value.code, refused.value.field) == ("needs_two", "outcome")
+        assert "by two people: ask for that" in refused.value.sentence
+        assert Case.objects.get().is_waiting
 
 
 def attempted_share(order: Order, finding: Finding, **said: Any) -> Attempt:

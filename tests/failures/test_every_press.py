@@ -148,7 +148,8 @@ WRONG: Mapping[str, tuple[dict[str, Any], ...]] = {
     "snooze": (*_NO_REASON, {"minutes": None}, {"minutes": "-5"}, {"minutes": "soon"}, {"minutes": "99999999"}),
     "decide": (
         *_NO_REASON,
-        *({"action": None}, {"action": "steal"}, {"outcome": "won"}, {"outcome": "written_off"}),
+        *({"action": None}, {"action": "steal"}),
+        *({"outcome": "won"}, {"outcome": "written_off"}, {"outcome": "given_back_elsewhere"}),
         *({"amount": wrong} for wrong in ("eight", "-1", "840.999", "NaN", "1e99", "9" * 20, "0x10", "8,40", "84\0")),
     ),
     "reply": (
