@@ -73,7 +73,7 @@ def _check(bill: Bill, made_due: int, *, may_refund: bool) -> None:
         )
     if made_due and not may_refund:
         raise PaymentRefused(
-            f"{made_due} more than the new total is paid already. Say `refund_surplus` to give it back.",
+            f"{bill.shown(made_due)} more than the new total is paid already. Say `refund_surplus` to give it back.",
             field="lines",
             code="below_paid",
         )
