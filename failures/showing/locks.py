@@ -13,9 +13,9 @@ from failures.reasons import UNDECIDED, what_is_left, why_not_alone
 from failures.services.giving_up import lost_of
 from kernel.errors import ServiceError
 from kernel.money import Money
-from payments.models import Attempt, AttemptStatus, Payment, Refund
+from payments.models import Attempt, Payment, Refund
 from payments.services.bill import Bill
-from payments.services.forcing import refusal_to_record
+from payments.services.forcing import refusal_to_record, refusal_to_record_charge
 from payments.services.given_back import refusal_to_record_given_back
 from payments.services.made_again import GOING_BACK, refusal_to_make_again, what_is_left_of
 from payments.services.mismatches import MismatchChoice, Undecided
@@ -31,7 +31,6 @@ OF_AN_AMOUNT: Mapping[Action, MismatchChoice] = {
 _IS_ASKED = "A second person is being asked. Approve or reject that first, or take it back."
 _IN_DOUBT = "Nobody knows yet whether it was charged. Charging again is locked until that is known."
 _NOTHING_OPEN = "No charge of this payment is open any more."
-_ASKING = "Somebody is asking the provider right now. This opens again within half a minute."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,13 +108,10 @@ def _give_up(seen: Seen) -> str:
 
 
 def _by_hand(seen: Seen) -> str:
-    live = seen.live
-    if live is None:
+    payment, live = seen.payment, seen.live
+    if payment is None or live is None:
         return _NOTHING_OPEN
-    if live.mismatch:
-        return "Decide about its amount instead."
-    is_leased = seen.payment is not None and seen.payment.is_leased
-    return _ASKING if live.status == AttemptStatus.SENT or is_leased else ""
+    return _said(refusal_to_record_charge(payment, live))
 
 
 def _amount(action: Action) -> Callable[[Seen], str]:

@@ -14,7 +14,7 @@ from accounts.models import Approval, User
 from accounts.services.approvals import Wanted, ask_approval, use_approval
 from events.actors import Actor
 from kernel.money import MAX_MINOR, Money
-from payments.models import Attempt, AttemptStatus, NextAction, Refund, RefundStatus
+from payments.models import Attempt, AttemptStatus, NextAction, Payment, Refund, RefundStatus
 from payments.services.bill import lock_bill_of_payment
 from payments.services.by_hand import check_finance, settling_by_hand
 from payments.services.deeds import PaymentDeed, deed_on
@@ -169,11 +169,21 @@ def _record_charge(seen: Sighting, actor: Actor) -> None:
         raise PaymentRefused("That attempt has ended; another one is open now. Look again.", code="not_open")
     if seen.deed == PaymentDeed.RECORD_CHARGED:
         evidence = replace(evidence, money=_captured(seen, attempt))
-    elif attempt.mismatch:
-        raise PaymentRefused("Money was captured here: decide about its amount instead.", code="captured")
-    if attempt.status == AttemptStatus.SENT or settling.payment.is_leased:
-        raise PaymentRefused("Somebody is asking the provider right now. Wait half a minute.", code="being_sent")
+    refusal = refusal_to_record_charge(settling.payment, attempt)
+    if refusal is not None:
+        raise refusal
     settle_locked(bill=settling.bill, attempt_id=attempt.pk, evidence=evidence, actor=actor)
+
+
+def refusal_to_record_charge(payment: Payment, attempt: Attempt) -> PaymentRefused | None:
+    """The one rule, for whoever says it, under the bill's lock, and for the page that offers it."""
+    if attempt.mismatch:
+        return PaymentRefused("Money was captured here: decide about its amount instead.", code="captured")
+    if attempt.status == AttemptStatus.SENT or payment.is_leased:
+        return PaymentRefused(
+            "Somebody is asking the provider right now. This opens again within half a minute.", code="being_sent"
+        )
+    return None
 
 
 def _captured(seen: Sighting, attempt: Attempt) -> Money:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -24,11 +25,13 @@ from payments.models import Attempt, Payment, Refund
 from payments.services.attempts import begin_attempt
 from payments.services.bill import Bill
 from payments.services.evidence import Finding
+from payments.services.facts import PaymentEvent
+from payments.services.refusals import PaymentRefused
 from tests.factories import accepted, order_of, staff
 from tests.failures.bulking import doubtful, exhausted
 from tests.failures.deciding import ask
 from tests.failures.test_desk import MOST_QUERIES, desk_of, page_of, press
-from tests.failures.test_services import REASON
+from tests.failures.test_services import REASON, happened
 from tests.failures.world import paid_twice, told
 
 LOCKED = re.compile(r'desk-locked"><h3>(.*?)</h3><p>Locked: (.*?)</p>')
@@ -66,19 +69,17 @@ def test_what_cannot_be_done_now_says_why(db: None, payment: dict[str, Any], act
     assert bool(said) == bool(why)
 
 
+@pytest.mark.parametrize("action", [Action.RECORD_CHARGED, Action.RECORD_NOT_CHARGED])
 @pytest.mark.parametrize(
     ("live", "why"),
     [
-        ({"status": "sent"}, "Somebody is asking the provider right now."),
-        ({"status": "unknown", "mismatch": True}, "Decide about its amount instead."),
+        ({"status": "sent"}, "Somebody is asking the provider right now. This opens again within half a minute."),
+        ({"status": "unknown", "mismatch": True}, "Money was captured here: decide about its amount instead."),
         ({"status": "unknown"}, ""),
     ],
 )
-def test_nothing_is_recorded_while_somebody_asks(db: None, live: dict[str, Any], why: str) -> None:
-    said = locked(Action.RECORD_NOT_CHARGED, Payment(status="processing"), Attempt(**live))
-
-    assert said.startswith(why)
-    assert bool(said) == bool(why)
+def test_nothing_is_recorded_while_somebody_asks(db: None, action: Action, live: dict[str, Any], why: str) -> None:
+    assert locked(action, Payment(status="processing"), Attempt(**live)) == why
 
 
 @pytest.fixture
@@ -169,6 +170,35 @@ def test_what_is_recorded_as_charged_and_is_not_due_says_that_it_goes_back(
     assert Approval.objects.get().after["refunds"]
     assert "<strong>This moves money.</strong>" in lead
     assert "This moves no money" not in lead
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("is_captured", "why"),
+    [
+        (True, "Money was captured here: decide about its amount instead."),
+        (False, "Somebody is asking the provider right now. This opens again within half a minute."),
+    ],
+)
+def test_a_charge_is_recorded_neither_way_on_the_page_nor_by_the_service_while_it_may_not(
+    restaurant: Restaurant, finance: User, is_captured: bool, why: str
+) -> None:
+    """The rule of the one is that of the other, in the same words."""
+    case = doubtful(restaurant)
+    if is_captured:
+        attempt = told(Attempt.objects.get(), Finding.SUCCEEDED, minor=1)
+        happened(PaymentEvent.DOUBT_PROLONGED, attempt.payment, attempt=str(attempt.pk))  # So that the case is open.
+    else:
+        Payment.objects.update(lease_until=clock.now() + timedelta(seconds=20))
+
+    locked, _ = seen(case, finance)
+
+    assert {locked["Record: it was charged"], locked["Record: it was not charged"]} == {why}
+    for action, said in ((Action.RECORD_CHARGED, {"amount_minor": 84_000}), (Action.RECORD_NOT_CHARGED, {})):
+        with pytest.raises(PaymentRefused) as refused:
+            ask(case, finance, action, **said)
+        assert refused.value.sentence == why
+    assert not Approval.objects.exists()
 
 
 @pytest.mark.django_db

@@ -41,7 +41,7 @@ from payments.services.sweeps import sweep_payments, sweep_refunds
 from tests.factories import RestaurantFactory, accepted, order_of, paid, staff
 from tests.scripted import ScriptedGateway, outcome, succeeded
 from tests.time_machine import StrayClock
-from tests.two_people import record_not_charged
+from tests.two_people import record_charged, record_not_charged
 
 REASON = "The provider's dashboard shows it."
 KEEP, REFUND_ALL, REFUND_DIFFERENCE = MismatchChoice
@@ -289,12 +289,13 @@ def test_a_guest_who_never_came_back_is_recorded_as_not_charged(
     assert (payment.status, Attempt.objects.get().status) == (PaymentStatus.FAILED, AttemptStatus.NOT_CHARGED)
 
 
-def test_captured_money_cannot_be_called_not_charged(
-    restaurant: Restaurant, provider_a: ScriptedGateway, finance: User
+@pytest.mark.parametrize("record", [record_not_charged, partial(record_charged, captured_minor=84_000)])
+def test_of_captured_money_it_is_not_recorded_whether_it_was_charged(
+    restaurant: Restaurant, provider_a: ScriptedGateway, finance: User, record: Callable[..., Payment]
 ) -> None:
     payment = captured(restaurant, provider_a, 90_000)
 
-    assert refused(partial(not_charged, payment, finance), provider_a) == "captured"
+    assert refused(partial(record, payment_id=payment.pk, person=finance), provider_a) == "captured"
 
 
 def test_a_process_that_is_minutes_ahead_takes_nobodys_lease_for_over(
