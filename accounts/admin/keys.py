@@ -191,7 +191,11 @@ class ApiKeyAdmin(KeptInAudit, ReadOnlyAdmin):
             one = str(chosen[0]) if len(chosen) == 1 else f"{len(chosen)} keys"
             return self._asked(request, chosen, "revoke", f"Revoke {one}?")
         for key in chosen:
-            is_news = revoke_api_key(key_id=key.pk, by=Actor.user(request.user))
+            try:
+                is_news = revoke_api_key(key_id=key.pk, by=Actor.user(request.user))
+            except KeyRefused as refused:
+                self.message_user(request, f"Not revoked: {key}. {refused.sentence}", messages.ERROR)
+                continue
             # A message's first letter is made a capital: it is not the key's.
             sentence = f"Revoked {key}: its next request is refused." if is_news else f"Revoked before: {key}."
             self.message_user(request, sentence, messages.SUCCESS if is_news else messages.WARNING)

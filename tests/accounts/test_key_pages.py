@@ -15,7 +15,7 @@ from django.urls import reverse
 
 from accounts.models import ApiKey, Membership, Restaurant, Role, User
 from accounts.scopes import KEY_SCOPES
-from accounts.services.keys import issue_api_key, rotate_api_key
+from accounts.services.keys import issue_api_key, revoke_api_key, rotate_api_key
 from accounts.services.secrets import hash_secret
 from events.models import AuditEntry
 from kernel import clock
@@ -311,6 +311,28 @@ def test_nobody_reaches_another_restaurants_keys(restaurant: Restaurant) -> None
     assert "not one of the available choices" in text_of(refused)
     assert "not one of the available choices" in text_of(wider)
     assert ApiKey.objects.filter(revoked_at=None).count() == 2
+
+
+def test_what_is_refused_of_one_key_is_told_and_the_others_are_revoked(
+    restaurant: Restaurant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever runs this house took the one restaurant from them while they pressed."""
+    second = RestaurantFactory.create(name="Second")
+    helper = helper_of(restaurant, "view", "change")
+    theirs = Membership.objects.create(user=User.objects.get(), restaurant=second, role=Role.ADMIN)
+    keys = [key_of(restaurant, name="one"), key_of(second, name="two"), key_of(restaurant, name="three")]
+
+    def lose_it_and_revoke(**said: Any) -> bool:
+        Membership.objects.filter(pk=theirs.pk).delete()
+        return revoke_api_key(**said)
+
+    monkeypatch.setattr("accounts.admin.keys.revoke_api_key", lose_it_and_revoke)
+    act(helper, "revoke", *keys)
+
+    text = text_of(helper.get(LIST))
+    assert f"Not revoked: {keys[1]}. Only an admin of each restaurant that a key speaks for looks after it." in text
+    assert [f"Revoked {key}: its next request is refused." in text for key in keys] == [True, False, True]
+    assert ApiKey.objects.get(revoked_at=None) == keys[1]
 
 
 def test_a_page_of_somebody_else_changes_nothing(restaurant: Restaurant) -> None:
