@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from kernel.money import Money
 from kernel.shown import in_words
-from payments.models import Attempt, Capture, NextAction, Payment, Refund, RefundStatus
+from payments.models import Attempt, Capture, Payment, Refund
 from payments.services.providers import facts_of
-from payments.services.refund_requests import tip_left_of
+from payments.services.refund_requests import asked_about, tip_left_of
 
 NOTHING_CAME_IN = "Nothing came in: there is nothing to give back."
 NOTHING_YET = "Nothing came in so far: there is nothing to give back."
@@ -71,9 +71,9 @@ def _nothing_in(payment: Payment) -> str:
 
 
 def _being_asked(attempt: Attempt, zone: str) -> str:
-    asked = Refund.objects.filter(attempt=attempt, status=RefundStatus.FAILED, next_action=NextAction.LOOK_UP)
-    next_at = asked.values_list("next_action_at", flat=True).order_by("next_action_at").first()
-    if next_at is None:
+    asked = asked_about(Refund.objects.filter(attempt=attempt))
+    times = [each.next_action_at for each in asked if each.next_action_at is not None]
+    if not times:
         return ""
-    at = in_words(next_at, zone)
+    at = in_words(min(times), zone)
     return f"An earlier refund may have been made after all. {attempt.account.label} is asked about it next at {at}."

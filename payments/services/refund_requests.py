@@ -200,19 +200,24 @@ def check_refund(attempt: Attempt, amount_minor: int, tip_minor: int, tip_left: 
             field="amount",
             code="surplus_is_whole",
         )
-    refusal = refusal_while_asked(Refund.objects.filter(attempt=attempt, status=RefundStatus.FAILED))
+    refusal = refusal_while_asked(Refund.objects.filter(attempt=attempt))
     if refusal is not None:
         raise refusal
 
 
 def refusal_while_asked(refunds: Iterable[Refund]) -> RefundRefused | None:
-    """Of one attempt: what failed may have been made after all, and would go back twice. For pages as well."""
-    if not any(each.status == RefundStatus.FAILED and each.next_action == NextAction.LOOK_UP for each in refunds):
+    """Of one attempt: it would go back twice. For pages as well."""
+    if not asked_about(refunds):
         return None
     return RefundRefused(
         "The provider may have made an earlier refund after all. It is being asked: try again in a minute.",
         code="being_asked",
     )
+
+
+def asked_about(refunds: Iterable[Refund]) -> list[Refund]:
+    """What failed, and may have been made after all."""
+    return [each for each in refunds if each.status == RefundStatus.FAILED and each.next_action == NextAction.LOOK_UP]
 
 
 def _check_numbers(attempt: Attempt, amount_minor: int, tip_minor: int, tip_left: int) -> None:

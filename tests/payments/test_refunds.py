@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,9 +14,11 @@ from events.actors import Actor, ActorKind
 from failures.models import Case, CaseKind, CaseStatus
 from kernel import clock
 from kernel.money import Money
+from kernel.shown import in_words
 from orders.models import Order, PaymentState
 from payments.gateways.contract import Answer, ErrorCode, LookUpResult, Outcome
 from payments.models import Attempt, NextAction, Payment, Refund, RefundStatus
+from payments.refund_outlooks import refund_outlook_of
 from payments.services.evidence import Evidence, Finding, Source
 from payments.services.refund_requests import request_refund
 from payments.services.refund_settlement import settle_refund
@@ -227,3 +230,21 @@ def test_statements_of_asking_for_and_completing_a_refund(payment: Payment) -> N
     # One of them asks whether an earlier refund may have moved after all, and one how much its caller may give back.
     assert statements(asking) <= 10
     assert statements(sweeping) <= 24
+
+
+def test_while_an_earlier_one_is_asked_about_nothing_goes_back_and_the_page_says_until_when(
+    payment: Payment, finance: Actor
+) -> None:
+    first, second = asked_for(payment, finance, 100), asked_for(payment, finance, 200)
+    for refund in (first, second):
+        declined = Evidence(source=Source.LOOK_UP, finding=Finding.DECLINED)
+        settle_refund(refund_id=refund.pk, evidence=declined)
+    assert refund_outlook_of(payment, zone="UTC").locked == ""
+    soon, later = (datetime(2099, 1, 1, hour, tzinfo=UTC) for hour in (9, 10))
+    Refund.objects.filter(pk=first.pk).update(next_action=NextAction.LOOK_UP, next_action_at=later)
+    Refund.objects.filter(pk=second.pk).update(next_action=NextAction.LOOK_UP, next_action_at=soon)
+
+    assert refund_outlook_of(payment, zone="UTC").locked.endswith(f"is asked about it next at {in_words(soon, 'UTC')}.")
+    with pytest.raises(RefundRefused) as refused:
+        asked_for(payment, finance, 300)
+    assert refused.value.code == "being_asked"
