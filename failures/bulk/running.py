@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 import structlog
@@ -90,7 +91,7 @@ def _do(claim: _Claim) -> None:
 
 def _write(claim: _Claim, work: Work) -> None:
     """In one transaction with its own mark: it is done once, wherever a process dies."""
-    do = work.prepare(claim.case_id) if work.prepare is not None else work.do
+    do = partial(work.do, candidates=work.candidates(claim.case_id)) if work.candidates is not None else work.do
     with transaction.atomic():
         step = _held_or_given_back(claim)
         if step is None:

@@ -35,7 +35,6 @@ from payments.services.routing import Candidate
 ENDINGS = tuple(each for each in CHOSEN if each != Outcome.NOTHING_WRONG)
 # Nobody but the clock waits for it, and the clock holds the step anyway.
 _AT_WORK = timedelta(seconds=10)
-_RETRIED = "Another try was asked for."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +42,9 @@ class Work:
     """`checks` are those of the service itself: what it would refuse now is not even begun."""
 
     checks: tuple[Callable[[Case], None], ...]
-    do: Callable[[BulkStep], str]  # What became of it, in a sentence.
-    # Before anything is locked: it asks how the providers are, and `do` is what it returns.
-    prepare: Callable[[UUID], Callable[[BulkStep], str]] | None = None
+    do: Callable[..., str]  # Of a step, and where they were looked for of its candidates: what became of it.
+    # Before anything is locked: it asks how the providers are.
+    candidates: Callable[[UUID], Sequence[Candidate]] | None = None
     for_whom: Callable[[Case, User], None] | None = None  # What one person may and another one may not.
     does_end: bool = False  # By its outcome: one case can have ended so, another one cannot.
     needs_reason: bool = True
@@ -117,8 +116,8 @@ def _snooze(step: BulkStep) -> str:
     return "Put off. News of it brings it back at once."
 
 
-def _decided(action: Action, sentence: str, candidates: Sequence[Candidate] | None = None) -> Callable[[BulkStep], str]:
-    def do(step: BulkStep) -> str:
+def _decided(action: Action, sentence: str) -> Callable[..., str]:
+    def do(step: BulkStep, candidates: Sequence[Candidate] = ()) -> str:
         run = step.run
         decision = Decision(action=action, reason=run.reason, outcome=run.outcome, version=step.seen_version)
         act_on_case(
@@ -127,10 +126,6 @@ def _decided(action: Action, sentence: str, candidates: Sequence[Candidate] | No
         return sentence
 
     return do
-
-
-def _retry(case_id: UUID) -> Callable[[BulkStep], str]:
-    return _decided(Action.RETRY, _RETRIED, candidates_to_retry(case_id))
 
 
 def _call_of(step: BulkStep) -> Call:
@@ -156,8 +151,8 @@ WORKS: Mapping[BulkAction, Work] = {
     BulkAction.SNOOZE: Work(checks=_FREE, do=_snooze),
     BulkAction.RETRY: Work(
         checks=(*_FREE, _can_be_tried_again),
-        do=_decided(Action.RETRY, _RETRIED),
-        prepare=_retry,
+        do=_decided(Action.RETRY, "Another try was asked for."),
+        candidates=candidates_to_retry,
         is_about_money=True,
     ),
     BulkAction.RESOLVE: Work(

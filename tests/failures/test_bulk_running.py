@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 import structlog
@@ -19,6 +20,7 @@ from failures.bulk import running
 from failures.bulk.running import work_on_bulk
 from failures.bulk.steering import go_on_with_bulk, stop_bulk
 from failures.bulk.work import WORKS
+from failures.decisions import candidates_to_retry
 from failures.models import BulkAction, BulkRun, BulkStatus, BulkStep, Case, CaseStatus, Outcome, StepStatus
 from failures.services.working import assign_case, dismiss_case, snooze_case
 from kernel import clock
@@ -26,6 +28,7 @@ from kernel.money import Money
 from payments.gateways.contract import Answer, LookUpResult
 from payments.models import NextAction, Payment, PaymentStatus
 from payments.services import providers
+from payments.services.routing import Candidate
 from payments.services.sweeps import ALSO
 from payments.services.timing import lease
 from tests.factories import staff
@@ -93,6 +96,23 @@ def test_each_action_is_done_to_each_case_and_is_in_the_audit(
     assert all(is_done(now(case), finance) for case in some)
     assert deeds(finance) == [(deed, str(case.pk)) for case in some]
     assert gateway.count("charge") == 0
+
+
+def test_how_the_providers_are_is_looked_up_before_anything_is_locked_and_not_again(
+    restaurant: Restaurant, finance: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[tuple[UUID, bool]] = []
+    retry, case = WORKS[BulkAction.RETRY], exhausted(restaurant)
+
+    def look(case_id: UUID) -> Sequence[Candidate]:
+        looked.append((case_id, connection.in_atomic_block))
+        return candidates_to_retry(case_id)
+
+    monkeypatch.setitem(WORKS, BulkAction.RETRY, replace(retry, candidates=look))
+    monkeypatch.setattr("failures.decisions.candidates_to_retry", None)  # Under the lock nobody calls it.
+
+    assert results(finished(BulkAction.RETRY, finance, [case])) == [DONE]
+    assert looked == [(case.pk, False)]
 
 
 def test_what_was_done_says_so_and_leads_back_to_the_press(finance: User, cases: list[Case]) -> None:
