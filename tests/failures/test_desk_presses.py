@@ -6,37 +6,27 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from typing import Any
-from uuid import UUID
 
 import pytest
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
-from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import Approval, ApprovalStatus, IdempotentCall, Restaurant, Role, User
-from events.actors import Actor
 from failures.approvals import Verdict
-from failures.models import BulkAction, Case, CaseKind
-from kernel.money import Money
-from payments.models import Limited, Refund, RefundStatus
-from payments.services.evidence import Evidence, Finding, Source
+from failures.models import BulkAction, Case
+from payments.services.evidence import Finding
 from payments.services.facts import PaymentEvent
-from payments.services.limit_changes import set_refund_limit
-from payments.services.refund_requests import request_refund
-from payments.services.refund_settlement import settle_refund
-from payments.services.refunds import begin_refund
 from tests.factories import accepted, order_of, staff
 from tests.failures.bulking import contradicted, plan
 from tests.failures.deciding import reply
-from tests.failures.test_desk import MOST_QUERIES, QUEUE, desk_of, page_of, press
+from tests.failures.test_desk import QUEUE, desk_of, page_of, press
 from tests.failures.test_services import REASON, happened
 from tests.failures.world import attempted
 
 pytestmark = pytest.mark.django_db
 USED = "This page was used already for something else. Nothing was done: look, and press again."
 DONE_ALREADY = "It was done already, by your first press."
-WAITS = "It is above your limit: nothing is sent until a second person has agreed."
 
 
 @pytest.fixture
@@ -47,57 +37,6 @@ def finance(restaurant: Restaurant) -> User:
 @pytest.fixture
 def desk(finance: User) -> Client:
     return desk_of(finance)
-
-
-class TestARefundSentAgain:
-    """While a larger one of the same payment waits."""
-
-    @pytest.fixture
-    def failed(self, restaurant: Restaurant, finance: User) -> Case:
-        kept = attempted(order_of(restaurant), Finding.SUCCEEDED, minor=84_000)
-        refund = _asked(kept.payment_id, 5_000, finance)
-        begin_refund(refund_id=refund.pk)
-        not_made = Evidence(source=Source.LOOK_UP, finding=Finding.NOT_CHARGED, money=Money(5_000, "INR"))
-        settle_refund(refund_id=refund.pk, evidence=not_made)
-        admin = staff(restaurant, Role.ADMIN)
-        set_refund_limit(restaurant=restaurant, who=Limited.FINANCE, currency="INR", most_minor=1_000, person=admin)
-        assert _asked(kept.payment_id, 40_000, finance).status == RefundStatus.WAITING_APPROVAL
-        return Case.objects.get(kind=CaseKind.REFUND_FAILED)
-
-    def test_is_said_to_be_done_by_whoever_may(self, restaurant: Restaurant, failed: Case) -> None:
-        lead = desk_of(staff(restaurant, Role.FINANCE_LEAD))
-
-        press(lead, failed, "decide", action="refund", reason="Send it once more.")
-
-        assert Refund.objects.latest("id").status == RefundStatus.REQUESTED
-        text = lead.get(page_of(failed)).content.decode()
-        assert WAITS not in text
-        assert "Done. The case is closed." in text
-
-    def test_says_beforehand_that_a_second_person_may_be_asked(self, desk: Client, failed: Case) -> None:
-        text = desk.get(page_of(failed)).content.decode()
-
-        assert "by the same way. If it is more than you may give back alone, a second person is asked first." in text
-
-    def test_has_a_page_that_stays_cheap(
-        self, desk: Client, failed: Case, django_assert_max_num_queries: DjangoAssertNumQueries
-    ) -> None:
-        desk.get(page_of(failed))  # What a process reads once.
-
-        with django_assert_max_num_queries(MOST_QUERIES):
-            desk.get(page_of(failed))
-
-    def test_is_said_to_wait_where_it_does(self, desk: Client, failed: Case) -> None:
-        press(desk, failed, "decide", action="refund", reason="Send it once more.")
-
-        assert Refund.objects.latest("id").status == RefundStatus.WAITING_APPROVAL
-        assert WAITS in desk.get(page_of(failed)).content.decode()
-
-
-def _asked(payment_id: UUID, minor: int, person: User) -> Refund:
-    return request_refund(
-        payment_id=payment_id, amount_minor=minor, reason="The soup was cold.", actor=Actor.user(person)
-    )
 
 
 class TestAnAmount:
