@@ -38,6 +38,9 @@ STOP_SECONDS: Final[Mapping[str, float]] = {
 }
 # Half of what the web has to finish its requests before it is killed.
 GRACEFUL_SECONDS: Final = 2
+# Longer than a client or a proxy keeps an idle connection (60 s, most often): whoever closes it first is never the one
+# to whom a payment is just being sent.
+KEEP_ALIVE_SECONDS: Final = 75
 WEB_PROCESSES: Final = 2
 WEB_THREADS: Final = 8
 WORKER_THREADS: Final = 4
@@ -74,6 +77,7 @@ class Workshop:
                 *("-m", "gunicorn", "config.wsgi", "--bind", f"{LOOPBACK}:{port}"),
                 *("--worker-class", "gthread", "--workers", str(WEB_PROCESSES), "--threads", str(WEB_THREADS)),
                 *("--graceful-timeout", str(GRACEFUL_SECONDS), "--no-control-socket", "--access-logfile", "-"),
+                *("--keep-alive", str(KEEP_ALIVE_SECONDS)),
                 # Gunicorn's own most: a list's filters may all be there, in any script.
                 *("--limit-request-line", "8190"),
             ],
@@ -86,6 +90,7 @@ class Workshop:
             [
                 *("-m", "uvicorn", "config.asgi:application", "--host", LOOPBACK, "--port", str(port)),
                 *("--lifespan", "off", "--no-access-log", "--no-proxy-headers", "--timeout-graceful-shutdown", "1"),
+                *("--timeout-keep-alive", str(KEEP_ALIVE_SECONDS)),
             ],
         )
 

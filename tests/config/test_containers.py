@@ -16,6 +16,7 @@ import yaml
 from celery import Celery
 from django.core.management import get_commands
 
+from config.local.roles import KEEP_ALIVE_SECONDS
 from config.settings import environment as known_environment
 from tests.architecture.source import PRODUCT, ROOT
 from tests.chaos.room import PROVIDERS, Part
@@ -108,6 +109,16 @@ def test_gunicorn_serves_a_callable(command: list[str]) -> None:
 
     assert callable(getattr(importlib.import_module(module), attribute))
     assert "--preload" in command  # Else a wrong setting restarts workers for ever.
+
+
+@pytest.mark.parametrize(
+    "command", [command for command in commands().values() if command[0] in {"gunicorn", "uvicorn"}]
+)
+def test_no_server_closes_an_idle_connection_before_its_client_does(command: list[str]) -> None:
+    """Else a client sends a payment into it, and is told that the connection was reset."""
+    option = {"gunicorn": "--keep-alive", "uvicorn": "--timeout-keep-alive"}[command[0]]
+
+    assert command[command.index(option) + 1] == str(KEEP_ALIVE_SECONDS)
 
 
 @pytest.mark.parametrize("command", [command for command in commands().values() if command[0] == "celery"])
