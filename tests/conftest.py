@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterator
 
 import pytest
 import structlog
+from django.db import connection
 from django.test import TransactionTestCase
 
 from kernel import clock
 from payments.gateways.breaker import BreakerBoard
 from payments.services import providers
 from tests.emptying import delete_everything
+from tests.pristine import TEMPLATE, pristine_database
 from tests.time_machine import ShiftedClock
 
 
@@ -32,6 +35,13 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Thousands of tests and all that they import stay to the end: the collector need not look at them again."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """Of parallel processes one migrates, and the others copy what it made."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        os.environ[TEMPLATE] = connection.settings_dict["TEST"]["TEMPLATE"] = pristine_database()
 
 
 @pytest.fixture(scope="session", autouse=True)

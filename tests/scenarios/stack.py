@@ -17,6 +17,7 @@ import httpx
 import psycopg
 
 from config.local.ports import find_free
+from tests.pristine import copied_database
 from tests.scenarios import other_process
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,10 +25,14 @@ START_SECONDS = 90.0
 
 
 class Stack:
+    """On a database of its own that is migrated already: how a first start makes one, `tests/config` looks at."""
+
     def __init__(self, state: Path, **more: str) -> None:
+        self._rest = contextlib.ExitStack()
         here = {"DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "STEWARD_PUBLIC_URL"}
         environment = {name: text for name, text in os.environ.items() if name not in here}
         environment |= {"STATE_DIR": str(state), "PORT": str(find_free()), "STEWARD_SWEEP_SECONDS": "1"}
+        environment["DATABASE_URL"] = self._rest.enter_context(copied_database())
         # Room for more than any one client sends: what is tried here is not the limit.
         environment |= {**other_process.SHORT, "STEWARD_REQUESTS_PER_MINUTE": "900000", **more}
         self._file = state / "run.json"
@@ -98,8 +103,9 @@ class Stack:
         assert done.returncode == 0, said
 
     def stop(self) -> int:
-        self.process.send_signal(signal.SIGINT)
-        return self.process.wait(timeout=30)
+        with self._rest:
+            self.process.send_signal(signal.SIGINT)
+            return self.process.wait(timeout=30)
 
 
 def wait_until(condition: Any, seconds: float) -> None:
