@@ -27,7 +27,7 @@ IN_MEMORY = ("--worker-tmp-dir", "/dev/shm")  # noqa: S108  The image's choice.
 GUNICORN = (
     *("--preload", "--worker-class", "gthread", "--workers", str(WORKERS), "--threads", str(THREADS)),
     *("--timeout", "60", "--graceful-timeout", "30", *IN_MEMORY),
-    *("--no-control-socket", "--limit-request-line", "8190", "--access-logfile", "/dev/null"),
+    *("--keep-alive", "75", "--no-control-socket", "--limit-request-line", "8190", "--access-logfile", "/dev/null"),
 )
 # What a run measures is not its caller's limit: counted as ever, and never over.
 UNLIMITED = "999999"
