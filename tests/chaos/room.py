@@ -199,7 +199,8 @@ class Room:
             *("-m", "gunicorn", "config.wsgi:application", "--preload"),
             *("--bind", f"{ports.LOOPBACK}:{self.ports[Part.WEB]}", "--worker-class", "gthread"),
             *("--workers", str(WEB_PROCESSES), "--threads", str(WEB_THREADS)),
-            *("--timeout", "60", "--graceful-timeout", "30", "--no-control-socket", "--access-logfile", "-"),
+            *("--timeout", "60", "--graceful-timeout", "30", "--keep-alive", "75", "--no-control-socket"),
+            *("--access-logfile", "-"),
         ]
         return self._workshop.child(Part.WEB, command)
 
