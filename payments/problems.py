@@ -367,7 +367,7 @@ DECIDING = (
                 "not_waiting",
                 "nothing_to_refund",
             ),
-            *("more_than_left", "given_back_since", "being_asked", "order_cancelled", "attempt_live", "no_provider"),
+            *("given_back_since", "being_asked", "order_cancelled", "attempt_live", "no_provider"),
             "unknown_provider",
         )
     ),

@@ -66,7 +66,7 @@ def _failed_refund(r: Recorder) -> None:
     refuse(r, case, "being_asked", "refund")
     sql(r, "UPDATE payments_refund SET next_action = '', next_action_at = NULL WHERE id = %s", refund["id"])
     r.ask(f"POST /payments/{refund['payment']}/refunds", {"reason": WHY})
-    refuse(r, case, "more_than_left", "refund")
+    refuse(r, case, "nothing_to_refund", "refund")
     done = {"action": "dismiss", "reason": WHY}
     r.ask(f"POST /cases/{case['id']}/actions", done, caller="finance")
     refuse(r, case, "already_ended", "dismiss")
