@@ -11,7 +11,7 @@ _add = CATALOGUE.add
 _READ = NextAction.READ_AGAIN
 # When what somebody is at right now has ended mostly: a payment or a look at a provider, a send with its lease, and the
 # question what became of a refund.
-SOON_SECONDS, LEASE_SECONDS, ASKED_SECONDS = 10, 30, 60
+SOON_SECONDS, LEASE_SECONDS, ASKED_SECONDS, ANSWERED_SECONDS = 10, 30, 60, 300
 
 for _code, _title, _remedy, _next in (
     (
@@ -119,6 +119,12 @@ for _code, _title, _remedy, _seconds in (
         "An earlier refund may have been made after all",
         "The provider is being asked. Try again in a minute.",
         ASKED_SECONDS,
+    ),
+    (
+        "being_recorded",
+        "The guest may have this money already",
+        "It is said to have been given back in another way. A second person answers that first, in its case.",
+        ANSWERED_SECONDS,
     ),
 ):
     _add(
@@ -334,7 +340,7 @@ REFUNDING = (
         _kinds[code]
         for code in (
             *("nothing_to_refund", "more_than_left", "surplus_is_whole", "being_asked", "not_cash"),
-            *("bad_amount", "no_reason"),
+            *("being_recorded", "bad_amount", "no_reason"),
         )
     ),
     WRONG_CURRENCY,
@@ -367,7 +373,7 @@ DECIDING = (
                 "not_waiting",
                 "nothing_to_refund",
             ),
-            *("given_back_since", "being_asked", "order_cancelled", "attempt_live", "no_provider"),
+            *("given_back_since", "being_asked", "being_recorded", "order_cancelled", "attempt_live", "no_provider"),
             "unknown_provider",
         )
     ),

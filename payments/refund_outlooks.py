@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from kernel.money import Money
 from kernel.shown import in_words
 from payments.models import Attempt, Capture, Payment, Refund
 from payments.services.providers import facts_of
-from payments.services.refund_requests import asked_about, tip_left_of
+from payments.services.refund_requests import asked_about, refusal_of_what_may_be_back, tip_left_in
 
 NOTHING_CAME_IN = "Nothing came in: there is nothing to give back."
 NOTHING_YET = "Nothing came in so far: there is nothing to give back."
@@ -53,10 +54,11 @@ def refund_outlook_of(payment: Payment, *, zone: str) -> RefundOutlook:
     if attempt is None:
         return RefundOutlook(attempt=None, locked=ALL_GONE if taken else _nothing_in(payment))
     is_surplus = attempt.capture == Capture.SURPLUS
-    tip_left = 0 if is_surplus else tip_left_of(attempt)
+    refunds = list(Refund.objects.filter(attempt=attempt))
+    tip_left = 0 if is_surplus else tip_left_in(attempt, refunds)
     return RefundOutlook(
         attempt=attempt,
-        locked=_being_asked(attempt, zone),
+        locked=_being_asked(attempt, refunds, zone) or _may_be_back(attempt, refunds),
         share_minor=attempt.refundable_minor - tip_left,
         tip_minor=tip_left,
         is_surplus=is_surplus,
@@ -70,9 +72,13 @@ def _nothing_in(payment: Payment) -> str:
     return NOTHING_YET if payment.holds_its_share else NOTHING_CAME_IN
 
 
-def _being_asked(attempt: Attempt, zone: str) -> str:
-    asked = asked_about(Refund.objects.filter(attempt=attempt))
-    times = [each.next_action_at for each in asked if each.next_action_at is not None]
+def _may_be_back(attempt: Attempt, refunds: Collection[Refund]) -> str:
+    refusal = refusal_of_what_may_be_back(attempt, refunds)
+    return refusal.sentence if refusal else ""
+
+
+def _being_asked(attempt: Attempt, refunds: Iterable[Refund], zone: str) -> str:
+    times = [each.next_action_at for each in asked_about(refunds) if each.next_action_at is not None]
     if not times:
         return ""
     at = in_words(min(times), zone)

@@ -103,7 +103,7 @@ class CasePage:
         waiting = waiting_of(case, now=now)
         files = list(case.files.defer("content").select_related("author"))
         rows: list[Attempt | Refund] = [*attempts, *refunds]
-        every = approvals_in(case, about=perhaps_recorded(rows))
+        every = approvals_in(case, about=perhaps_recorded(rows), of=attempts)
         approvals = [each for each in every if each.asked_from == case.pk]
         by_people = as_recorded(rows, every)
         asked = asked_about(case, approvals, attempts=attempts, person=self.person, role=self.role, now=now)
@@ -112,7 +112,7 @@ class CasePage:
             **self.frame,
             "title": capfirst(case.get_kind_display()),
             "case": case,
-            "cause": cause_of(case, attempts, by_people=by_people),
+            "cause": cause_of(case, attempts, refunds, undecided=undecided, by_people=by_people),
             "account": _account_of(case),
             "certainty": certainty_of(attempts, refunds, by_people=by_people),
             "asked_for": Money(case.payment.charge_minor, case.payment.currency) if case.payment else None,
@@ -123,7 +123,17 @@ class CasePage:
             "attempts": attempts,
             "files": files,
             "next_look": self._next_look(zone),
-            **self._doing(Seen(case=case, person=self.person, bill=bill, refunds=refunds, undecided=undecided), asked),
+            **self._doing(
+                Seen(
+                    case=case,
+                    person=self.person,
+                    bill=bill,
+                    refunds=refunds,
+                    undecided=undecided,
+                    recordings=[each for each in every if each.is_pending and each.asked_from != case.pk],
+                ),
+                asked,
+            ),
             **self._ended(told),
         }
         return TemplateResponse(self.request, "failures/case.html", context, status=status)

@@ -13,7 +13,7 @@ from accounts.services.people import works_as
 from events.actors import Actor
 from events.services import Journal
 from failures.models import FITTING, TAKEABLE, BulkRun, Case, CaseKind, CaseStatus, Outcome
-from failures.reasons import SAID_BY_TWO, what_is_left, why_not_alone, why_not_so
+from failures.reasons import SAID_BY_TWO, outcomes_for, what_is_left, why_not_alone, why_not_so
 from failures.selectors import by_risk
 from failures.services.deeds import CaseDeed, deed_on
 from failures.services.ending import end_locked
@@ -176,10 +176,11 @@ def check_outcome(outcome: Outcome | str) -> None:
 def check_fits(case: Case, outcome: Outcome | str) -> None:
     """A failed refund was not "paid after all", and no payment that failed was either."""
     fitting = FITTING.get(CaseKind(case.kind))
+    refunds = list(Refund.objects.filter(payment=case.payment_id)) if outcome else []
     if outcome and fitting and outcome not in fitting:
-        words = ", ".join(str(each.label) for each in fitting)
+        words = ", ".join(str(each.label) for each in outcomes_for(case, refunds))
         raise CaseRefused(f"This case cannot have ended so. What fits: {words}.", field="outcome", code="does_not_fit")
-    sentence = why_not_so(case, outcome, Refund.objects.filter(payment=case.payment_id))
+    sentence = why_not_so(case, outcome, refunds)
     if sentence:
         raise CaseRefused(f"It did not end so. {sentence}", field="outcome", code="does_not_fit")
 

@@ -23,6 +23,7 @@ from payments.services.credential_changes import CHANGE_CREDENTIALS
 from payments.services.deeds import PaymentDeed, picture_of_payment
 from payments.services.forcing import other_amount
 from payments.services.refund_approvals import BESIDES, goes_back_besides
+from payments.services.refund_requests import recordings_of
 from payments.whose_word import IS_RECORDED
 
 _REFUND = Words(
@@ -88,9 +89,13 @@ class _Standing:
     is_left_to_finance: bool  # By the hand of who asked.
 
 
-def approvals_in(case: Case, *, about: Iterable[UUID] = ()) -> list[Approval]:
-    """With those by which people recorded something about these attempts or refunds, wherever it was asked."""
-    asked = Approval.objects.filter(Q(asked_from=case.pk) | Q(subject_id__in=list(about)) & IS_RECORDED)
+def approvals_in(case: Case, *, about: Iterable[UUID] = (), of: Iterable[Attempt] = ()) -> list[Approval]:
+    """With those by which people recorded something about these attempts or refunds, and those by which somebody says
+    that the guest was given the money of some attempt, wherever it was asked.
+    """
+    recorded = Q(subject_id__in=list(about)) & IS_RECORDED
+    recording = Q(pk__in=recordings_of(attempt.pk for attempt in of))
+    asked = Approval.objects.filter(Q(asked_from=case.pk) | recorded | recording)
     return list(asked.select_related("maker").order_by("id"))
 
 
@@ -112,6 +117,7 @@ def asked_about(
     opens_at = approval.created_at + ALONE_AFTER
     is_early = is_maker and not agree and now < opens_at
     why_not = _why_not(approval, person, role, agree)
+    seen = _as_it_is_now(case, approval)
     return Asked(
         approval=approval,
         words=_OF_NO_CASE.get(approval.action) or words_in(CaseKind(case.kind), Action(approval.action)),
@@ -119,8 +125,8 @@ def asked_about(
         amount=amount_of(approval, case.restaurant.currency),
         changes=changes_of(approval),
         warning=_warning(approval, attempts),
-        since=(*_since(case, approval), *_went_back_since(approval, attempts)),
-        may_approve=not _is_overtaken(approval, attempts),
+        since=(*_changes(approval.before, seen), *_went_back_since(approval, attempts)),
+        may_approve=not _is_overtaken(approval, attempts) and _refunds_in(seen) == _refunds_in(approval.before),
         may_decide=not why_not and not is_early,
         may_withdraw=is_maker,
         moves_money=words_of(approval.action).moves_money or _sends_a_refund(approval),
@@ -210,10 +216,16 @@ def _somebody(agree: Collection[Role]) -> str:
     return "A colleague of finance" if agree and not set(agree) & set(CHECKERS) else "A finance lead or an admin"
 
 
-def _since(case: Case, approval: Approval) -> Iterator[Change]:
-    """The payment may have changed while nobody answered: then the maker decided about something else."""
-    if "payment" in approval.before and case.payment_id is not None:
-        yield from _changes(approval.before, picture_of_payment(case.payment_id))
+def _as_it_is_now(case: Case, approval: Approval) -> Mapping[str, Any]:
+    """The payment may have changed while nobody answered: then the maker decided about something else. If anything of
+    it went back since, something else would come of it, and the service refuses.
+    """
+    before: Mapping[str, Any] = approval.before
+    return picture_of_payment(case.payment_id) if "payment" in before and case.payment_id is not None else before
+
+
+def _refunds_in(picture: Mapping[str, Any]) -> dict[str, str]:
+    return dict(_lines({"refunds": picture.get("refunds", [])}))
 
 
 def _went_back_since(approval: Approval, attempts: Iterable[Attempt]) -> Iterator[Change]:

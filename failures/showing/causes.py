@@ -10,7 +10,9 @@ from uuid import UUID
 from failures.models import Case, CaseKind, CaseStatus, Outcome
 from failures.services.opening import GIVEN_UP_AS
 from failures.sums import money_of
-from payments.models import Attempt
+from kernel.money import Money
+from payments.models import Attempt, Refund, RefundStatus
+from payments.services.mismatches import KEEPING, Undecided
 from payments.services.provider_refunds import Theirs
 
 
@@ -189,6 +191,16 @@ _STILL_HERE = _Now(
     advice="Send the refund again. If no bank takes it, give it back in another way, and record that.",
     step="Send the refund again",
 )
+_ONLY_BACK = _Now(
+    what="Another amount came in than was asked for, and none of it can be kept.",
+    advice="Give all of it back. Why nothing else is possible stands at what is locked below.",
+    step="Give all of it back",
+)
+_WAITS_THERE = (
+    "That it is sent again waits for a second person, in a case of its own. Until then there is nothing to do."
+)
+_NOT_ONCE_MORE = "Give it back in another way, and record that here. Sent once more it would most likely fail again."
+_IN_ANOTHER_WAY = "Give it back in another way"
 _IS_ASKED = "A second person looks at what is asked for, then approves or rejects it. Until then nothing else is done."
 _UNANSWERED: Mapping[CaseKind, _Now] = {
     CaseKind.REFUND_APPROVAL: _Now(
@@ -204,34 +216,62 @@ _UNANSWERED: Mapping[CaseKind, _Now] = {
 }
 
 
-def cause_of(case: Case, attempts: Iterable[Attempt] = (), *, by_people: Collection[UUID] = ()) -> Cause:
-    """As it is now, and of what has ended, as it was. `attempts` are those of its payment, and `by_people` those whose
-    money people recorded.
+def cause_of(
+    case: Case,
+    attempts: Iterable[Attempt] = (),
+    refunds: Collection[Refund] = (),
+    *,
+    undecided: Undecided | None = None,
+    by_people: Collection[UUID] = (),
+) -> Cause:
+    """As it is now, and of what has ended, as it was.
+
+    `attempts` and `refunds` are those of its payment, `undecided` the amount that somebody has to decide about, and
+    `by_people` those whose money people recorded.
     """
     cause = _with_its_sum(CAUSES[CaseKind(case.kind)], case)
     if (given_up := _GIVEN_UP.get(case.data.get(GIVEN_UP_AS, ""))) is not None:
         what, advice, step = given_up
-        cause = replace(cause, who="The guest", what=what, advice=advice, step=step)
+        cause = replace(cause, who="Nowhere: two people had given it up", what=what, advice=advice, step=step)
     if case.kind == CaseKind.AMOUNT_MISMATCH and case.data.get("attempt") in map(str, by_people):
         cause = replace(cause, who=_NOT_SAID_WHERE, what=_RECORDED)
+    if case.kind == CaseKind.CONTRADICTION and (told := case.data.get("reason")):
+        cause = replace(cause, what=f"The provider's books and ours differ. {told}")
     if not case.is_waiting:
         return replace(cause, what=f"When it was opened: {cause.what}")
-    now = _as_it_is_now(case, attempts)
+    now = _as_it_is_now(case, attempts, undecided) or _of_failed_refund(case, refunds)
     cause = replace(cause, what=now.what, advice=now.advice, step=now.step) if now else cause
     is_asked = case.status == CaseStatus.WAITING_SECOND_PERSON and case.kind not in _UNANSWERED
     return replace(cause, advice=_IS_ASKED, step="Approve or reject it") if is_asked else cause
 
 
-def _as_it_is_now(case: Case, attempts: Iterable[Attempt]) -> _Now | None:
+def _as_it_is_now(case: Case, attempts: Iterable[Attempt], undecided: Undecided | None) -> _Now | None:
     kind, payment = CaseKind(case.kind), case.payment
     if kind in _UNANSWERED and case.status != CaseStatus.WAITING_SECOND_PERSON:
         return _UNANSWERED[kind]
     if kind == CaseKind.EXHAUSTED and payment is not None and payment.holds_its_share:
         return _IN_DOUBT_AGAIN if payment.in_doubt else _TRIED_AGAIN
+    if undecided is not None and not any(undecided.can_be_kept(choice) for choice in KEEPING):
+        return _ONLY_BACK
     surplus = next((each for each in attempts if each.pk == case.subject_id), None)
     if kind == CaseKind.SURPLUS and surplus is not None and surplus.refundable_minor:
         return _STILL_HERE
     return None
+
+
+def _of_failed_refund(case: Case, refunds: Collection[Refund]) -> _Now | None:
+    """With how much it was, and what became of it since."""
+    failed = next((each for each in refunds if each.pk == case.subject_id), None)
+    if failed is None or failed.status != RefundStatus.FAILED:
+        return None
+    money = Money(failed.total_minor, failed.currency).display()
+    what = f"A refund of {money} did not arrive. The guest has not got the money."
+    if any(each.again_of_id == failed.pk and each.status == RefundStatus.WAITING_APPROVAL for each in refunds):
+        return _Now(what=what, advice=_WAITS_THERE, step="Wait for the second person")
+    if failed.again_of_id is not None:
+        return _Now(what=f"{what} It was sent again, and failed again.", advice=_NOT_ONCE_MORE, step=_IN_ANOTHER_WAY)
+    usual = CAUSES[CaseKind.REFUND_FAILED]
+    return _Now(what=what, advice=usual.advice, step=usual.step)
 
 
 def _with_its_sum(cause: Cause, case: Case) -> Cause:

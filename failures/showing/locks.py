@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from accounts.models import User
+from accounts.models import Approval, User
 from failures.decisions import Action
 from failures.models import Case, CaseKind
 from failures.reasons import UNDECIDED, what_is_left, why_not_alone
@@ -21,7 +21,7 @@ from payments.services.made_again import GOING_BACK, refusal_to_make_again, what
 from payments.services.mismatches import MismatchChoice, Undecided
 from payments.services.payments import retry_refusal
 from payments.services.refund_limits import Limit
-from payments.services.refund_requests import refusal_while_asked
+from payments.services.refund_requests import refusal_while_asked, refusal_while_recorded
 
 OF_AN_AMOUNT: Mapping[Action, MismatchChoice] = {
     Action.KEEP: MismatchChoice.KEEP,
@@ -44,6 +44,7 @@ class Seen:
     undecided: Undecided | None = None
     limit: Limit | None = None  # Of what the person gives back alone, where that is undecided.
     is_asked: bool = False
+    recordings: Sequence[Approval] = ()  # From another case of the same money.
 
     @property
     def payment(self) -> Payment | None:
@@ -138,7 +139,10 @@ def _record_given_back(seen: Seen) -> str:
 
 
 def _being_asked(seen: Seen, attempt_id: UUID) -> str:
-    return _said(refusal_while_asked(each for each in seen.refunds if each.attempt_id == attempt_id))
+    """The provider, or a second person."""
+    mine = (each for each in seen.refunds if each.attempt_id == attempt_id)
+    recordings = (each for each in seen.recordings if each.data["attempt"] == str(attempt_id))
+    return _said(refusal_while_asked(mine) or refusal_while_recorded(recordings))
 
 
 def _record_refund(seen: Seen) -> str:

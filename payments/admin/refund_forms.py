@@ -37,7 +37,9 @@ class GiveBackForm(PressForm):
 
     once_more = forms.BooleanField(
         label="Give money back once more",
-        error_messages={"required": "Some of it is on its way back already. Tick this if more is to go back."},
+        error_messages={
+            "required": "Some of it went back just now, or is on its way. Tick this if more is to go back."
+        },
     )
 
     def __init__(self, *args: Any, outlook: RefundOutlook, lately: Refund | None = None, **kwargs: Any) -> None:

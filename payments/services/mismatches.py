@@ -18,6 +18,10 @@ class MismatchChoice(StrEnum):
     REFUND_DIFFERENCE = "refund_difference"
 
 
+# By these something of what came in stays here.
+KEEPING = (MismatchChoice.KEEP, MismatchChoice.REFUND_DIFFERENCE)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undecided:
     asked: Money
@@ -33,10 +37,12 @@ class Undecided:
     @property
     def due_part(self) -> Money:
         """Of what came in: a refund like any other. Nothing where none of it could be kept."""
-        could_be_kept = (MismatchChoice.REFUND_DIFFERENCE, MismatchChoice.KEEP)
-        if all(self._refusal_to_keep(choice) is not None for choice in could_be_kept):
+        if not any(self.can_be_kept(choice) for choice in KEEPING):
             return Money(0, self.asked.currency)
         return min(self.captured, self.asked, key=lambda money: money.minor)
+
+    def can_be_kept(self, choice: MismatchChoice) -> bool:
+        return self._refusal_to_keep(choice) is None
 
     def refusal(self, choice: MismatchChoice, *, limit: Limit | None) -> PaymentRefused | None:
         """The one rule, for who decides and for the page that offers it, with what they may give back alone."""
@@ -49,9 +55,10 @@ class Undecided:
         due = self.due_part
         if limit is None or not due.minor or not limit.is_passed_by(due.minor):
             return None
+        first = "give the difference back" if self._is_difference_possible else "keep the amount"
         return PaymentRefused(
-            f"{due.display()} of it was due, and that is more than you may give back alone. Keep that much, "
-            "and ask for a refund of the payment: a second person agrees to it.",
+            f"{due.display()} of it was due, and that is more than you may give back alone. First {first}; then give "
+            "the rest back on the payment's page, where a second person agrees.",
             code="above_limit",
         )
 

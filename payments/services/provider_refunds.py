@@ -80,7 +80,10 @@ def _tell_reversed(s: Settling) -> None:
 def _record(s: Settling, fact: RefundFact) -> None:
     attempt = s.attempt
     if fact.money.currency != attempt.captured_currency or fact.money.minor > attempt.refundable_minor:
-        _tell(s, f"The provider shows a refund {fact.reference} that is more than is left of this capture.")
+        money = fact.money.display()
+        _tell(
+            s, f"The provider shows a refund {fact.reference} of {money}, which is more than is left of this capture."
+        )
         return
     refund = Refund(
         restaurant_id=attempt.restaurant_id,

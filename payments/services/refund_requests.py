@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q, Sum
+from django.db.models import Q, QuerySet, Sum
 
-from accounts.models import OFFICE, User
+from accounts.models import OFFICE, Approval, ApprovalStatus, User
 from accounts.services.idempotency import Call, claim
 from accounts.services.people import works_as
 from events.actors import Actor, ActorKind
@@ -200,9 +200,36 @@ def check_refund(attempt: Attempt, amount_minor: int, tip_minor: int, tip_left: 
             field="amount",
             code="surplus_is_whole",
         )
-    refusal = refusal_while_asked(Refund.objects.filter(attempt=attempt))
+    refusal = refusal_of_what_may_be_back(attempt, list(Refund.objects.filter(attempt=attempt)))
     if refusal is not None:
         raise refusal
+
+
+def refusal_of_what_may_be_back(attempt: Attempt, refunds: Collection[Refund]) -> RefundRefused | None:
+    """At the provider, or in the guest's hand. Only of what failed can people say so."""
+    has_failed = any(each.status == RefundStatus.FAILED for each in refunds)
+    recordings = recordings_of([attempt.pk]) if has_failed else ()
+    return refusal_while_asked(refunds) or refusal_while_recorded(recordings)
+
+
+def recordings_of(attempt_ids: Iterable[UUID]) -> QuerySet[Approval]:
+    """What people say that the guest was given in another way, and a second one has not agreed to."""
+    asked = Approval.objects.filter(status=ApprovalStatus.PENDING, expires_at__gt=clock.now())
+    mine = [str(each) for each in attempt_ids]
+    return asked.filter(action=PaymentDeed.RECORD_GIVEN_BACK.value, data__attempt__in=mine)
+
+
+def refusal_while_recorded(recordings: Iterable[Approval]) -> RefundRefused | None:
+    """Of one attempt: the guest has the money, and would get it twice. For pages as well."""
+    said = next((each.data for each in recordings), None)
+    if said is None:
+        return None
+    money = Money(said["amount_minor"] + said["tip_minor"], said["currency"]).display()
+    return RefundRefused(
+        f"Somebody says that the guest has {money} of it already, and a second person is being asked. "
+        "Wait for their answer: it would go back twice.",
+        code="being_recorded",
+    )
 
 
 def refusal_while_asked(refunds: Iterable[Refund]) -> RefundRefused | None:

@@ -34,7 +34,7 @@ def check_that_it_comes_out_the_same(approval: Approval, payment_id: UUID, do: C
     _, after = rehearsed(payment_id, do)
     if _told_apart(after) != _told_apart(approval.after):
         raise PaymentRefused(
-            "Since this was asked for the order has changed, and something else would come of it now. "
+            "Since this was asked for something happened to the payment, and something else would come of it now. "
             "Reject it or take it back, and ask again.",
             code="stale",
         )

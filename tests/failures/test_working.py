@@ -14,6 +14,7 @@ from django.db import connection
 from accounts.models import Membership, Restaurant, Role, User
 from events.models import AuditEntry, Event, Transition
 from failures.models import Case, CaseKind, CaseStatus, Outcome
+from failures.reasons import outcomes_for
 from failures.services.facts import CaseEvent, CaseRefused
 from failures.services.working import (
     LONGEST_SNOOZE,
@@ -191,7 +192,9 @@ def test_a_case_ends_only_as_one_of_its_kind_can(payment: Payment, finance: User
         resolve_case(case_id=late.pk, person=finance, reason=REASON, outcome=Outcome.REPAIRED)
 
     assert (refused.value.code, refused.value.field) == ("does_not_fit", "outcome")
-    assert "given back to the guest" in refused.value.sentence
+    fitting = refused.value.sentence.partition("What fits: ")[2].rstrip(".").split(", ")
+    assert fitting == [each.label for each in outcomes_for(late, [])]
+    assert "given back to the guest" not in fitting  # Nothing went back.
 
 
 class TestTheNextCase:

@@ -167,10 +167,11 @@ def test_one_that_was_made_meanwhile_is_not_agreed_to(refused: Refund, finance: 
         reason=GAVE_IT,
         asked_from=clock.new_id(),
     )
-    make_refund_again(failed_id=refused.pk, reason="A new account.", actor=Actor.user(finance))
+    by_hand = RefundFact(reference="by-hand", money=Money(PART, INR), succeeded=True)
+    news(Attempt.objects.get(), refunds=(by_hand,))
 
     assert code_of(lambda: agreed_to(asked)) == "given_back_since"
-    assert Attempt.objects.get().refunded_minor == 0
+    assert Attempt.objects.get().refunded_minor == PART
     assert Approval.objects.get(pk=asked.pk).is_pending
 
 
@@ -201,7 +202,7 @@ def test_of_two_who_do_both_at_once_one_is_told_and_it_goes_back_once(refused: R
     with ThreadPoolExecutor(len(acts)) as pool:
         said = sorted(pool.map(do, acts))
 
-    assert said == ["done", "given_back_since"]
+    assert said in (["being_recorded", "done"], ["done", "given_back_since"])
     attempt = Attempt.objects.get()
     assert attempt.refunded_minor + attempt.refunding_minor == PART
 

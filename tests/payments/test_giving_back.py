@@ -224,7 +224,7 @@ def test_a_page_that_was_used_gives_nothing_else_back_and_keeps_what_was_typed(d
     shown = dict(re.findall(r'name="(press|version|amount|reason)" value="([^"]*)"', text))
     assert (shown["amount"], shown["reason"]) == ("12.30", WHY)
     assert shown["press"] != said["press"]
-    assert "Some of it is on its way back already. Tick this if more is to go back." in text
+    assert "Some of it went back just now, or is on its way. Tick this if more is to go back." in text
     assert desk.post(give_page_of(payment), {**shown, "once_more": "on"}).status_code == 302
     assert Refund.objects.latest("pk").amount_minor == 1_230
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
+from django.urls import reverse
 
 from accounts.models import Restaurant, Role, User
 from events.actors import GUEST, Actor
+from failures.approvals import Verdict
 from failures.decisions import Action, Decision, act_on_case
 from failures.models import Case, CaseKind
 from kernel.errors import ServiceError
@@ -20,7 +22,7 @@ from payments.services.refund_requests import request_refund
 from payments.services.refunds import send_refund
 from payments.services.sweeps import sweep_refunds
 from tests.factories import order_of, paid, staff
-from tests.failures.deciding import WHY, agree, ask, call_about, refused
+from tests.failures.deciding import WHY, agree, ask, call_about, refused, reply
 from tests.failures.test_desk import desk_of, page_of
 from tests.payments.test_ways_back import surplus
 from tests.payments.words import INR, REFUSED, news, waiting
@@ -185,3 +187,52 @@ def test_what_is_kept_and_was_never_refused_is_given_back_on_its_own_page(
         )
 
     assert no.value.code == "nothing_to_refund"
+
+
+class TestWhileASecondPersonIsAskedWhetherItWasGivenBack:
+    """The guest has it in hand: nothing of it is sent besides, from wherever somebody comes."""
+
+    @pytest.fixture
+    def refused_surplus(self, restaurant: Restaurant, provider_a: ScriptedGateway) -> Attempt:
+        attempt = surplus(restaurant, provider_a)
+        provider_a.refunds.append(REFUSED)
+        sweep_refunds(width=1)
+        return Attempt.objects.get(pk=attempt.pk)
+
+    @pytest.mark.parametrize(
+        ("asked_in", "sister"),
+        [(CaseKind.SURPLUS, CaseKind.REFUND_FAILED), (CaseKind.REFUND_FAILED, CaseKind.SURPLUS)],
+    )
+    def test_its_other_case_is_locked(
+        self, refused_surplus: Attempt, finance: User, lead: User, asked_in: CaseKind, sister: CaseKind
+    ) -> None:
+        approval = ask(case_of(asked_in), finance, Action.RECORD_GIVEN_BACK)
+
+        assert words(case_of(sister), finance).count("Locked: Somebody says that the guest has ₹840.00 of it") == 2
+        for action in (Action.REFUND, Action.RECORD_GIVEN_BACK):
+            assert refused(partial(decide, case_of(sister), finance, action)) == "being_recorded"
+
+        agree(approval, lead)
+        assert Attempt.objects.get(pk=refused_surplus.pk).refunded_minor == 84_000
+        assert waiting() == []
+
+    def test_so_is_the_page_of_the_payment(self, owed: Case, finance: User, lead: User) -> None:
+        approval = ask(owed, finance, Action.RECORD_GIVEN_BACK)
+        payment_id = owed.payment_id
+        assert payment_id is not None
+        asking = partial(request_refund, payment_id=payment_id, reason="all of it", actor=Actor.user(lead))
+
+        page = desk_of(lead).get(reverse("admin:payments_payment_give_back", args=[payment_id])).content.decode()
+        assert "Somebody says that the guest has ₹440.00 of it already" in page
+        assert refused(asking) == "being_recorded"
+
+        reply(approval, lead, Verdict.REJECT)
+        asking()
+
+    def test_nor_longer_than_it_can_be_answered(self, owed: Case, finance: User, time: ShiftedClock) -> None:
+        ask(owed, finance, Action.RECORD_GIVEN_BACK)
+        time.advance(hours=25)
+
+        request_refund(payment_id=Attempt.objects.get().payment_id, reason="all of it", actor=Actor.user(finance))
+
+        assert Attempt.objects.get().refundable_minor == 0

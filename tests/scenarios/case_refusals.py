@@ -118,6 +118,10 @@ def _wrong_amount(r: Recorder) -> None:
     part = {"amount": INR_5, "reason": "A part of what was too much."}
     path = f"POST /payments/{payment['id']}/refunds"
     r.refuse("create_refund", "surplus_is_whole", path, part, expected=409)
+    recording = {"action": "record_given_back", "reason": "In cash, against a slip."}
+    r.ask(f"POST /cases/{case_of(r, payment['id'], 'surplus')['id']}/actions", recording, caller="finance")
+    r.refuse("create_refund", "being_recorded", path, {"reason": WHY}, expected=409)
+    refuse(r, case_of(r, payment["id"], "refund_failed"), "being_recorded", "refund")
 
 
 def _second_person(r: Recorder) -> None:
