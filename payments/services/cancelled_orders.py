@@ -6,11 +6,11 @@ from events.actors import Actor
 from events.models import Event
 from events.services import Journal
 from orders.services import lock_order
-from payments.models import Capture, Refund, RefundOrigin, RefundStatus
+from payments.models import Attempt, Capture, Refund, RefundOrigin, RefundStatus
 from payments.services.bill import Bill, lock_bill
 from payments.services.refund_approvals import OWED_BY_CANCELLING, release_refund
 from payments.services.refund_limits import check_how_often, is_above_limit
-from payments.services.refund_requests import reserve_refund, tip_left_of
+from payments.services.refund_requests import recorded_of, reserve_refund, tip_left_of
 from payments.services.refusals import PaymentRefused
 from payments.services.withdrawals import withdraw_locked
 
@@ -23,13 +23,14 @@ def on_order_cancelled(event: Event, actor: Actor) -> None:
         withdraw_locked(bill=bill, payment=payment, journal=journal)
     _release_waiting(bill, journal, event, actor)
     for attempt in bill.attempts:
-        if attempt.capture == Capture.KEPT and attempt.refundable_minor > 0:
+        share, tip = _still_here(attempt)
+        if share + tip > 0:
             _check_may(event)
             check_how_often(actor)
-            is_above_limit(actor, attempt, attempt.refundable_minor, can_wait=False)
+            is_above_limit(actor, attempt, share + tip, can_wait=False)
             reserve_refund(
                 attempt=attempt,
-                amount_minor=attempt.refundable_minor - (tip := tip_left_of(attempt)),
+                amount_minor=share,
                 tip_minor=tip,
                 origin=RefundOrigin.PERSON,
                 reason="The order was cancelled.",
@@ -39,6 +40,14 @@ def on_order_cancelled(event: Event, actor: Actor) -> None:
     for payment in bill.payments:
         payment.save()
     journal.write()
+
+
+def _still_here(attempt: Attempt) -> tuple[int, int]:
+    """Share and tip of what was kept."""
+    if attempt.capture != Capture.KEPT or attempt.refundable_minor <= 0:
+        return 0, 0
+    tip, (given_share, given_tip) = tip_left_of(attempt), recorded_of(attempt)
+    return max(0, attempt.refundable_minor - tip - given_share), max(0, tip - given_tip)
 
 
 def _release_waiting(bill: Bill, journal: Journal, event: Event, actor: Actor) -> None:

@@ -219,6 +219,14 @@ def recordings_of(attempt_ids: Iterable[UUID]) -> QuerySet[Approval]:
     return asked.filter(action=PaymentDeed.RECORD_GIVEN_BACK.value, data__attempt__in=mine)
 
 
+def recorded_of(attempt: Attempt) -> tuple[int, int]:
+    """Share and tip that the guest is said to have already: what goes back by rule leaves them out. If nobody agrees to
+    that, the case of the refund that failed stays open for them.
+    """
+    said = [each.data for each in recordings_of([attempt.pk])]
+    return sum(each["amount_minor"] for each in said), sum(each["tip_minor"] for each in said)
+
+
 def refusal_while_recorded(recordings: Iterable[Approval]) -> RefundRefused | None:
     """Of one attempt: the guest has the money, and would get it twice. For pages as well."""
     said = next((each.data for each in recordings), None)

@@ -7,14 +7,15 @@ from functools import partial
 import pytest
 from django.urls import reverse
 
-from accounts.models import Restaurant, Role, User
+from accounts.models import Approval, Restaurant, Role, User
 from events.actors import GUEST, Actor
 from failures.approvals import Verdict
 from failures.decisions import Action, Decision, act_on_case
 from failures.models import Case, CaseKind
 from kernel.errors import ServiceError
 from kernel.money import Money
-from orders.services import cancel_order
+from orders.models import Order
+from orders.services import amend_order, cancel_order
 from payments.gateways.contract import RefundFact, Theirs
 from payments.models import Attempt, Payment, Refund, RefundStatus
 from payments.services.given_back import ask_to_record_given_back
@@ -24,6 +25,7 @@ from payments.services.sweeps import sweep_refunds
 from tests.factories import order_of, paid, staff
 from tests.failures.deciding import WHY, agree, ask, call_about, refused, reply
 from tests.failures.test_desk import desk_of, page_of
+from tests.payments.test_refund_limits import less_by
 from tests.payments.test_ways_back import surplus
 from tests.payments.words import INR, REFUSED, news, waiting
 from tests.scripted import ScriptedGateway
@@ -236,3 +238,59 @@ class TestWhileASecondPersonIsAskedWhetherItWasGivenBack:
         request_refund(payment_id=Attempt.objects.get().payment_id, reason="all of it", actor=Actor.user(finance))
 
         assert Attempt.objects.get().refundable_minor == 0
+
+    def test_a_cancelled_order_sends_the_rest_alone(
+        self, restaurant: Restaurant, provider_a: ScriptedGateway, finance: User, lead: User
+    ) -> None:
+        case = self.failed_dish(restaurant, provider_a)
+        approval = ask(case, finance, Action.RECORD_GIVEN_BACK)
+
+        cancel_order(order_id=Order.objects.get().pk, actor=Actor.user(lead))
+
+        assert Attempt.objects.get().refunding_minor == 84_000 - DISH
+        self.ask_anew(approval, finance, lead)
+        sweep_refunds(width=1)
+        assert Attempt.objects.get().refunded_minor == 84_000
+        assert waiting() == []
+
+    def test_where_nobody_agrees_the_case_stays_until_it_has_gone_back(
+        self, restaurant: Restaurant, provider_a: ScriptedGateway, finance: User, lead: User
+    ) -> None:
+        case = self.failed_dish(restaurant, provider_a)
+        approval = ask(case, finance, Action.RECORD_GIVEN_BACK)
+        cancel_order(order_id=Order.objects.get().pk, actor=Actor.user(lead))
+        sweep_refunds(width=1)
+
+        reply(approval, lead, Verdict.REJECT)
+
+        assert refused(partial(decide, case, finance, Action.DISMISS)) == "not_over"
+        decide(case, finance, Action.REFUND)
+        sweep_refunds(width=1)
+        assert Attempt.objects.get().refunded_minor == 84_000
+
+    def test_a_smaller_bill_sends_the_rest_alone(
+        self, restaurant: Restaurant, provider_a: ScriptedGateway, finance: User, lead: User
+    ) -> None:
+        case = self.failed_dish(restaurant, provider_a)
+        approval = ask(case, finance, Action.RECORD_GIVEN_BACK)
+        payment = Payment.objects.get()
+
+        amend_order(order_id=payment.order_id, amendment=less_by(payment, 30_000), actor=Actor.user(lead))
+
+        assert Attempt.objects.get().refunding_minor == 30_000 - DISH
+        self.ask_anew(approval, finance, lead)
+        sweep_refunds(width=1)
+        assert Attempt.objects.get().refunded_minor == 30_000
+
+    def ask_anew(self, approval: Approval, person: User, checker: User) -> None:
+        """It was about a payment of which nothing else went back."""
+        assert refused(partial(agree, approval, checker)) == "stale"
+        reply(approval, checker, Verdict.REJECT)
+        agree(ask(case_of(CaseKind.REFUND_FAILED), person, Action.RECORD_GIVEN_BACK), checker)
+
+    def failed_dish(self, restaurant: Restaurant, provider: ScriptedGateway) -> Case:
+        payment = paid(order_of(restaurant))
+        request_refund(payment_id=payment.pk, amount_minor=DISH, reason="cold food", actor=GUEST)
+        provider.refunds.append(REFUSED)
+        sweep_refunds(width=1)
+        return case_of(CaseKind.REFUND_FAILED)
