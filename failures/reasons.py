@@ -163,8 +163,8 @@ def _not_given_back(case: Case, refunds: Sequence[Refund]) -> str:
         return ""
     going = [each for each in refunds if each.status in _GOING_BACK]
     if case.kind in _OF_REFUNDS:
-        refund = next(each for each in refunds if each.pk == case.subject_id)
-        went_back = refund.status == RefundStatus.COMPLETED or given_back_since(refund, going) is not None
+        mine = [each for each in refunds if each.pk == case.subject_id]
+        went_back = any(each.status == RefundStatus.COMPLETED or given_back_since(each, going) for each in mine)
     else:
         went_back = bool(going)
     return "" if went_back else "As the books stand nothing went back."
