@@ -155,7 +155,7 @@ def test_whoever_holds_the_lease_is_not_disturbed_and_the_press_says_until_when(
     [
         (NextAction.RESEND, "it is sent first, with its own key, due at"),
         (NextAction.CANCEL, "it is being closed at"),
-        (NextAction.NONE, "it waits for a person's decision."),
+        (NextAction.NONE, "what it says is known, and waits for a person's decision."),
     ],
 )
 def test_another_step_that_comes_first_is_named(
