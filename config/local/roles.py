@@ -74,7 +74,8 @@ class Workshop:
         return self.child(
             Role.WEB,
             [
-                *("-m", "gunicorn", "config.wsgi", "--bind", f"{LOOPBACK}:{port}"),
+                # --preload: it is imported once, and not by each of its processes.
+                *("-m", "gunicorn", "config.wsgi", "--preload", "--bind", f"{LOOPBACK}:{port}"),
                 *("--worker-class", "gthread", "--workers", str(WEB_PROCESSES), "--threads", str(WEB_THREADS)),
                 *("--graceful-timeout", str(GRACEFUL_SECONDS), "--no-control-socket", "--access-logfile", "-"),
                 *("--keep-alive", str(KEEP_ALIVE_SECONDS)),

@@ -53,6 +53,16 @@ class Shop:
         raise AssertionError("It has not come to its end.")
 
 
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One for both: whose web server died has started another one."""
+    running = Stack(tmp_path_factory.mktemp("stack") / "var")
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
 @pytest.fixture
 def shop(stack: Stack) -> Iterator[Shop]:
     shop = Shop(stack)
@@ -87,7 +97,7 @@ def test_fifty_clients_storm_one_key(stack: Stack, shop: Shop) -> None:
 
 @pytest.mark.slow
 def test_a_web_server_that_dies_in_the_middle_of_a_payment(stack: Stack, shop: Shop) -> None:
-    order = shop.order("order-1")
+    order = shop.order("order-of-the-dead")
     # The provider charges at once and says nothing: the request is at work until its time is over.
     body = payment_of(order, "sim_timeout_after_effect")
 
@@ -95,7 +105,7 @@ def test_a_web_server_that_dies_in_the_middle_of_a_payment(stack: Stack, shop: S
 
     def press() -> None:
         try:
-            shop.post("/payments", body, "press-1")
+            shop.post("/payments", body, "press-of-the-dead")
         except httpx.TransportError as error:
             lost.append(error)
 
@@ -105,8 +115,8 @@ def test_a_web_server_that_dies_in_the_middle_of_a_payment(stack: Stack, shop: S
     stack.kill_with_children("web")
     presses.join()
     assert len(lost) == 1
-    first = shop.until_final("/payments", body, "press-1")
-    again = shop.post("/payments", body, "press-1")
+    first = shop.until_final("/payments", body, "press-of-the-dead")
+    again = shop.post("/payments", body, "press-of-the-dead")
 
     assert first.json()["status"] == "completed"
     assert (again.content, again.headers["idempotent-replayed"]) == (first.content, "true")

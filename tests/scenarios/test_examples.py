@@ -55,30 +55,30 @@ def recorder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorder]:
 
 
 @pytest.mark.slow
-def test_examples_are_what_the_server_says(recorder: Recorder) -> None:
+def test_what_the_server_says_is_what_the_description_shows(recorder: Recorder) -> None:
+    """One evening for all that is asked of it: it takes most of a minute."""
     told = recorder.told()
     if os.environ.get("STEWARD_RECORD"):
         EXAMPLES.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
     assert json.loads(EXAMPLES.read_text(encoding="utf-8")) == told
-
-
-@pytest.mark.slow
-def test_every_header_of_ours_is_described_where_it_is_sent(recorder: Recorder) -> None:
     assert len(recorder.heard) > 200
+    assert _headers_that_nobody_describes(recorder) == set()
+    assert _headers_that_are_promised_and_not_there(recorder) == set()
+    assert _headers_sent(recorder) == set(description()["components"]["headers"])
+    assert _refusals_that_nobody_describes(recorder) == set()
 
-    offences = {
+
+def _headers_that_nobody_describes(recorder: Recorder) -> set[tuple[Any, ...]]:
+    return {
         (heard.operation, heard.status, header)
         for heard in recorder.heard
         for header in heard.headers - NOT_OURS - set(described_headers(heard))
     }
 
-    assert offences == set()
 
-
-@pytest.mark.slow
-def test_a_header_that_is_always_there_is_there(recorder: Recorder) -> None:
-    offences = {
+def _headers_that_are_promised_and_not_there(recorder: Recorder) -> set[tuple[Any, ...]]:
+    return {
         (heard.operation, heard.status, name)
         for heard in recorder.heard
         for name, header in described_headers(heard).items()
@@ -87,31 +87,24 @@ def test_a_header_that_is_always_there_is_there(recorder: Recorder) -> None:
         if name not in heard.headers
     }
 
-    assert offences == set()
 
-
-@pytest.mark.slow
-def test_nothing_is_described_that_nobody_sends(recorder: Recorder) -> None:
-    sent = {
+def _headers_sent(recorder: Recorder) -> set[str]:
+    """Of those that are described."""
+    return {
         header["$ref"].rpartition("/")[2]
         for heard in recorder.heard
         for name, header in answer_to(heard).get("headers", {}).items()
         if name.lower() in heard.headers
     }
 
-    assert sent == set(description()["components"]["headers"])
 
-
-@pytest.mark.slow
-def test_every_refusal_is_described_where_it_is_heard(recorder: Recorder) -> None:
-    offences = {
+def _refusals_that_nobody_describes(recorder: Recorder) -> set[tuple[Any, ...]]:
+    return {
         (heard.operation, heard.code)
         for heard in recorder.heard
         if heard.code and heard.operation
         if heard.code not in examples_of(answers()[heard.operation, heard.status])
     }
-
-    assert offences == set()
 
 
 def test_every_operation_has_an_example_of_success() -> None:
