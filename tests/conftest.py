@@ -28,7 +28,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     wanted = config.getoption("--proof")
     left_out = [item for item in items if (item.get_closest_marker("proof") is not None) != wanted]
     config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if (item.get_closest_marker("proof") is not None) == wanted]
+    mine = [item for item in items if (item.get_closest_marker("proof") is not None) == wanted]
+    items[:] = sorted(mine, key=lambda item: item.get_closest_marker("longest") is None)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

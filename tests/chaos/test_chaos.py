@@ -24,6 +24,7 @@ STOP_SECONDS = 60.0
 
 
 @pytest.mark.slow
+@pytest.mark.longest
 def test_a_minute_of_chaos_ends_with_a_clean_sheet(tmp_path: Path) -> None:
     said = subprocess.run(
         [sys.executable, "-m", "tests.chaos", "--minutes", "1", "--seed", SEED, "--folder", str(tmp_path)],
