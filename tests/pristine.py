@@ -57,8 +57,9 @@ def copied_database() -> Iterator[str]:
 def end_run() -> None:
     """On a server that goes on without us. One that is not there keeps nothing."""
     with contextlib.suppress(psycopg.OperationalError), _server() as server:
-        for each in ("pristine", "pristine_unfinished"):
-            _drop(server, _named(each))
+        mine = server.execute("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [_named("")]).fetchall()
+        for (name,) in mine:
+            _drop(server, name)
 
 
 def _named(what: str) -> str:

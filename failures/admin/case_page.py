@@ -98,6 +98,7 @@ class CasePage:
         refunds = self._refunds(attempts)
         live = next((attempt for attempt in attempts if attempt.is_live), None)
         undecided = _undecided(case.payment, live, of_order)
+        asks_about = undecided if case.kind == CaseKind.AMOUNT_MISMATCH else None
         bill = self._bill(of_order)
         now, zone = clock.now(), case.restaurant.time_zone
         waiting = waiting_of(case, now=now)
@@ -112,7 +113,7 @@ class CasePage:
             **self.frame,
             "title": capfirst(case.get_kind_display()),
             "case": case,
-            "cause": cause_of(case, attempts, refunds, undecided=undecided, by_people=by_people),
+            "cause": cause_of(case, attempts, refunds, undecided=asks_about, by_people=by_people),
             "account": _account_of(case),
             "certainty": certainty_of(attempts, refunds, by_people=by_people),
             "asked_for": Money(case.payment.charge_minor, case.payment.currency) if case.payment else None,
@@ -129,7 +130,7 @@ class CasePage:
                     person=self.person,
                     bill=bill,
                     refunds=refunds,
-                    undecided=undecided,
+                    undecided=asks_about,
                     recordings=[each for each in every if each.is_pending and each.asked_from != case.pk],
                 ),
                 asked,

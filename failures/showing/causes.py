@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -162,6 +163,7 @@ _THEIRS: Mapping[str, tuple[str, str]] = {
         "It has a deadline: answer it on the provider's own pages. If it stays lost, two people write it off.",
     ),
 }
+_BY_ID = re.compile(r"Refund [0-9a-f-]{36}")
 _NOT_SAID_WHERE = "Not known: recorded by a person"
 _RECORDED = "A person recorded, with evidence, that another amount came in than was asked for."
 _NOT_SAID = "went back that nobody here sent back: a refund made at the provider, or a chargeback."
@@ -226,8 +228,8 @@ def cause_of(
 ) -> Cause:
     """As it is now, and of what has ended, as it was.
 
-    `attempts` and `refunds` are those of its payment, `undecided` the amount that somebody has to decide about, and
-    `by_people` those whose money people recorded.
+    `attempts` and `refunds` are those of its payment, `undecided` the amount that the case asks about, and `by_people`
+    those whose money people recorded.
     """
     cause = _with_its_sum(CAUSES[CaseKind(case.kind)], case)
     if (given_up := _GIVEN_UP.get(case.data.get(GIVEN_UP_AS, ""))) is not None:
@@ -236,7 +238,7 @@ def cause_of(
     if case.kind == CaseKind.AMOUNT_MISMATCH and case.data.get("attempt") in map(str, by_people):
         cause = replace(cause, who=_NOT_SAID_WHERE, what=_RECORDED)
     if case.kind == CaseKind.CONTRADICTION and (told := case.data.get("reason")):
-        cause = replace(cause, what=f"The provider's books and ours differ. {told}")
+        cause = replace(cause, what=f"The provider's books and ours differ. {_BY_ID.sub('A refund', told)}")
     if not case.is_waiting:
         return replace(cause, what=f"When it was opened: {cause.what}")
     now = _as_it_is_now(case, attempts, undecided) or _of_failed_refund(case, refunds)

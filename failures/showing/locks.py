@@ -41,7 +41,7 @@ class Seen:
     person: User
     bill: Bill | None = None
     refunds: Sequence[Refund] = ()  # Of its payment.
-    undecided: Undecided | None = None
+    undecided: Undecided | None = None  # What the case asks about.
     limit: Limit | None = None  # Of what the person gives back alone, where that is undecided.
     is_asked: bool = False
     recordings: Sequence[Approval] = ()  # From another case of the same money.

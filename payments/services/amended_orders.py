@@ -14,7 +14,7 @@ from orders.services import lock_order, set_payment_state
 from payments.models import Attempt, Refund, RefundOrigin, RefundStatus
 from payments.services.bill import Bill, lock_bill
 from payments.services.refund_limits import check_how_often, is_above_limit
-from payments.services.refund_requests import recorded_of, reserve_refund, share_given_back, tip_left_of
+from payments.services.refund_requests import reserve_refund, share_given_back, tip_left_of
 from payments.services.refusals import PaymentRefused
 
 
@@ -54,8 +54,7 @@ def _parts(bill: Bill) -> Iterator[_Part]:
         if freed > 0:
             surplus -= freed
             # What went back already, out of kindness too, is not owed once more.
-            given_share, _ = recorded_of(attempt)
-            owed = attempt.reopened_minor + freed - share_given_back(attempt) - given_share
+            owed = attempt.reopened_minor + freed - share_given_back(attempt)
             most = min(freed, attempt.refundable_minor - tip_left_of(attempt))
             owed = max(0, min(owed, most))
             yield _Part(attempt, freed, owed, owed + min(freed, _waiting(attempt)))

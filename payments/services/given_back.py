@@ -173,5 +173,6 @@ def _data_of(given: GivenBack, attempt: Attempt, failed: Refund | None) -> dict[
         "again_of": str(failed.pk) if failed else None,
         "amount_minor": share,
         "tip_minor": tip,
+        "reopens_order": failed is not None and failed.reopens_order,
         "currency": attempt.captured_currency,
     }

@@ -50,7 +50,8 @@ def resolve_mismatch(*, payment_id: UUID, choice: MismatchChoice, person: User, 
         undecided = undecided_in(bill, settling.payment, attempt)
         if choice != MismatchChoice.KEEP:
             check_how_often(Actor.user(person))
-        refusal = undecided.refusal(choice, limit=limit_of(Actor.user(person), attempt))
+        limit = limit_of(Actor.user(person), attempt) if choice == MismatchChoice.REFUND_ALL else None
+        refusal = undecided.refusal(choice, limit=limit)
         if refusal is not None:
             raise refusal
         with deed_of(person, settling.payment, PaymentDeed.RESOLVE_MISMATCH, reason=reason):

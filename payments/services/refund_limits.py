@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 
 from accounts.deeds import KeyDeed, PersonDeed
 from accounts.independence import set_up_by, tied_to, who_set_up
@@ -104,14 +104,14 @@ def limit_of(actor: Actor, attempt: Attempt, refunds: Iterable[Refund] | None = 
     most = _most_alone(actor, attempt)
     if most is None:
         return None
-    used = _given_back(attempt, *_BY_PEOPLE) if refunds is None else _given_back_in(refunds)
+    used = _given_back(_refunds_of(attempt) if refunds is None else refunds, *_BY_PEOPLE)
     return Limit(most_minor=most, used_minor=used, currency=attempt.captured_currency)
 
 
 def is_past_limit(actor: Actor, refund: Refund) -> bool:
     """Of one that was made where no limit holds, on the provider's own pages: with all others of its payment."""
     most = _most_alone(actor, refund.attempt)
-    return most is not None and _given_back(refund.attempt, *_BY_PEOPLE, RefundOrigin.PROVIDER) > most
+    return most is not None and _given_back(_refunds_of(refund.attempt), *_BY_PEOPLE, RefundOrigin.PROVIDER) > most
 
 
 def _most_alone(actor: Actor, attempt: Attempt) -> int | None:
@@ -203,15 +203,11 @@ def _limit_in(picture: Mapping[str, Any], who: str, attempt: Attempt) -> int | N
     return next((int(each["most_minor"]) for each in limits), None)
 
 
-def _given_back_in(refunds: Iterable[Refund]) -> int:
-    """As `_given_back` counts them."""
-    counted = (each for each in refunds if each.origin in _BY_PEOPLE and each.status != RefundStatus.FAILED)
-    return sum(each.total_minor for each in counted)
+def _refunds_of(attempt: Attempt) -> Iterable[Refund]:
+    return Refund.objects.filter(attempt__payment=attempt.payment_id).exclude(status=RefundStatus.FAILED)
 
 
-def _given_back(attempt: Attempt, *origins: RefundOrigin) -> int:
+def _given_back(refunds: Iterable[Refund], *origins: RefundOrigin) -> int:
     """Or waits to be: what a second person will agree to is not there any more for a third one."""
-    of_payment = Refund.objects.filter(attempt__payment=attempt.payment_id, origin__in=origins)
-    counted = of_payment.exclude(status=RefundStatus.FAILED)
-    total: int | None = counted.aggregate(sum=Sum(F("amount_minor") + F("tip_minor")))["sum"]
-    return total or 0
+    counted = (each for each in refunds if each.origin in origins and each.status != RefundStatus.FAILED)
+    return sum(each.total_minor for each in counted)

@@ -186,10 +186,15 @@ def tip_left_in(attempt: Attempt, refunds: Iterable[Refund]) -> int:
 
 
 def share_given_back(attempt: Attempt) -> int:
-    """Made or under way, without tips. What makes the order payable again once it is made is not owed before."""
+    """Made, under way, or said to be in the guest's hand; without tips. What makes the order payable again once it is
+    made is not owed before.
+    """
     under_way = Q(status__in=RESERVING, reopens_order=False)
     mine = Refund.objects.filter(under_way | Q(status=RefundStatus.COMPLETED), attempt=attempt)
-    return mine.aggregate(sum=Sum("amount_minor"))["sum"] or 0
+    given: int = mine.aggregate(sum=Sum("amount_minor"))["sum"] or 0
+    said = (each.data for each in recordings_of([attempt.pk]) if not each.data.get("reopens_order"))
+    in_hand: int = sum(each["amount_minor"] for each in said)
+    return given + in_hand
 
 
 def check_refund(attempt: Attempt, amount_minor: int, tip_minor: int, tip_left: int) -> None:
@@ -220,9 +225,7 @@ def recordings_of(attempt_ids: Iterable[UUID]) -> QuerySet[Approval]:
 
 
 def recorded_of(attempt: Attempt) -> tuple[int, int]:
-    """Share and tip that the guest is said to have already: what goes back by rule leaves them out. If nobody agrees to
-    that, the case of the refund that failed stays open for them.
-    """
+    """Share and tip that the guest is said to have. If nobody agrees, the case of what failed stays for them."""
     said = [each.data for each in recordings_of([attempt.pk])]
     return sum(each["amount_minor"] for each in said), sum(each["tip_minor"] for each in said)
 

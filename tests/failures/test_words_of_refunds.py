@@ -12,6 +12,7 @@ from kernel.money import Money
 from payments.gateways.contract import RefundFact
 from payments.models import Attempt, Limited, Payment, Refund, RefundLimit
 from payments.services.evidence import Evidence, Finding, Source
+from payments.services.facts import PaymentEvent
 from payments.services.made_again import make_refund_again
 from payments.services.refund_requests import request_refund
 from payments.services.refund_settlement import settle_refund
@@ -19,6 +20,7 @@ from payments.services.settlement import settle_attempt
 from tests.factories import order_of, staff
 from tests.failures.deciding import WHY, ask
 from tests.failures.test_desk import desk_of, page_of
+from tests.failures.test_services import happened
 from tests.failures.world import attempted, told
 
 pytestmark = pytest.mark.django_db
@@ -110,3 +112,18 @@ def test_nobody_agrees_to_what_something_went_back_of_since(
     text = words(failed, lead)
     assert ">Approve</button>" not in text
     assert "Nobody can approve it any more: reject it, or take it back, and ask again." in text
+
+
+def test_another_case_of_that_payment_is_closed_as_its_service_closes_it(restaurant: Restaurant, finance: User) -> None:
+    """Its own question is not the amount."""
+    sent = attempted(order_of(restaurant), Finding.UNKNOWN)
+    dollars = Evidence(source=Source.LOOK_UP, finding=Finding.SUCCEEDED, money=Money(84_000, "USD"))
+    settle_attempt(attempt_id=sent.pk, evidence=dollars)
+    reason = f"Refund {sent.pk} is failed here; the provider says otherwise: made."
+    happened(PaymentEvent.CONTRADICTED, Payment.objects.get(), reason=reason)
+
+    text = words(Case.objects.get(kind=CaseKind.CONTRADICTION), finance)
+
+    assert "differ. A refund is failed here; the provider says otherwise: made." in text
+    assert "The amount is not decided" not in text
+    assert "none of it can be kept" not in text

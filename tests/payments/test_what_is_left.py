@@ -17,7 +17,7 @@ from kernel.money import Money
 from orders.models import Order
 from orders.services import amend_order, cancel_order
 from payments.gateways.contract import RefundFact, Theirs
-from payments.models import Attempt, Payment, Refund, RefundStatus
+from payments.models import Attempt, Limited, Payment, Refund, RefundLimit, RefundStatus
 from payments.services.given_back import ask_to_record_given_back
 from payments.services.refund_requests import request_refund
 from payments.services.refunds import send_refund
@@ -282,15 +282,43 @@ class TestWhileASecondPersonIsAskedWhetherItWasGivenBack:
         sweep_refunds(width=1)
         assert Attempt.objects.get().refunded_minor == 30_000
 
+    def test_nor_does_a_waiting_refund_that_is_refused_send_it(
+        self, restaurant: Restaurant, provider_a: ScriptedGateway, finance: User, lead: User
+    ) -> None:
+        """What of that is owed by a smaller bill is sent whoever says no; what the guest has in hand is not."""
+        case = self.failed_dish(restaurant, provider_a)
+        payment = Payment.objects.get()
+        RefundLimit.objects.create(restaurant=restaurant, who=Limited.FINANCE, currency=INR, most_minor=100)
+        request_refund(payment_id=payment.pk, amount_minor=30_000, reason="cold", actor=Actor.user(finance))
+        waits = Approval.objects.get()
+        ask(case, finance, Action.RECORD_GIVEN_BACK)
+        amend_order(order_id=payment.order_id, amendment=less_by(payment, 30_000), actor=Actor.user(lead))
+
+        reply(waits, lead, Verdict.REJECT)
+
+        assert Attempt.objects.get().refunding_minor == 30_000 - DISH
+
+    def test_what_makes_the_order_payable_again_is_owed_besides(
+        self, restaurant: Restaurant, provider_a: ScriptedGateway, finance: User, lead: User
+    ) -> None:
+        case = self.failed_dish(restaurant, provider_a, reopens_order=True)
+        ask(case, finance, Action.RECORD_GIVEN_BACK)
+        payment = Payment.objects.get()
+
+        amend_order(order_id=payment.order_id, amendment=less_by(payment, 30_000), actor=Actor.user(lead))
+
+        assert Attempt.objects.get().refunding_minor == 30_000
+
     def ask_anew(self, approval: Approval, person: User, checker: User) -> None:
         """It was about a payment of which nothing else went back."""
         assert refused(partial(agree, approval, checker)) == "stale"
         reply(approval, checker, Verdict.REJECT)
         agree(ask(case_of(CaseKind.REFUND_FAILED), person, Action.RECORD_GIVEN_BACK), checker)
 
-    def failed_dish(self, restaurant: Restaurant, provider: ScriptedGateway) -> Case:
+    def failed_dish(self, restaurant: Restaurant, provider: ScriptedGateway, *, reopens_order: bool = False) -> Case:
         payment = paid(order_of(restaurant))
-        request_refund(payment_id=payment.pk, amount_minor=DISH, reason="cold food", actor=GUEST)
+        asked = {"payment_id": payment.pk, "amount_minor": DISH, "reason": "cold food", "actor": GUEST}
+        request_refund(**asked, reopens_order=reopens_order)  # type: ignore[arg-type]  # Named above.
         provider.refunds.append(REFUSED)
         sweep_refunds(width=1)
         return case_of(CaseKind.REFUND_FAILED)
