@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from accounts.models import Approval, ApprovalStatus
-from api.serializers import MoneyField, OneOf, PlainText, StrictSerializer
+from api.serializers import MoneyField, OneOf, PlainText, StrictSerializer, WholeNumber
 from api.vocabulary import name_words
 from failures.approvals import Verdict
 from failures.decisions import ACTIONS, actions_for
@@ -21,10 +21,13 @@ name_words("CaseKind", CaseKind.values, "What a case is about; `sentence` says i
 name_words("ApprovalStatus", ApprovalStatus.values, "Where a request to a second person stands.")
 name_words("CaseStatus", CaseStatus.values, "Where a case stands.")
 
+_SEEN = "Of the case, as you saw it: refused where something happened to it since. Default: as it is now."
+
 
 class ActionIn(StrictSerializer):
     action = OneOf(ACTIONS, help_text="One of the case's `actions`.")
     reason = PlainText(longest=MAX_REASON, help_text="A colleague will read it.")
+    version = WholeNumber(required=False, help_text=_SEEN)
     amount = MoneyField(low=1, required=False, help_text="For `record_charged`: what the provider shows.")
     outcome = OneOf(Outcome.values, required=False, help_text="For `resolve`: how it ended, of what fits the case.")
     provider = PlainText(
@@ -39,6 +42,7 @@ class ActionIn(StrictSerializer):
 class ReplyIn(StrictSerializer):
     verdict = OneOf([each.value for each in Verdict], help_text="What you say to it.")
     reason = PlainText(longest=MAX_REASON, required=False, help_text="Needed to reject and to withdraw.")
+    version = WholeNumber(required=False, help_text=_SEEN)
     code = PlainText(longest=40, required=False, help_text="Of the second factor, of whoever asked and is alone.")
 
 
@@ -63,6 +67,7 @@ class CaseOut(serializers.Serializer[Any]):
     )
     data = serializers.DictField(help_text="What the event said that opened it.")  # type: ignore[assignment]  # The framework takes it off the class.
     resolution = serializers.CharField(help_text="How it ended. Empty: it has not.")
+    version = serializers.IntegerField(help_text="Of its last change. Sent with a decision, none is about old news.")
     opened_at = serializers.DateTimeField(help_text="When it was opened.")
     closed_at = serializers.DateTimeField(allow_null=True, help_text="When it ended.")
 
@@ -101,7 +106,7 @@ def told_approval(approval: Approval) -> dict[str, Any]:
 
 def told_case(case: Case) -> dict[str, Any]:
     payment = case.payment
-    names = ("id", "kind", "status", "mode", "data", "resolution", "opened_at", "closed_at")
+    names = ("id", "kind", "status", "mode", "data", "resolution", "version", "opened_at", "closed_at")
     said = {
         **{name: getattr(case, name) for name in names},
         "sentence": case.get_kind_display(),

@@ -99,7 +99,12 @@ class AnswerApproval(_ApprovalRoute):
         approval, person, said = self.approval(approval_id), self.principal.person, asked.validated_data
         if person is None:
             raise Problem(NOT_ALLOWED, "Only a named person decides: sign in.")
-        reply = Reply(verdict=Verdict(said["verdict"]), reason=said.get("reason", ""), code=said.get("code", ""))
+        reply = Reply(
+            verdict=Verdict(said["verdict"]),
+            reason=said.get("reason", ""),
+            version=said.get("version"),
+            code=said.get("code", ""),
+        )
 
         def make(call: Call) -> UUID:
             return decide_approval(approval_id=approval.pk, reply=reply, person=person, call=call).pk

@@ -123,6 +123,7 @@ class ActOnCase(_CaseRoute):
         decision = Decision(
             action=Action(said["action"]),
             reason=said["reason"],
+            version=said.get("version"),
             amount_minor=_minor(case, said.get("amount")),
             means_amount=True,  # As it has always been taken here: what an app asks of its people first is the app's.
             outcome=said.get("outcome", ""),

@@ -72,6 +72,29 @@ def test_a_doubt_is_not_put_away(finance: Caller, doubtful: dict[str, Any]) -> N
     )
 
 
+def test_who_decides_on_old_news_is_told_what_happened_since(
+    restaurant: Restaurant, finance: Caller, doubtful: dict[str, Any]
+) -> None:
+    colleague, person = person_of(restaurant, Role.FINANCE)
+    taken = colleague.post(f"/cases/{doubtful['id']}/assign").json()
+
+    late = act(finance, doubtful, "record_not_charged", version=doubtful["version"])
+
+    assert code_of(late) == (409, "stale")
+    assert f"{person.username} took it" in late.json()["detail"]
+    assert not Approval.objects.exists()
+    assert act(finance, doubtful, "record_not_charged", version=taken["version"]).status_code == 200
+
+
+def test_nor_does_who_agrees(finance: Caller, lead: Caller, doubtful: dict[str, Any]) -> None:
+    asked = act(finance, doubtful, "record_not_charged").json()
+
+    assert code_of(answer(lead, version=asked["version"] - 1)) == (409, "stale")
+    assert code_of(answer(lead, version=-1)) == (422, "invalid_request")
+    assert Payment.objects.get().in_doubt
+    assert answer(lead, version=asked["version"]).status_code == 200
+
+
 def answer(caller: Caller, verdict: str = "approve", *, key: str = "", **more: Any) -> Any:
     """To the one thing that is asked."""
     (asked,) = caller.get("/approvals?pending=true").json()["items"]

@@ -96,6 +96,8 @@ def _exhausted(r: Recorder) -> None:
     r.ask(f"POST /payments/{payment['id']}/retry", {"method": "upi"})
     refuse(r, case, "not_failed", "retry")
     _, case = given_up()
+    r.ask(f"POST /cases/{case['id']}/assign", caller="lead")
+    refuse(r, case, "stale", "retry", version=case["version"])
     refuse(r, case, "needs_two", "dismiss", expected=422)
     refuse(r, case, "unknown_provider", "retry", provider="nobody", expected=422)
     refuse(r, case, "no_provider", "retry", provider="cash", expected=422)

@@ -41,7 +41,6 @@ _NOT_PROVOKED = {
     "already_asked": "A second person is being asked about this already.",
     "factor_too_new": "Your second factor was set up after you asked for this: take it back, and ask again.",
     "too_early": "Nobody else works here who could agree, so you may, but not at once: in 60 minutes.",
-    "stale": "It was about ₹640.00, and it is ₹320.00 by now: ask again.",
     "above_limit": ("This gives back more than you may alone. Ask for the refund first: a second person agrees to it."),
     "too_many_waiting": "As many streams as this process can hold are open. Read the payment itself.",
 }
