@@ -48,6 +48,13 @@ def waiting_cases(cases: QuerySet[Case]) -> QuerySet[Case]:
     return cases.filter(status__in=WAITING)
 
 
+def waiting_besides(case: Case) -> QuerySet[Case]:
+    """What else of the same payment waits for a person: a refund that failed again has a case of its own."""
+    if case.payment_id is None:
+        return Case.objects.none()
+    return waiting_cases(Case.objects.filter(payment=case.payment_id)).exclude(pk=case.pk).order_by("opened_at", "id")
+
+
 def approvals_of(*, restaurant_id: UUID, mode: Mode) -> QuerySet[Approval]:
     mine = Approval.objects.filter(restaurant_id=restaurant_id, mode=mode)
     return mine.select_related("maker", "checker", "restaurant")

@@ -35,6 +35,11 @@ def said_of(asked: Asked, zone: str) -> str:
     return f"The provider was not asked: {why_not(asked, zone)}"
 
 
+def not_now(asked: Asked, zone: str) -> str:
+    """Of what is known before anybody asks."""
+    return f"The provider is not asked now: {why_not(asked, zone)}"
+
+
 def as_header(asked: Asked) -> str:
     """The same for programs."""
     if asked.why_not is None:

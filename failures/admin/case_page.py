@@ -30,6 +30,7 @@ from failures.admin.typed import typed_in
 from failures.approvals import Verdict
 from failures.models import TAKEABLE, Case, CaseFile, CaseKind, CaseStatus, EvidenceKind
 from failures.reasons import outcomes_for
+from failures.selectors import waiting_besides
 from failures.services.asking import refusal_to_ask
 from failures.services.facts import CaseRefused
 from failures.services.papers import name_of_kind, open_file
@@ -135,7 +136,7 @@ class CasePage:
                 ),
                 asked,
             ),
-            **self._ended(told),
+            **self._ended(told, asked),
         }
         return TemplateResponse(self.request, "failures/case.html", context, status=status)
 
@@ -193,12 +194,13 @@ class CasePage:
         others = payment.order.payments.exclude(pk=payment.pk) if self.case.kind == CaseKind.EXHAUSTED else ()
         return Bill(order=payment.order, payments=[payment, *others], attempts=of_order)
 
-    def _ended(self, told: Sequence[Moment]) -> dict[str, Any]:
+    def _ended(self, told: Sequence[Moment], asked: Asked | None) -> dict[str, Any]:
         """How, and the way on: whoever ended one takes the next one, as in the queue."""
         if self.case.is_waiting or self.role not in OFFICE:
             return {}
         how = next((each.end for each in reversed(told) if each.end), self.case.resolution)
-        return {"may_not": f"This case has ended. {how}", "next_press": clock.new_id()}
+        besides = () if asked else waiting_besides(self.case)  # Whether to open it again is one question at a time.
+        return {"may_not": f"This case has ended. {how}", "besides": besides, "next_press": clock.new_id()}
 
     def _asked_in_time(self, asked: Asked | None) -> dict[str, Any]:
         if asked is None:

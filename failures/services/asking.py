@@ -14,7 +14,7 @@ from failures.models import Case, CaseKind
 from failures.services.deeds import CaseDeed, deed_on
 from failures.services.facts import CaseEvent, CaseRefused
 from failures.services.working import locked_case
-from payments.asked_words import answer_of, said_of, why_not
+from payments.asked_words import answer_of, not_now, said_of, why_not
 from payments.models import Attempt, Refund
 from payments.models.attempt import LIVE
 from payments.services.asking import Asked
@@ -107,4 +107,4 @@ def refusal_to_ask(case: Case, *, live: Attempt | None, refund: Refund | None) -
         sentence = "Nothing of this payment is open at a provider: there is nothing to ask."
         return CaseRefused(sentence, code="nothing_to_ask")
     known = why_not_asked(about, whose.account)
-    return CaseRefused(said_of(known, case.restaurant.time_zone), code="not_asked") if known else None
+    return CaseRefused(not_now(known, case.restaurant.time_zone), code="not_asked") if known else None

@@ -54,6 +54,8 @@ _FIELDS = {
     "written_off": "written off",
     "paid_elsewhere": "paid in another way",
 }
+# Of a row that is new it changes nothing that it has none of these.
+_NOTHING = ("none", "no", "–")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,7 +250,8 @@ def _is_overtaken(approval: Approval, attempts: Iterable[Attempt]) -> bool:
 def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
     was, becomes = dict(_lines(before)), dict(_lines(after))
     for what in dict.fromkeys([*was, *becomes]):
-        if was.get(what) != becomes.get(what):
+        is_empty = what not in was and becomes[what] in _NOTHING
+        if was.get(what) != becomes.get(what) and not is_empty:
             yield Change(what=what, before=was.get(what, "–"), after=becomes.get(what, "–"))
 
 

@@ -122,7 +122,7 @@ def test_look_ups_that_are_stopped_by_hand_ask_nobody_and_say_until_when(
 
     assert answer.status_code == 409
     page = answer.content.decode()
-    assert "The provider was not asked: look-ups at " in page
+    assert "The provider is not asked now: look-ups at " in page
     assert " are stopped by hand until" in page
     assert "Asked the provider." not in page
     assert gateway.count("look_up") == 0

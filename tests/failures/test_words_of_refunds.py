@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from accounts.models import Restaurant, Role, User
@@ -19,7 +21,7 @@ from payments.services.refund_settlement import settle_refund
 from payments.services.settlement import settle_attempt
 from tests.factories import order_of, staff
 from tests.failures.deciding import WHY, ask
-from tests.failures.test_desk import desk_of, page_of
+from tests.failures.test_desk import desk_of, page_of, press
 from tests.failures.test_services import happened
 from tests.failures.world import attempted, told
 
@@ -68,6 +70,28 @@ def test_one_that_failed_again_is_not_advised_to_be_sent_once_more(failed: Case,
 
     assert "It was sent again, and failed again." in text
     assert "Give it back in another way, and record that here." in text
+
+
+def test_a_case_that_ended_says_what_of_its_payment_is_open_again(failed: Case, finance: User) -> None:
+    press(desk_of(finance), failed, "decide", action="refund", reason=WHY)
+    assert "Still open for this payment" not in words(failed, finance)
+
+    again = refuse()
+
+    text = words(failed, finance)
+    assert "This case has ended." in text
+    assert f'Still open for this payment: <a class="link" href="{page_of(again)}">A refund failed</a>' in text
+    assert "Still open for this payment" not in words(again, finance)
+
+
+def test_a_second_person_is_told_what_a_new_refund_has_and_not_what_it_has_not(failed: Case, finance: User) -> None:
+    ask(failed, finance, Action.RECORD_GIVEN_BACK)
+
+    changes = words(failed, finance).partition('class="desk-changes"')[2].partition("</table>")[0]
+
+    assert "Refund no. 2 amount" in changes
+    assert "<td>–</td><td>₹50.00</td>" in changes
+    assert not {"none", "no", "–"} & set(re.findall(r"<td>([^<]*)</td></tr>", changes))
 
 
 def test_one_that_waits_to_be_sent_again_says_where(failed: Case, finance: User, restaurant: Restaurant) -> None:
