@@ -27,6 +27,7 @@ _WHY_NOT = {
     WhyNot.RESTING: ("look-ups at {provider} failed too often and rest", "until"),
     WhyNot.UNUSABLE: ("nothing can be sent with the credentials of {provider}", ""),
 }
+_REFUND_IS_OVER = ("this refund has ended. If it is made all the same, Steward notices it by itself", "")
 
 
 def said_of(asked: Asked, zone: str) -> str:
@@ -55,7 +56,7 @@ def answer_of(asked: Asked) -> str:
 def why_not(asked: Asked, zone: str) -> str:
     if asked.why_not is None:
         return ""
-    why, means = _WHY_NOT[asked.why_not]
+    why, means = _REFUND_IS_OVER if asked.is_refund else _WHY_NOT[asked.why_not]
     until = f", {means} {in_words(asked.until, zone)}" if means and asked.until else ""
     until = until.replace(", until", " until")
     return f"{why.format(provider=asked.provider or 'the provider')}{until}."

@@ -193,6 +193,8 @@ _STILL_HERE = _Now(
     advice="Send the refund again. If no bank takes it, give it back in another way, and record that.",
     step="Send the refund again",
 )
+_KEEP_OR_NOT = "Decide whether to keep it, or to give all of it back."
+_TOO_MUCH = "Give back what was too much, or all of it."
 _ONLY_BACK = _Now(
     what="Another amount came in than was asked for, and none of it can be kept.",
     advice="Give all of it back. Why nothing else is possible stands at what is locked below.",
@@ -239,6 +241,8 @@ def cause_of(
         cause = replace(cause, who=_NOT_SAID_WHERE, what=_RECORDED)
     if case.kind == CaseKind.CONTRADICTION and (told := case.data.get("reason")):
         cause = replace(cause, what=f"The provider's books and ours differ. {_BY_ID.sub('A refund', told)}")
+    if undecided is not None:
+        cause = replace(cause, advice=_advice_about(undecided) or cause.advice)
     if not case.is_waiting:
         return replace(cause, what=f"When it was opened: {cause.what}")
     now = _as_it_is_now(case, attempts, undecided) or _of_failed_refund(case, refunds)
@@ -259,6 +263,14 @@ def _as_it_is_now(case: Case, attempts: Iterable[Attempt], undecided: Undecided 
     if kind == CaseKind.SURPLUS and surplus is not None and surplus.refundable_minor:
         return _STILL_HERE
     return None
+
+
+def _advice_about(undecided: Undecided) -> str:
+    """Nobody is advised to do what is locked below."""
+    can_be_kept, is_too_much = (undecided.can_be_kept(choice) for choice in KEEPING)
+    if can_be_kept == is_too_much:
+        return ""
+    return _KEEP_OR_NOT if can_be_kept else _TOO_MUCH
 
 
 def _of_failed_refund(case: Case, refunds: Collection[Refund]) -> _Now | None:

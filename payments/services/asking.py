@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -38,6 +38,7 @@ class Asked:
     why_not: WhyNot | None = None
     until: datetime | None = None
     provider: str = ""  # What people call it.
+    is_refund: bool = False  # That nobody was asked about.
 
 
 _INSTEAD = {
@@ -54,7 +55,7 @@ def nobody_was_asked(row: Payment | Refund, account: ProviderAccount | None, *, 
     if row.is_leased:
         return _not(WhyNot.IN_HAND, account, row.lease_until)
     if is_over:
-        return _not(WhyNot.OVER, account)
+        return replace(_not(WhyNot.OVER, account), is_refund=isinstance(row, Refund))
     return _not(_INSTEAD[NextAction(row.next_action)], account, row.next_action_at)
 
 

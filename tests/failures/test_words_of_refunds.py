@@ -114,6 +114,29 @@ def test_what_can_only_go_back_is_advised_to(restaurant: Restaurant, finance: Us
     assert "Give all of it back." in text
 
 
+@pytest.mark.parametrize(
+    ("came_in", "advice"),
+    [
+        (84_100, "Give back what was too much, or all of it."),
+        (80_000, "Decide whether to keep it, or to give all of it back."),
+    ],
+)
+def test_nobody_is_advised_to_do_what_is_locked(
+    restaurant: Restaurant, finance: User, came_in: int, advice: str
+) -> None:
+    sent = attempted(order_of(restaurant), Finding.UNKNOWN)
+    other = Evidence(source=Source.LOOK_UP, finding=Finding.SUCCEEDED, money=Money(came_in, "INR"))
+    settle_attempt(attempt_id=sent.pk, evidence=other)
+
+    assert f"<strong>Do this:</strong> {advice}" in words(Case.objects.get(kind=CaseKind.AMOUNT_MISMATCH), finance)
+
+
+def test_of_a_failed_refund_nobody_is_told_that_its_payment_has_ended(failed: Case, finance: User) -> None:
+    text = words(failed, finance)
+
+    assert "The provider is not asked now: this refund has ended." in text
+
+
 def test_what_the_books_say_that_differ_is_the_first_thing_said(payment: Payment, finance: User) -> None:
     more = RefundFact(reference="re_9", money=Money(90_000, "INR"), succeeded=True)
     told(Attempt.objects.get(), Finding.SUCCEEDED, minor=84_000, refunds=(more,))
