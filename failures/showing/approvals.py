@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -248,23 +248,36 @@ def _is_overtaken(approval: Approval, attempts: Iterable[Attempt]) -> bool:
 
 
 def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
-    was, becomes = dict(_lines(before)), dict(_lines(after))
+    was, becomes = dict(_lines(before)), dict(_lines(after, _ids_in(before)))
     for what in dict.fromkeys([*was, *becomes]):
         is_empty = what not in was and becomes[what] in _NOTHING
         if was.get(what) != becomes.get(what) and not is_empty:
             yield Change(what=what, before=was.get(what, "–"), after=becomes.get(what, "–"))
 
 
-def _lines(picture: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _ids_in(picture: Mapping[str, Any]) -> set[str]:
+    return {row.get("id") for rows in picture.values() if isinstance(rows, list) for row in rows}
+
+
+def _lines(picture: Mapping[str, Any], known: Collection[str] | None = None) -> Iterator[tuple[str, str]]:
     """One for each field that somebody may know about, under the name of its row."""
     yield from picture.get("credentials", {}).items()  # Hints, under the names by which people enter them.
     for kind, rows in picture.items():
-        many = rows if isinstance(rows, list) else [rows]
-        for number, row in enumerate(many, start=1):
-            name = f"{_ROWS.get(kind, kind)} no. {number}" if isinstance(rows, list) else _ROWS.get(kind, kind)
+        called = _ROWS.get(kind, kind)
+        named = zip(_names(called, rows, known), rows, strict=True) if isinstance(rows, list) else [(called, rows)]
+        for name, row in named:
             for field, value in row.items():
                 if field in _FIELDS:
                     yield f"{name} {_FIELDS[field]}".strip(), _plain(field, value, row)
+
+
+def _names(called: str, rows: Sequence[Mapping[str, Any]], known: Collection[str] | None) -> Iterator[str]:
+    """What is not `known` is new: it has no number yet, as another one may be there before it."""
+    fresh = 0
+    for number, row in enumerate(rows, start=1):
+        is_new = known is not None and row.get("id") not in known
+        fresh += is_new
+        yield f"New {called.lower()}{f' no. {fresh}' if fresh > 1 else ''}" if is_new else f"{called} no. {number}"
 
 
 def _plain(field: str, value: Any, row: Mapping[str, Any]) -> str:

@@ -89,7 +89,7 @@ def test_a_second_person_is_told_what_a_new_refund_has_and_not_what_it_has_not(f
 
     changes = words(failed, finance).partition('class="desk-changes"')[2].partition("</table>")[0]
 
-    assert "Refund no. 2 amount" in changes
+    assert "New refund amount" in changes
     assert "<td>–</td><td>₹50.00</td>" in changes
     assert not {"none", "no", "–"} & set(re.findall(r"<td>([^<]*)</td></tr>", changes))
 
@@ -158,6 +158,7 @@ def test_nobody_agrees_to_what_something_went_back_of_since(
 
     text = words(failed, lead)
     assert ">Approve</button>" not in text
+    assert "Since it was asked for: Charge no. 1 given back none → ₹20.00; New refund – → completed; New refund" in text
     assert "Nobody can approve it any more: reject it, or take it back, and ask again." in text
 
 
