@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 
 from api.problems import RATE_LIMITED, Problem
 from kernel import clock
+from kernel.pauses import Pause
 
 logger = logging.getLogger(__name__)
 
@@ -139,19 +140,7 @@ class _InMemory:
         return hits, int((until - now) * MILLISECONDS)
 
 
-class _Pause:
-    def __init__(self) -> None:
-        self._until = 0.0
-
-    def begin(self) -> None:
-        self._until = clock.monotonic() + PAUSE_SECONDS
-
-    @property
-    def is_on(self) -> bool:
-        return clock.monotonic() < self._until
-
-
-_pause = _Pause()
+_pause = Pause(seconds=PAUSE_SECONDS)
 
 
 def _counter() -> _Counter | None:

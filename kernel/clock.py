@@ -82,12 +82,22 @@ def random() -> float:
 
 def new_id() -> uuid.UUID:
     """A UUIDv7: 48 bits of milliseconds, then randomness, so that ids sort by creation."""
-    milliseconds = int(_source.near_now().timestamp() * 1000)
+    at = _source.near_now()
+    return _id_of(at, _source.random_bits(12), _source.random_bits(62))
+
+
+def earliest_id(at: datetime) -> uuid.UUID:
+    """No id that is made then, or later, is smaller. By it a table is asked, at its end, for what came in since."""
+    return _id_of(at, 0, 0)
+
+
+def _id_of(at: datetime, high: int, low: int) -> uuid.UUID:
+    milliseconds = int(at.timestamp() * 1000)
     value = (milliseconds & (2**48 - 1)) << 80
     value |= 0x7 << 76
-    value |= _source.random_bits(12) << 64
+    value |= high << 64
     value |= 0b10 << 62
-    value |= _source.random_bits(62)
+    value |= low
     return uuid.UUID(int=value)
 
 

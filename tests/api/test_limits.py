@@ -16,6 +16,7 @@ from redis.exceptions import ConnectionError as RedisGone
 from api import limits
 from api.addresses import NOWHERE, address_of
 from api.limits import Policy
+from kernel.pauses import Pause
 from orders.models import Order
 from tests.api.conftest import Caller, card, code_of
 from tests.gateways.conftest import RedisServer, redis_server, shared_redis
@@ -90,7 +91,7 @@ def redis(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> str:
     """A real one, as in production."""
     counter = limits._InRedis(redis_server.url)
     monkeypatch.setattr(limits, "_counter", lambda: None if limits._pause.is_on else counter)
-    monkeypatch.setattr(limits, "_pause", limits._Pause())
+    monkeypatch.setattr(limits, "_pause", Pause(seconds=limits.PAUSE_SECONDS))
     return redis_server.url
 
 

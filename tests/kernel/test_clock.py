@@ -76,6 +76,15 @@ def test_ids_sort_by_the_millisecond_of_their_creation(time: ShiftedClock) -> No
     assert sorted(made, key=str) == made
 
 
+def test_no_id_of_a_moment_is_smaller_than_its_earliest(time: ShiftedClock) -> None:
+    before = clock.new_id()
+    time.advance(milliseconds=5)
+    earliest = clock.earliest_id(clock.now())
+
+    assert before < earliest <= min(clock.new_id() for _ in range(200))
+    assert str(before) < str(earliest)
+
+
 def test_ids_of_one_millisecond_are_different(time: ShiftedClock) -> None:
     made = {clock.new_id() for _ in range(20_000)}
 
