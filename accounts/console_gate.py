@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
 from django.contrib import messages
 from django.contrib.auth.models import AnonymousUser
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from accounts.console_session import Sitting, Standing, note_presence, sitting_of
+from accounts.console_session import Sitting, Standing, asks_by_itself, note_presence, sitting_of
 
 CONSOLE: Final = "/admin/"
 LOGIN, LOGOUT = "admin:login", "admin:logout"
@@ -44,7 +45,7 @@ class ConsoleGateMiddleware:
             if sitting.person is not None:
                 note_presence(request)
             if not _may_pass(request, sitting):
-                return _led_to_the_door(request, sitting)
+                return _told_only(request, sitting) if asks_by_itself(request) else _led_to_the_door(request, sitting)
         return self._get_response(request)
 
 
@@ -93,6 +94,13 @@ def _led_to_the_door(request: HttpRequest, sitting: Sitting) -> HttpResponseBase
         messages.warning(request, NOT_DONE)
     said = urlencode({"next": page_of(request)})
     return redirect(f"{reverse(_DOORS[sitting.standing])}?{said}")
+
+
+def _told_only(request: HttpRequest, sitting: Sitting) -> HttpResponseBase:
+    """To a page that asks by itself: it says so to whoever reads it. Why is kept for the sign-in, where it is read."""
+    if sitting.ending is not None:
+        messages.warning(request, sitting.ending.sentence())
+    return JsonResponse({"signed_out": True}, status=HTTPStatus.UNAUTHORIZED)
 
 
 def _is_ours(request: HttpRequest, address: str) -> bool:

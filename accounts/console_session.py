@@ -23,6 +23,8 @@ FRESH_FOR: Final = timedelta(minutes=10)
 SEEN_STEP: Final = timedelta(minutes=1)
 _BEGAN, _SEEN, _GIVEN, _SEAL = "console_began", "console_seen", "code_given", "code_seal"
 _CACHED = "console_sitting"
+# What a page's script says of itself. A browser says the like, but not where the address is plain HTTP.
+BY_ITSELF: Final = "Steward-By-Itself"
 
 
 class Standing(StrEnum):
@@ -62,12 +64,18 @@ def sitting_of(request: HttpRequest) -> Sitting:
     return sitting
 
 
+def asks_by_itself(request: HttpRequest) -> bool:
+    """A page looks for news: nobody pressed anything, and nobody reads the answer as a page."""
+    return BY_ITSELF in request.headers
+
+
 def note_presence(request: HttpRequest) -> None:
     """A press counts, a page that asks for news by itself does not: nobody may be there any more."""
     session, now = request.session, _now()
     if _BEGAN not in session:
         session[_BEGAN] = now
-    is_a_press = request.headers.get("Sec-Fetch-Mode", "navigate") == "navigate"
+    is_navigation = request.headers.get("Sec-Fetch-Mode", "navigate") == "navigate"
+    is_a_press = is_navigation and not asks_by_itself(request)
     if _SEEN not in session or (is_a_press and now - session[_SEEN] >= SEEN_STEP.total_seconds()):
         session[_SEEN] = now
 

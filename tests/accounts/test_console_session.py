@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 from pytest_django.fixtures import Settings
 
+from accounts.console_session import BY_ITSELF
 from accounts.models import User
 from tests.factories import UserFactory
 from tests.time_machine import ShiftedClock
@@ -72,6 +73,26 @@ def test_a_page_that_asks_by_itself_keeps_nobody_signed_in(console: Client, time
         console.get(KEYS, headers={"Sec-Fetch-Mode": "cors"})
 
     assert not is_in(console)
+
+
+def test_the_same_of_a_page_whose_browser_says_nothing_of_itself(console: Client, time: ShiftedClock) -> None:
+    """As over plain HTTP."""
+    for _ in range(4):
+        time.advance(minutes=8)
+        console.get(KEYS, headers={BY_ITSELF: "1"})
+
+    assert not is_in(console)
+
+
+def test_a_page_that_asks_too_late_is_told_and_why_is_said_at_the_sign_in(console: Client, time: ShiftedClock) -> None:
+    time.advance(minutes=31, seconds=1)
+
+    answers = [console.post(KEYS, headers={BY_ITSELF: "1"}) for _ in range(2)]
+
+    assert [(answer.status_code, answer.json()) for answer in answers] == [(401, {"signed_out": True})] * 2
+    page = console.get(f"{KEYS}?q=till", follow=True)
+    assert text_of(page).count(IDLE) == 1
+    assert NOT_DONE not in text_of(page)
 
 
 def test_a_session_that_is_over_is_nobody_to_the_api(console: Client, time: ShiftedClock) -> None:

@@ -31,7 +31,7 @@
 
   const look = async () => {
     try {
-      const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+      const answer = await fetch(location.href, { headers: { accept: "text/html", "Steward-By-Itself": "1" } });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const now = page.querySelector(".desk-run");
       // It is stopped or over, or somebody was signed out: the page as it is now says which, and whether to go on.
