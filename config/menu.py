@@ -59,6 +59,9 @@ _MENU: Final[tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...]] = (
     ),
 )
 
+# Two keys that lead there from any page.
+_KEYS: Final = {"failures.Case": "g q", "accounts.Approval": "g a"}
+
 
 def menu(request: HttpRequest) -> list[dict[str, Any]]:
     """Only what this person may open: a group of nothing is not shown."""
@@ -73,7 +76,8 @@ def menu(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def _today() -> dict[str, Any]:
-    return {"title": "Today", "icon": "today", "link": reverse("admin:index"), "about": "How the day stands."}
+    told = {"title": "Today", "icon": "today", "about": "How the day stands."}
+    return {**told, "link": reverse("admin:index"), "key": "g t"}
 
 
 def _may_open(request: HttpRequest, label: str) -> bool:
@@ -84,7 +88,8 @@ def _item(label: str, symbol: str, title: str) -> dict[str, Any]:
     model = apps.get_model(label)
     page: Any = admin.site.get_model_admin(model)  # Of the console's own base.
     address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
-    return {"title": title or page.list_title, "icon": symbol, "link": address, "about": page.about}
+    told = {"title": title or page.list_title, "icon": symbol, "about": page.about}
+    return {**told, "link": address, "key": _KEYS.get(label, "")}
 
 
 def account_links(_: HttpRequest) -> list[dict[str, str]]:

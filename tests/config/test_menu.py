@@ -45,6 +45,17 @@ def test_an_administrator_finds_every_page(restaurant: Restaurant) -> None:
     assert sum(map(len, shown.values())) == len(admin.site._registry) + 1  # Today is no table's page.
 
 
+def keys(person: User) -> dict[str, str]:
+    request = RequestFactory().get("/admin/")
+    request.user = person
+    return {item["key"]: item["title"] for group in menu(request) for item in group["items"] if item["key"]}
+
+
+def test_keys_lead_where_the_menu_does(restaurant: Restaurant) -> None:
+    assert keys(finance(restaurant)) == {"g t": "Today", "g q": "Failure queue", "g a": "Approvals"}
+    assert keys(staff(restaurant, Role.WAITER)) == {}
+
+
 def test_finance_finds_money_and_no_people(restaurant: Restaurant) -> None:
     shown = titles(finance(restaurant))
 
