@@ -23,7 +23,7 @@ from accounts.second_factor_pages import code_first
 from accounts.services.idempotency import Call, KeyTaken, first_press
 from api.problems import Problem
 from events.actors import Actor
-from failures.admin import begun
+from failures.admin import begun, open_pages
 from failures.admin.case_verbs import VERBS
 from failures.admin.forms import DecisionForm, FileForm, GiveForm, NoteForm, ReasonForm, ReplyForm, SaidForm, SnoozeForm
 from failures.admin.typed import typed_in
@@ -137,6 +137,7 @@ class CasePage:
                 asked,
             ),
             **self._ended(told, asked),
+            **open_pages.of_case(self),
         }
         return TemplateResponse(self.request, "failures/case.html", context, status=status)
 

@@ -17,7 +17,7 @@ from django.utils.text import capfirst
 from accounts.console_presses import call_of_press
 from accounts.models import OFFICE
 from accounts.services.idempotency import Call, PageUsed
-from failures.admin import bulk, cells
+from failures.admin import bulk, cells, open_pages
 from failures.admin.case_page import CasePage
 from failures.admin.cells import Cell
 from failures.admin.export import csv_of
@@ -96,8 +96,10 @@ class CaseAdmin(ReadOnlyAdmin):
             "press": clock.new_id(),
         }
         answer = super().changelist_view(request, {**may, **(extra_context or {})})
-        if may["may_bulk"] and getattr(answer, "context_data", None):
-            answer.context_data |= bulk.offered(answer.context_data["cl"])
+        if getattr(answer, "context_data", None):
+            shown = answer.context_data["cl"]
+            answer.context_data |= open_pages.of_list(request, list(shown.result_list))
+            answer.context_data |= bulk.offered(shown) if may["may_bulk"] else {}
         return answer
 
     def elsewhere(self, shown: Any) -> str:
@@ -119,8 +121,10 @@ class CaseAdmin(ReadOnlyAdmin):
             path("next/", view(self.take_next), name=f"{name}_next"),
             path("export/", view(self.export), name=f"{name}_export"),
             path("bulk/", view(self.bulk), name=f"{name}_bulk"),
+            path("news/", view(self.list_news), name=f"{name}_list_news"),
             path("<uuid:case_id>/change/", view(self.one), name=f"{name}_change"),
             path("<uuid:case_id>/give/", view(self.give), name=f"{name}_give"),
+            path("<uuid:case_id>/news/", view(self.news), name=f"{name}_news"),
             path("<uuid:case_id>/do/<slug:verb>/", view(self.do), name=f"{name}_do"),
             path("<uuid:case_id>/files/<uuid:file_id>/", view(self.file), name=f"{name}_file"),
             *super().get_urls(),
@@ -163,6 +167,20 @@ class CaseAdmin(ReadOnlyAdmin):
         if not holds_one_of(request, OFFICE):
             raise PermissionDenied
         return bulk.planned(self, request)
+
+    def list_news(self, request: HttpRequest) -> HttpResponse:
+        """Asked by a list that is open, and by nobody's press."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return open_pages.list_news(request, super().get_queryset(request))
+
+    def news(self, request: HttpRequest, case_id: UUID) -> HttpResponse:
+        """Asked by a page that is open. It is sent, as nobody is said to be here by following a link."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        return open_pages.case_news(request, super().get_queryset(request).filter(pk=case_id))
 
     def one(self, request: HttpRequest, case_id: UUID) -> HttpResponse:
         if request.method not in {"GET", "HEAD"}:

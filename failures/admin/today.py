@@ -6,10 +6,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
+from accounts.console_session import asks_by_itself
 from accounts.models import Restaurant
+from failures.admin import open_pages
 from failures.showing.deadlines import in_words
 from failures.showing.today import first_mode, today_of
 from kernel import clock
@@ -22,16 +24,29 @@ MODES = (Mode.LIVE, Mode.TEST)  # Real money first.
 
 def today(request: HttpRequest) -> HttpResponse:
     request.current_app = admin.site.name
-    frame = {**admin.site.each_context(request), "title": "Today"}
     restaurants = list(restaurants_seen_by(request).order_by("name"))
+    if asks_by_itself(request):
+        return _looked_at_again(request, restaurants)
+    frame = {**admin.site.each_context(request), **open_pages.of_today(request), "title": "Today"}
     if not restaurants:
         return TemplateResponse(request, "failures/nothing_today.html", frame)
+    return TemplateResponse(request, "failures/today.html", {**frame, **_shown(request, restaurants)})
+
+
+def _looked_at_again(request: HttpRequest, restaurants: list[Restaurant]) -> HttpResponse:
+    """By a page that is open. Without the frame: no menu is asked for, and no message read that is for another page."""
+    if not restaurants:
+        raise Http404
+    parts = {**_shown(request, restaurants), "frame": "failures/today_parts.html"}
+    return TemplateResponse(request, "failures/today.html", parts)
+
+
+def _shown(request: HttpRequest, restaurants: list[Restaurant]) -> dict[str, Any]:
     said = request.GET.get("mode")
     mode = Mode(said) if said in Mode.values else first_mode(restaurants)
     person: Any = request.user
     shown = today_of(Outlook(restaurants=restaurants, mode=mode), person=person)
-    context = {
-        **frame,
+    return {
         "today": shown,
         "mode": mode,
         "modes": MODES,
@@ -39,7 +54,6 @@ def today(request: HttpRequest) -> HttpResponse:
         "where": _where(restaurants),
         "when": _when(restaurants),
     }
-    return TemplateResponse(request, "failures/today.html", context)
 
 
 def _where(restaurants: list[Restaurant]) -> str:

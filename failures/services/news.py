@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 
 from accounts.models import Approval, ApprovalStatus, User
+from accounts.names import actor_of, with_actors
 from events.actors import ActorKind
 from events.models import Event, Transition
 from failures.models import DONE, GIVEN_UP, Case
@@ -37,6 +41,8 @@ _ANSWERS: Mapping[str, str] = {
     ApprovalStatus.EXPIRED: "ended the request that nobody answered in time",
 }
 _DECIDED = (ApprovalStatus.DONE, ApprovalStatus.REJECTED)
+# Beside these nothing else matters to whoever still has the page open.
+_ENDS = (CaseEvent.RESOLVED, CaseEvent.DISMISSED, CaseEvent.WRITTEN_OFF, CaseEvent.PAID_ELSEWHERE)
 _NOBODY = {
     ActorKind.SYSTEM.value: "Steward",
     ActorKind.GUEST.value: "The guest",
@@ -91,10 +97,38 @@ def news_since(case: Case, version: int) -> str:
     return "; ".join(told)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What a page shows: its case, and the payment of that if it has one, by their versions."""
+
+    case_id: UUID
+    version: int
+    payment_id: UUID | None
+    payment_version: int
+
+
+def change_since(seen: Seen, *, person: User) -> str:
+    """In one statement and one sentence, for a page that is still open. Its end first, else the newest of it."""
+    since = Q(stream_id=seen.case_id, version__gt=seen.version)
+    if seen.payment_id is not None:
+        since |= Q(stream_id=seen.payment_id, version__gt=seen.payment_version)
+    newest = list(with_actors(Event.objects.filter(since)).order_by("-id")[:MOST_NEWS])
+    of_case = sorted((each for each in newest if each.stream_id == seen.case_id), key=lambda each: -each.version)
+    if not of_case:
+        return "Its payment has changed since you opened this case." if newest else ""
+    event: Any = next((each for each in of_case if each.type in _ENDS), of_case[0])
+    who = "you" if event.actor_id == str(person.pk) else actor_of(event)
+    return f"This case has changed since you opened it: {who} {_did(event)}."
+
+
 def _what(event: Event) -> str:
+    return _answer_in(event) if event.type == CaseEvent.APPROVAL_ENDED else _did(event)
+
+
+def _did(event: Event) -> str:
     is_given = event.type == CaseEvent.ASSIGNED and event.data.get("owner") not in {None, event.actor_id}
     if event.type == CaseEvent.APPROVAL_ENDED:
-        return _answer_in(event)
+        return _ANSWERS.get(event.data.get("status", ""), "ended the request to a second person")
     if event.type == CaseEvent.ASKED:
         return f"asked the provider: “{event.data['said']}”"
     return "gave it to a colleague" if is_given else _NEWS.get(event.type, "did something to it")
@@ -102,7 +136,7 @@ def _what(event: Event) -> str:
 
 def _answer_in(event: Event) -> str:
     """Of the second person, or of the first one who thought better of it."""
-    did = _ANSWERS.get(event.data.get("status", ""), "ended the request to a second person")
+    did = _did(event)
     answer = Approval.objects.filter(pk=event.data["approval"]).values_list("answer", flat=True).first()
     return f"{did}: “{answer}”" if answer else did
 
