@@ -28,11 +28,10 @@
     for (const one of sheet.querySelectorAll("[data-does=focus]")) one.hidden = !document.querySelector(one.dataset.to);
     cameFrom = document.activeElement;
     sheet.showModal();
+    sheet.querySelector("[data-close]").focus();
   };
   sheet.addEventListener("close", () => cameFrom?.focus());
-  sheet.addEventListener("click", event => {
-    if (event.target === sheet || event.target.matches("[data-close]")) sheet.close();
-  });
+  sheet.querySelector("[data-close]").addEventListener("click", () => sheet.close());
   opener.hidden = false;
   opener.addEventListener("click", open);
 
