@@ -33,6 +33,7 @@ MOST_TOLD: Final = 100
 _LONGEST = timedelta(hours=12)
 # What was being written while the list was read has an id from a moment before.
 _A_MOMENT = timedelta(seconds=2)
+_OF_A_CASE = ("pk", "version", "payment_id", "payment__version", "restaurant_id", "restaurant__time_zone")
 _MOST_DIGITS = 10  # Of a version, and of a time in seconds.
 _ORDER = {"o", "p", "e"}
 # By these an address says of a new case whether it is in the list. Each refuses what it does not know.
@@ -64,7 +65,7 @@ def of_case(page: CasePage) -> dict[str, Any]:
 
 def case_news(request: HttpRequest, cases: QuerySet[Case]) -> JsonResponse:
     """Of the one that this person may see: a statement, and a second one where it has changed."""
-    row = cases.values("pk", "version", "restaurant_id", "payment_id", "payment__version", "console_zone").first()
+    row = cases.values(*_OF_A_CASE).first()
     if row is None:
         raise Http404
     person: Any = request.user
@@ -78,7 +79,7 @@ def case_news(request: HttpRequest, cases: QuerySet[Case]) -> JsonResponse:
     )
     is_old = seen.version < now[0] or seen.payment_version < now[1]
     changed = change_since(seen, person=person) if is_old else ""
-    return JsonResponse({"others": others_in_words(others, zone=row["console_zone"]), "changed": changed})
+    return JsonResponse({"others": others_in_words(others, zone=row["restaurant__time_zone"]), "changed": changed})
 
 
 def _number(request: HttpRequest, name: str, otherwise: int) -> int:

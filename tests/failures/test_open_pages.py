@@ -25,7 +25,7 @@ from kernel import fleeting
 from kernel.pauses import Pause
 from payments.services.evidence import Finding
 from payments.services.facts import PaymentEvent
-from tests.factories import RestaurantFactory, UserFactory, accepted, order_of, staff
+from tests.factories import RestaurantFactory, UserFactory, accepted, order_of, routed, staff
 from tests.failures.test_desk import QUEUE, desk_of, page_of
 from tests.failures.test_services import REASON, happened
 from tests.failures.world import attempted, orphan_of
@@ -36,7 +36,7 @@ from tests.time_machine import ShiftedClock
 pytestmark = pytest.mark.django_db
 LIST = "/admin/failures/case/news/"
 SIGNING_IN = 3  # The session, the person, and their roles.
-IS_ASKING = {"headers": {BY_ITSELF: "1"}}
+IS_ASKING = {BY_ITSELF: "1"}
 
 
 @pytest.fixture
@@ -70,8 +70,8 @@ def news_of(case: Case) -> str:
     return reverse("admin:failures_case_news", args=[case.pk])
 
 
-def ask(client: Client, address: str, said: dict[str, Any] | None = None, **more: Any) -> Any:
-    return client.post(address, said or {}, **{**IS_ASKING, **more})
+def ask(client: Client, address: str, said: dict[str, str] | None = None) -> Any:
+    return client.post(address, said or {}, headers=IS_ASKING)
 
 
 def on_page(client: Client, address: str) -> dict[str, str]:
@@ -199,7 +199,8 @@ def test_a_list_is_told_what_came_in_and_what_changed(
 
     _opened(restaurant)
     assert listed(desk, said) == "1 case came in since."
-    _opened(RestaurantFactory.create())  # Nobody's of this desk.
+    routed(other := RestaurantFactory.create(), "a")
+    _opened(other)  # Not of this desk.
     _opened(restaurant)
     assert listed(desk, said) == "2 cases came in since."
     assign_case(case_id=case.pk, person=meera)
@@ -269,7 +270,7 @@ def test_today_is_looked_at_without_its_frame(case: Case, asha: User) -> None:
     desk = desk_of(asha)
     whole = desk.get("/admin/?mode=test").content.decode()
 
-    parts = desk.get("/admin/?mode=test", **IS_ASKING).content.decode()
+    parts = desk.get("/admin/?mode=test", headers=IS_ASKING).content.decode()
 
     assert "console-group" in whole
     assert "console-group" not in parts
@@ -281,14 +282,14 @@ def test_today_of_whoever_sees_nothing_any_more_is_not_there(restaurant: Restaur
     desk = desk_of(asha)
     asha.memberships.all().delete()
 
-    assert desk.get("/admin/", **IS_ASKING).status_code == HTTPStatus.NOT_FOUND
+    assert desk.get("/admin/", headers=IS_ASKING).status_code == HTTPStatus.NOT_FOUND
 
 
 def test_what_another_page_is_to_say_is_not_read_by_a_look(case: Case, asha: User) -> None:
     desk = desk_of(asha)
     desk.post(reverse("admin:failures_case_next"))
 
-    desk.get("/admin/?mode=test", **IS_ASKING)
+    desk.get("/admin/?mode=test", headers=IS_ASKING)
     desk.post(reverse("admin:failures_case_next"))
 
     assert "There is no case that nobody has." in desk.get(QUEUE).content.decode()
