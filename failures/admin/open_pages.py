@@ -150,10 +150,10 @@ def _shown(text: str) -> dict[UUID, int]:
 def _in_words(came: int, changed: int) -> str:
     told = str(came) if came <= MOST_TOLD else f"More than {MOST_TOLD}"
     new = "1 case came in since" if came == 1 else f"{told} cases came in since" if came else ""
-    old = "one of these has changed" if changed == 1 else f"{changed} of these have changed"
     if not changed:
         return f"{new}." if new else ""
-    return f"{new}, and {old}." if new else f"The list has changed: {old}."
+    old = "1 case of this list has changed" if changed == 1 else f"{changed} cases of this list have changed"
+    return f"{new}, and {old}." if new else f"{old}."
 
 
 def _with(path: str, asked: QueryDict, *, without: str = "") -> str:

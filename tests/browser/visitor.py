@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, Response, sync_playwright
 
+from accounts.console_session import BY_ITSELF
 from config.local.programs import find_chromium
 from tests.browser.axe import axe_source
 
@@ -124,8 +125,9 @@ class Visitor:
             self.complain(f"asks another host: {request.url}")
 
     def _see_failure(self, request: Request) -> None:
-        """The icon is asked for last: whoever presses at once leaves before it has come."""
-        is_left = request.failure == "net::ERR_ABORTED" and request.url == f"{self.origin}{ICON}"
+        """The icon is asked for last, and news again and again: whoever presses leaves before they have come."""
+        is_no_loss = request.url == f"{self.origin}{ICON}" or BY_ITSELF.lower() in request.headers
+        is_left = request.failure == "net::ERR_ABORTED" and is_no_loss
         if request.url != REFUSED_BY_THE_POLICY and not is_left:
             self.complain(f"failed: {request.url} {request.failure}")
 

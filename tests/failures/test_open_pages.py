@@ -204,8 +204,8 @@ def test_a_list_is_told_what_came_in_and_what_changed(
     _opened(restaurant)
     assert listed(desk, said) == "2 cases came in since."
     assign_case(case_id=case.pk, person=meera)
-    assert listed(desk, said) == "2 cases came in since, and one of these has changed."
-    assert listed(desk, said, "?which=mine") == "The list has changed: one of these has changed."
+    assert listed(desk, said) == "2 cases came in since, and 1 case of this list has changed."
+    assert listed(desk, said, "?which=mine") == "1 case of this list has changed."
     assert listed(desk, on_page(desk, QUEUE)) == ""
 
 
