@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 
 from accounts.models import Role, User
 from accounts.selectors import entries_about
-from accounts.services.taking_lists import restaurants_where, write_down
+from accounts.services.taking_lists import ListForm, restaurants_where, write_down
 from events.audit_files import lines_of, with_previous
 from events.models import AuditEntry
 from kernel.downloads import MOST_ROWS, ROWS_AT_A_TIME, in_their_order
@@ -50,5 +50,6 @@ def export_audit(*, entries: QuerySet[AuditEntry], chosen: Mapping[str, Any], pe
         rows = list(mine.values_list("pk", "chain")[: MOST_ROWS + 1])
         if len(rows) > MOST_ROWS:
             raise AuditRefused(f"A list has at most {MOST_ROWS} rows. Choose fewer.", code="too_many")
-        write_down(name="audit", chosen=chosen, rows=Counter(chain for _, chain in rows), person=person)
+        houses_of_rows = Counter(chain for _, chain in rows)
+        write_down(name="audit", form=ListForm.JSONL, chosen=chosen, rows=houses_of_rows, person=person)
     return AuditExport(ids=tuple(key for key, _ in rows))

@@ -20,7 +20,7 @@ from accounts.services.idempotency import Call, PageUsed
 from failures.admin import bulk, cells, open_pages
 from failures.admin.case_page import CasePage
 from failures.admin.cells import Cell
-from failures.admin.export import csv_of
+from failures.admin.export import file_of
 from failures.admin.filters import OfRestaurant, Owner, TimeLeft, Which
 from failures.admin.giving import giving
 from failures.models import WAITING, Case
@@ -158,7 +158,7 @@ class CaseAdmin(ReadOnlyAdmin):
         person: Any = request.user
         if not may_export(person):
             raise PermissionDenied
-        return csv_of(self, request, person)
+        return file_of(self, request, person)
 
     def bulk(self, request: HttpRequest) -> HttpResponse:
         """What was ticked becomes a plan. Nothing is done by it, but it is written down."""

@@ -12,13 +12,15 @@ from django.db import transaction
 from django.db.models import Prefetch, QuerySet
 
 from accounts.models import OFFICE, Role, User
-from accounts.services.taking_lists import restaurants_where, write_down
+from accounts.services.taking_lists import ListForm, restaurants_where, write_down
 from failures.models import Case
 from failures.selectors import with_attempts
 from failures.services.facts import CaseRefused
-from kernel.downloads import MOST_ROWS, ROWS_AT_A_TIME, in_their_order
+from kernel.downloads import MOST_ROWS, MOST_ROWS_AT_ONCE, ROWS_AT_A_TIME, in_their_order
 from payments.models import Refund
 
+# What the programs of an accountant read.
+FORMS = (ListForm.CSV, ListForm.XLSX)
 # Whoever decides about money, and whoever checks them.
 EXPORTING = (*OFFICE, Role.AUDITOR)
 
@@ -39,7 +41,7 @@ def may_export(person: User) -> bool:
     return restaurants_where(person, EXPORTING).exists()
 
 
-def export_cases(*, cases: QuerySet[Case], chosen: Mapping[str, Any], person: User) -> Export:
+def export_cases(*, cases: QuerySet[Case], form: ListForm, chosen: Mapping[str, Any], person: User) -> Export:
     """`chosen` says in words by what the list was narrowed, without anything that is personal."""
     with transaction.atomic():
         if not may_export(person):
@@ -52,7 +54,15 @@ def export_cases(*, cases: QuerySet[Case], chosen: Mapping[str, Any], person: Us
                 "where you have.",
                 code="not_finance_here",
             )
-        if len(rows) > MOST_ROWS:
-            raise CaseRefused(f"A list has at most {MOST_ROWS} rows. Choose fewer.", code="too_many")
-        write_down(name="cases", chosen=chosen, rows=Counter(house for _, house in rows), person=person)
+        _check_length(len(rows), form)
+        write_down(name="cases", form=form, chosen=chosen, rows=Counter(house for _, house in rows), person=person)
     return Export(ids=tuple(case_id for case_id, _ in rows))
+
+
+def _check_length(rows: int, form: ListForm) -> None:
+    if rows > MOST_ROWS:
+        raise CaseRefused(f"A list has at most {MOST_ROWS} rows. Choose fewer.", code="too_many")
+    if form == ListForm.XLSX and rows > MOST_ROWS_AT_ONCE:
+        raise CaseRefused(
+            f"As XLSX a list has at most {MOST_ROWS_AT_ONCE:,} rows. Choose fewer, or take it as CSV.", code="too_many"
+        )

@@ -232,7 +232,7 @@ class TestTakingItAway:
         if role in {Role.FINANCE, Role.FINANCE_LEAD, Role.ADMIN, Role.AUDITOR}:
             assert (">Export</button>" in client.get(LIST).content.decode()) == may
         written = [(each.actor_id, each.after) for each in AuditEntry.objects.filter(action="export")]
-        picture = {"list": "audit", "chosen": {"filters": {}, "searched": False}, "rows": 1}
+        picture = {"list": "audit", "form": "jsonl", "chosen": {"filters": {}, "searched": False}, "rows": 1}
         assert written == ([(str(person.pk), picture)] if may else [])
 
     def test_rows_of_other_restaurants_are_not_in_it(self, restaurant: Restaurant, entry: AuditEntry) -> None:

@@ -148,7 +148,7 @@ def test_those_who_decide_and_those_who_check_take_it_away_and_nobody_else(resta
     assert answer.status_code == (200 if may else 403)
     assert ("Export CSV" in client.get(reverse("admin:failures_case_changelist")).content.decode()) == may
     entries = [(entry.actor_id, entry.action, entry.after) for entry in AuditEntry.objects.all()]
-    picture = {"list": "cases", "chosen": {"filters": {"which": ["all"]}, "searched_as": []}, "rows": 1}
+    picture = {"list": "cases", "form": "csv", "chosen": {"filters": {"which": ["all"]}, "searched_as": []}, "rows": 1}
     assert entries == ([(str(person.pk), "export", picture)] if may else [])
 
 

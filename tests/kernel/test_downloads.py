@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+from typing import IO
+
 import pytest
 
 from accounts.models import Restaurant
-from kernel.downloads import in_their_order, streamed
+from kernel.downloads import from_disk, in_their_order, streamed
 from tests.factories import RestaurantFactory
 
 
@@ -26,3 +30,43 @@ def test_a_file_is_attached_and_kept_by_nobody() -> None:
     assert answer.getvalue() == b"a\nb\n"
     assert answer.headers["Content-Disposition"] == 'attachment; filename="list.txt"'
     assert answer.headers["Cache-Control"] == "no-store"
+
+
+@pytest.fixture
+def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+class TestFromDisk:
+    def test_a_file_is_attached_whole_and_kept_by_nobody(self, disk: Path) -> None:
+        answer = from_disk(lambda file: file.write(b"all of it"), name="list.bin", content_type="x/y")
+
+        assert answer.headers["Content-Length"] == "9"
+        assert answer.headers["Content-Disposition"] == 'attachment; filename="list.bin"'
+        assert (answer.headers["Content-Type"], answer.headers["Cache-Control"]) == ("x/y", "no-store")
+        assert answer.getvalue() == b"all of it"
+        answer.close()
+        assert list(disk.iterdir()) == []
+
+    def test_one_that_nobody_waits_for_is_gone(self, disk: Path) -> None:
+        files: list[IO[bytes]] = []
+        answer = from_disk(files.append, name="list.bin", content_type="x/y")
+
+        answer.close()
+
+        assert files[0].closed
+        assert list(disk.iterdir()) == []
+
+    def test_one_that_breaks_while_it_is_made_is_gone(self, disk: Path) -> None:
+        files: list[IO[bytes]] = []
+
+        def write(file: IO[bytes]) -> None:
+            files.append(file)
+            raise OSError("The disk is full.")
+
+        with pytest.raises(OSError, match="full"):
+            from_disk(write, name="list.bin", content_type="x/y")
+
+        assert files[0].closed
+        assert list(disk.iterdir()) == []
