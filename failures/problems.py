@@ -197,6 +197,21 @@ CATALOGUE.add(
     remedy="Only who planned it starts, stops or gives it up. Plan the same yourself.",
     next_action=NextAction.ASK_FOR_ACCESS,
 )
+# Of views of the queue, which the console keeps.
+CATALOGUE.add(
+    "view_refused",
+    HTTPStatus.CONFLICT,
+    "This view is not kept, or not removed",
+    remedy="`detail` says what is wrong with it, and what to do instead.",
+    next_action=NextAction.FIX_REQUEST,
+)
+CATALOGUE.add(
+    "view_name_taken",
+    HTTPStatus.CONFLICT,
+    "There is a view of this name",
+    remedy="Choose another name, or remove that view first.",
+    next_action=NextAction.FIX_REQUEST,
+)
 _DECIDED = CATALOGUE.add(
     "already_decided",
     HTTPStatus.CONFLICT,

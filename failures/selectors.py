@@ -1,4 +1,4 @@
-"""Reads for edges: the cases of a restaurant, which of them matters most, and what second persons are asked."""
+"""Reads for edges: cases and which of them matters most, views of their queue, and what second persons are asked."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from django.db.models import (
     When,
 )
 from django.db.models import Case as If
-from django.db.models.functions import Coalesce, Extract
+from django.db.models.functions import Coalesce, Extract, Lower
 
-from accounts.models import Approval, ApprovalStatus, User
+from accounts.models import Approval, ApprovalStatus, Restaurant, User
 from accounts.second_people import may_be_answered_by
-from failures.models import WAITING, Case, CaseKind
+from failures.models import WAITING, Case, CaseKind, SavedView
 from failures.sums import CASE_MINOR, with_money
 from kernel import clock
 from kernel.modes import Mode
@@ -53,6 +53,13 @@ def waiting_besides(case: Case) -> QuerySet[Case]:
     if case.payment_id is None:
         return Case.objects.none()
     return waiting_cases(Case.objects.filter(payment=case.payment_id)).exclude(pk=case.pk).order_by("opened_at", "id")
+
+
+def views_seen(*, person: User, restaurants: QuerySet[Restaurant], first: UUID | None = None) -> QuerySet[SavedView]:
+    """One's own and those that are shared there, by name; those of the restaurant that is looked at before others."""
+    mine = SavedView.objects.filter(Q(owner=person) | Q(is_shared=True), removed_at=None, restaurant__in=restaurants)
+    place = If(When(restaurant=first, then=Value(0)), default=Value(1))
+    return mine.select_related("restaurant").order_by(place, Lower("name"), "id")
 
 
 def approvals_of(*, restaurant_id: UUID, mode: Mode) -> QuerySet[Approval]:

@@ -220,17 +220,27 @@ def holds_one_of(request: HttpRequest, roles: Collection[str]) -> bool:
     return any(role in roles for role in _roles_of(request).values())
 
 
+def houses_where(request: HttpRequest, roles: Collection[str]) -> dict[Any, str]:
+    """The restaurants in which this person holds one of them, with their names. For what a page shows, as well."""
+    return {restaurant: name for restaurant, role, name in _memberships_of(request) if role in roles}
+
+
 def _restaurants_of(request: HttpRequest) -> list[Any]:
     return [restaurant for restaurant, role in _roles_of(request).items() if role in LOOKING_ROLES]
 
 
 def _roles_of(request: HttpRequest) -> dict[Any, str]:
+    return {restaurant: role for restaurant, role, _ in _memberships_of(request)}
+
+
+def _memberships_of(request: HttpRequest) -> list[tuple[Any, str, str]]:
     """Asked once for each request: the menu asks for every page it may show."""
     user: Any = request.user
     if not (user.is_active and user.is_staff):
-        return {}
+        return []
     known: dict[str, Any] = request.__dict__
-    if "console_roles" not in known:
-        known["console_roles"] = dict(user.memberships.values_list("restaurant_id", "role"))
-    roles: dict[Any, str] = known["console_roles"]
-    return roles
+    if "console_memberships" not in known:
+        rows = user.memberships.order_by("restaurant__name")
+        known["console_memberships"] = list(rows.values_list("restaurant_id", "role", "restaurant__name"))
+    found: list[tuple[Any, str, str]] = known["console_memberships"]
+    return found

@@ -11,6 +11,7 @@ from django.http import HttpRequest
 
 from accounts.models import OFFICE, User
 from failures.models import DONE, WAITING, Case
+from failures.narrowing import ME, NOBODY, TIME, WHICH
 from failures.showing.deadlines import is_overdue
 from kernel import clock
 from kernel.console import restaurants_seen_by
@@ -19,7 +20,6 @@ from kernel.filters import OneOf
 # A choice among more is no choice but a search.
 MOST_COLLEAGUES = 50
 MOST_RESTAURANTS = 50
-_ME, _NOBODY = "me", "nobody"
 
 
 class Which(OneOf):
@@ -29,7 +29,7 @@ class Which(OneOf):
     parameter_name = "which"
 
     def lookups(self, *_: Any) -> list[tuple[str, str]]:
-        return [("mine", "mine"), ("free", "nobody's"), ("put_off", "put off"), ("ended", "ended"), ("all", "all")]
+        return list(WHICH.items())
 
     def choices(self, changelist: Any) -> Iterator[Any]:
         said = self.value()
@@ -55,7 +55,7 @@ class TimeLeft(OneOf):
     parameter_name = "time"
 
     def lookups(self, *_: Any) -> list[tuple[str, str]]:
-        return [("over", "past the deadline")]
+        return list(TIME.items())
 
     def queryset(self, _: HttpRequest, queryset: QuerySet[Case]) -> QuerySet[Case]:
         return queryset.filter(is_overdue(clock.now())) if self.value() else queryset
@@ -71,15 +71,15 @@ class Owner(OneOf):
         here = {"memberships__role__in": OFFICE, "memberships__restaurant__in": restaurants_seen_by(request)}
         people = User.objects.filter(**here).distinct().order_by("username")
         names = people.values_list("pk", "username")[:MOST_COLLEAGUES]
-        return [(_ME, "me"), (_NOBODY, "nobody"), *((str(key), name) for key, name in names)]
+        return [(ME, "me"), (NOBODY, "nobody"), *((str(key), name) for key, name in names)]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Case]) -> QuerySet[Case]:
         value = self.value()
         if value is None:
             return queryset
-        if value == _NOBODY:
+        if value == NOBODY:
             return queryset.filter(owner=None)
-        return queryset.filter(owner=request.user.pk if value == _ME else UUID(value))
+        return queryset.filter(owner=request.user.pk if value == ME else UUID(value))
 
 
 class OfRestaurant(OneOf):

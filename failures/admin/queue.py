@@ -17,7 +17,7 @@ from django.utils.text import capfirst
 from accounts.console_presses import call_of_press
 from accounts.models import OFFICE
 from accounts.services.idempotency import Call, PageUsed
-from failures.admin import bulk, cells, open_pages
+from failures.admin import bulk, cells, open_pages, saved_views
 from failures.admin.case_page import CasePage
 from failures.admin.cells import Cell
 from failures.admin.export import file_of
@@ -95,9 +95,11 @@ class CaseAdmin(ReadOnlyAdmin):
             "may_bulk": holds_one_of(request, OFFICE),
             "press": clock.new_id(),
         }
-        answer = super().changelist_view(request, {**may, **(extra_context or {})})
+        said = {**may, **(extra_context or {})}
+        answer = super().changelist_view(request, said)
         if getattr(answer, "context_data", None):
             shown = answer.context_data["cl"]
+            answer.context_data |= saved_views.offered(request, shown, said.get("refused"))
             answer.context_data |= open_pages.of_list(request, list(shown.result_list))
             answer.context_data |= bulk.offered(shown) if may["may_bulk"] else {}
         return answer
@@ -122,6 +124,8 @@ class CaseAdmin(ReadOnlyAdmin):
             path("export/", view(self.export), name=f"{name}_export"),
             path("bulk/", view(self.bulk), name=f"{name}_bulk"),
             path("news/", view(self.list_news), name=f"{name}_list_news"),
+            path("views/keep/", view(self.keep_view), name=f"{name}_keep_view"),
+            path("views/remove/", view(self.remove_view), name=f"{name}_remove_view"),
             path("<uuid:case_id>/change/", view(self.one), name=f"{name}_change"),
             path("<uuid:case_id>/give/", view(self.give), name=f"{name}_give"),
             path("<uuid:case_id>/news/", view(self.news), name=f"{name}_news"),
@@ -181,6 +185,13 @@ class CaseAdmin(ReadOnlyAdmin):
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         return open_pages.case_news(request, super().get_queryset(request).filter(pk=case_id))
+
+    def keep_view(self, request: HttpRequest) -> HttpResponse:
+        """Where a refused one stands, its links lead here: they are those of the list."""
+        return saved_views.kept(self, request) if request.method == "POST" else saved_views.back(request.GET)
+
+    def remove_view(self, request: HttpRequest) -> HttpResponse:
+        return saved_views.removed(request) if request.method == "POST" else saved_views.back(request.GET)
 
     def one(self, request: HttpRequest, case_id: UUID) -> HttpResponse:
         if request.method not in {"GET", "HEAD"}:

@@ -1,4 +1,4 @@
-"""The tables of cases: the case itself, papers laid to it, and what is done to many at once."""
+"""The tables of cases: the case itself, papers laid to it, what is done to many at once, and views of the queue."""
 
 from failures.models.bulk import LONGEST_SAID, BulkAction, BulkRun, BulkStatus, BulkStep, StepStatus
 from failures.models.case import (
@@ -14,12 +14,15 @@ from failures.models.case import (
     Outcome,
 )
 from failures.models.paper import CaseFile, CaseNote, EvidenceKind
+from failures.models.view import LONGEST_NAME, LONGEST_QUERY, SavedView
 
 __all__ = [
     "DONE",
     "FITTING",
     "GIVEN_UP",
     "GIVING_UP",
+    "LONGEST_NAME",
+    "LONGEST_QUERY",
     "LONGEST_SAID",
     "TAKEABLE",
     "WAITING",
@@ -34,5 +37,6 @@ __all__ = [
     "CaseStatus",
     "EvidenceKind",
     "Outcome",
+    "SavedView",
     "StepStatus",
 ]

@@ -30,6 +30,10 @@ class CaseRefused(ServiceError):
     code = "case_refused"
 
 
+class ViewRefused(ServiceError):
+    code = "view_refused"
+
+
 _OF_OTHERS: tuple[type[StrEnum], ...] = (PaymentEvent, RefundEvent, AccountEvent)
 
 

@@ -7,11 +7,11 @@
   const others = form.elements.namedItem("others");
   const words = form.querySelector("[data-chosen]");
 
-  // The same filters and the same search are the same list, whichever page of it is shown.
+  // The same filters and the same search are the same list, whichever page of it is shown, and at whichever address.
   const asked = new URLSearchParams(location.search);
   ["p", "o", "e"].forEach(name => asked.delete(name));
   asked.sort();
-  const key = `steward-chosen ${location.pathname} ${asked}`;
+  const key = `steward-chosen ${form.dataset.list} ${asked}`;
   let chosen = new Set((sessionStorage.getItem(key) || "").split(" ").filter(Boolean));
 
   const isChosen = () => { form.elements.namedItem("which").value = "chosen"; };
