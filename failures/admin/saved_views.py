@@ -140,10 +140,10 @@ def _kept(shown: ChangeList) -> str:
 
 def _named(order: str, columns: Sequence[Any]) -> Iterator[str]:
     """What the list passes over, it is not sorted by."""
+    names = {str(place): name for place, name in enumerate(columns)}
     for sign, place in columns_in(order):
-        name = columns[int(place)] if place.isdecimal() and int(place) < len(columns) else ""
-        if name in SORTED_BY:
-            yield f"{sign}{name}"
+        if names.get(place) in SORTED_BY:
+            yield f"{sign}{names[place]}"
 
 
 def address_of(view: SavedView, columns: Sequence[Any]) -> str:

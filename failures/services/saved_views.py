@@ -109,10 +109,10 @@ def _check_staff(person: User, restaurant: Restaurant) -> None:
 
 
 def _checked_name(said: str) -> str:
-    """Two that look alike are one name."""
+    """In one way of writing: two that differ by their spaces alone are one name. What nobody sees is none."""
     name = " ".join(unicodedata.normalize("NFC", said).split())
     check_text(name, field="name", longest=LONGEST_NAME, refusal=ViewRefused)
-    if not name:
+    if not any(sign.isprintable() for sign in name):
         raise ViewRefused("Give it a name, such as “Doubts past the deadline”.", field="name")
     return name
 

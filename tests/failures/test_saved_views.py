@@ -40,6 +40,7 @@ def finance(restaurant: Restaurant) -> User:
     [
         ("", "view_refused"),
         (" \t ", "view_refused"),
+        ("\u200b", "view_refused"),
         ("x" * (LONGEST_NAME + 1), "bad_text"),
         ("a\0b", "bad_text"),
         ("a\u202eb", "bad_text"),

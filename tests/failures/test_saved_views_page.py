@@ -90,6 +90,11 @@ def test_neither_a_search_nor_a_page_is_kept_and_the_page_says_so(desk: Client, 
     assert open_in(desk, address) == []  # What is shown is less than the view.
 
 
+@pytest.mark.parametrize("order", ["x", "99", "2", "4.7", "9" * 5_000, "."])
+def test_an_order_that_the_list_passes_over_is_nothing_to_keep(desk: Client, cases: list[Case], order: str) -> None:
+    assert form_in(text_of(desk, f"?which=all&o={order}"))["query"] == "which=all"
+
+
 def test_a_search_alone_is_nothing_to_keep(desk: Client, cases: list[Case]) -> None:
     text = text_of(desk, "?q=T3")
 
