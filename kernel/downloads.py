@@ -14,8 +14,8 @@ Row = TypeVar("Row", bound=Model)
 ROWS_AT_A_TIME = 500
 # A year of a large chain. A longer list is no list that somebody reads, and would hold a worker for minutes.
 MOST_ROWS = 200_000
-# What is made whole before its first byte leaves takes some seconds for these, and some megabytes of the disk. While it
-# is made the other threads of its process get on slowly.
+# What is made whole before its first byte leaves takes a quarter of a minute for these, as long as a proxy and a person
+# wait, and some megabytes of the disk. The other threads of its process get on slowly meanwhile.
 MOST_ROWS_AT_ONCE = 20_000
 
 
