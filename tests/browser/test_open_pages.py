@@ -145,6 +145,19 @@ def _go_through_a_case(visitor: Visitor) -> None:
     assert page.get_by_role("heading", name="Today", exact=True).count() == 1
 
 
+def _see_today_follow(visitor: Visitor) -> None:
+    """What is old is replaced where it stands, and not under somebody's hands."""
+    page = visitor.page
+    needs, doubts = page.locator("#today-needs"), page.locator("#today-doubts h2")
+    page.locator("#today-doubts a").first.focus()
+    for old in (needs, doubts):
+        old.evaluate("one => { one.textContent = 'Old'; }")
+    expect(needs).to_contain_text("Needs a person")
+    assert doubts.inner_text() == "Old"
+    page.locator("#today-needs a").first.focus()
+    expect(doubts).to_have_text("In doubt now")
+
+
 def _turn_them_off(visitor: Visitor) -> None:
     page = visitor.page
     _keys(page, "?")
@@ -161,6 +174,7 @@ def test_single_keys_lead_somewhere_and_can_be_turned_off(asha: Visitor) -> None
     _look_at_the_sheet(asha)
     _go_through_the_rows(asha)
     _go_through_a_case(asha)
+    _see_today_follow(asha)
     _turn_them_off(asha)
 
     assert asha.complaints == [], "\n" + "\n".join(asha.complaints)
