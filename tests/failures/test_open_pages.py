@@ -100,7 +100,7 @@ def test_two_who_have_a_case_open_see_each_other_until_one_is_gone(
 
     page = second.get(page_of(case)).content.decode()
 
-    assert '<p id="desk-others" class="desk-others" role="status">asha has this page open, since ' in page
+    assert '<p id="desk-others" class="console-others" role="status">asha has this page open, since ' in page
     assert told(first, case, said)["others"].startswith("meera has this page open, since ")
     time.advance(seconds=GONE_AFTER.total_seconds())
     assert told(first, case, said)["others"] == ""
@@ -111,7 +111,7 @@ def test_it_is_known_from_the_opening_alone_and_not_of_ones_other_pages(case: Ca
 
     page = desk_of(asha).get(page_of(case)).content.decode()
 
-    assert '<p id="desk-others" class="desk-others" role="status"></p>' in page
+    assert '<p id="desk-others" class="console-others" role="status"></p>' in page
 
 
 def test_an_auditor_hears_and_is_not_told_of(case: Case, asha: User, restaurant: Restaurant) -> None:
