@@ -8,10 +8,11 @@ from events.services import Journal
 from orders.services import lock_order
 from payments.models import Attempt, Capture, Refund, RefundOrigin, RefundStatus
 from payments.services.bill import Bill, lock_bill
+from payments.services.mismatches import undecided_in
 from payments.services.refund_approvals import OWED_BY_CANCELLING, release_refund
-from payments.services.refund_limits import check_how_often, is_above_limit
+from payments.services.refund_limits import check_how_often, is_above_limit, limit_of
 from payments.services.refund_requests import recorded_of, reserve_refund, tip_left_of
-from payments.services.refusals import PaymentRefused
+from payments.services.refusals import PaymentRefused, RefundRefused
 from payments.services.withdrawals import withdraw_locked
 
 
@@ -23,6 +24,7 @@ def on_order_cancelled(event: Event, actor: Actor) -> None:
         withdraw_locked(bill=bill, payment=payment, journal=journal)
     _release_waiting(bill, journal, event, actor)
     for attempt in bill.attempts:
+        _check_undecided(bill, attempt, event, actor)
         share, tip = _still_here(attempt)
         if share + tip > 0:
             _check_may(event)
@@ -40,6 +42,24 @@ def on_order_cancelled(event: Event, actor: Actor) -> None:
     for payment in bill.payments:
         payment.save()
     journal.write()
+
+
+def _check_undecided(bill: Bill, attempt: Attempt, event: Event, actor: Actor) -> None:
+    """What is not due any more goes back at any height. So whoever cancels must be able to give back what was due."""
+    if attempt.capture != Capture.UNDECIDED:
+        return
+    payment = bill.payment(attempt.payment_id)
+    due = undecided_in(bill, payment, attempt, is_being_cancelled=True).due_part
+    if not due.minor:
+        return
+    _check_may(event)
+    limit = limit_of(actor, attempt)
+    if limit is not None and limit.is_passed_by(due.minor):
+        raise RefundRefused(
+            f"Another amount came in for this order, and {due.display()} of it was due: more than you may give back "
+            "alone. Decide about that amount first, in its case.",
+            code="above_limit",
+        )
 
 
 def _still_here(attempt: Attempt) -> tuple[int, int]:

@@ -96,9 +96,12 @@ class Undecided:
         return self.captured.minor > self.asked.minor and self._fits(MismatchChoice.REFUND_DIFFERENCE)
 
 
-def undecided_in(bill: Bill, payment: Payment, attempt: Attempt) -> Undecided:
-    """A page reads its bill without a lock. Whoever then decides reads it again under one."""
-    is_open = bill.is_payable and not bill.has_kept(payment)
+def undecided_in(bill: Bill, payment: Payment, attempt: Attempt, *, is_being_cancelled: bool = False) -> Undecided:
+    """A page reads its bill without a lock. Whoever then decides reads it again under one.
+
+    Of an order `is_being_cancelled`, as it was before.
+    """
+    is_open = (bill.is_payable or is_being_cancelled) and not bill.has_kept(payment)
     return Undecided(
         asked=Money(attempt.amount_minor, attempt.currency),
         captured=Money(attempt.captured_minor, attempt.captured_currency),
