@@ -19,6 +19,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from kernel.pages import BoundedPaginator
+from kernel.stale_forms import knowing_what_it_showed
 from kernel.totals import Adds, TotalledList
 
 # What the roles are called where memberships are kept.
@@ -47,6 +48,7 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold has no types: it
     show_full_result_count = False  # A count over millions of rows, on every page.
     show_facets = admin.ShowFacets.NEVER  # One more count for each choice of each filter.
     compressed_fields = True
+    change_form_before_template = "console/marks_shown.html"
 
     @property
     def list_title(self) -> str:
@@ -62,6 +64,11 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold has no types: it
     def elsewhere(self, _: Any) -> str:
         """What an empty list, which is given, does not show and somebody should know of. No other list is asked."""
         return ""
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:  # noqa: FBT001, FBT002  Django's own.
+        """Of two who change one row at once the second one is told of the first."""
+        form = super().get_form(request, obj, change=change, **kwargs)
+        return knowing_what_it_showed(form) if change and form.base_fields else form
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Boxes to tick: read aloud right, and usable without a script and without holding a key down."""
@@ -89,7 +96,7 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold has no types: it
     ) -> HttpResponse:
         """Above the form stands what the row is called, not what may be done with it."""
         title = self.title_of(obj) if obj else f"Add {self.name_of_one}"
-        context.update({**self.way_back(), "title": title, "subtitle": None, "show_history": self.has_log})
+        context.update({**self.way_back(request), "title": title, "subtitle": None, "show_history": self.has_log})
         page: HttpResponse = super().render_change_form(request, context, *args, obj=obj, **kwargs)
         return page
 
@@ -110,10 +117,11 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold has no types: it
         page: HttpResponse = super().history_view(request, object_id, {**self.way_back(), **(extra_context or {})})
         return page
 
-    def way_back(self) -> dict[str, str]:
-        """From one row to the list of all, for the heading."""
+    def way_back(self, request: HttpRequest | None = None) -> dict[str, str]:
+        """From one row to the list, for the heading: as it was narrowed, where somebody came from one."""
         name = f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_changelist"
-        return {"list_title": self.list_title, "list_url": reverse(name)}
+        narrowed = request.GET.get("_changelist_filters", "") if request is not None else ""
+        return {"list_title": self.list_title, "list_url": f"{reverse(name)}?{narrowed}" if narrowed else reverse(name)}
 
 
 class ReadOnlyAdmin(ConsoleAdmin):

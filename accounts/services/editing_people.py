@@ -29,6 +29,8 @@ _PERSONAL: Mapping[str, str] = {
     "email": "e-mail",
     "password": "password",
 }
+# What a form changes of somebody who is there. A password and a sign-out are set in other ways.
+_EDITED = (*(field for field in _PERSONAL if field != "password"), "is_active", "is_staff", "is_superuser")
 
 
 class PersonRefused(ServiceError):
@@ -58,14 +60,12 @@ def save_person(
         was = supers.pop(person.pk, None)
         _check_rights(person, was, by, touches_rights=groups is not None or permissions is not None)
         _check_that_somebody_is_left(person, was, supers)
-        if was is not None:
-            # Somebody may have been signed out since the form read the row, and stays it.
-            person.signed_out_at = was.signed_out_at
         if was is not None and was.username != person.username:
             # What was done under it is told under it.
             FormerName.objects.create(user=was, username=was.username)
         with audited(_deed_on(person.pk, _deed_of(person, was), Actor.user(by))):
-            person.save()
+            # Somebody may have been signed out, or given another password, since the form read the row, and stays it.
+            person.save(update_fields=None if was is None else _EDITED)
             if groups is not None:
                 person.groups.set(groups)
             if permissions is not None:

@@ -45,7 +45,7 @@ def waits(case: Case) -> str:
     waiting = waiting_of(case, now=clock.now())
     opened = moment(case.opened_at, case.restaurant.time_zone)
     pill = label(waiting.words, waiting.tone)
-    return format_html('<div>{}<span class="desk-under">since {}</span></div>', pill, opened)
+    return format_html('<div>{}<span class="desk-under">opened {}</span></div>', pill, opened)
 
 
 def amount(case: Case) -> str:

@@ -214,7 +214,12 @@ class CaseAdmin(ReadOnlyAdmin):
         if case is None:
             raise Http404
         person: Any = request.user
-        frame = {**self.admin_site.each_context(request), **self.way_back(), "opts": self.opts, "media": self.media}
+        frame = {
+            **self.admin_site.each_context(request),
+            **self.way_back(request),
+            "opts": self.opts,
+            "media": self.media,
+        }
         return CasePage(
             request=request,
             case=case,
