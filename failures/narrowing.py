@@ -24,7 +24,7 @@ FILTERS = (*CHOICES, OWNER, RESTAURANT)
 # Columns by their names: by number they are others for whoever has no boxes to tick.
 SORTED_BY = ("what", "waits", "has")
 # What the list takes several of at once; of anything else it takes the last.
-_SEVERAL = ("kind__exact", "mode__exact")
+SEVERAL = ("kind__exact", "mode__exact")
 
 
 def in_one_form(said: Mapping[str, Sequence[str]]) -> str:
@@ -33,7 +33,7 @@ def in_one_form(said: Mapping[str, Sequence[str]]) -> str:
 
 
 def _meant(name: str, values: Sequence[str]) -> Sequence[str]:
-    return sorted(set(values)) if name in _SEVERAL else values[-1:]
+    return sorted(set(values)) if name in SEVERAL else values[-1:]
 
 
 def is_known(name: str, value: str) -> bool:

@@ -25,16 +25,17 @@ class Here:
     since: datetime
 
 
-def others_at(case_id: UUID, person: User, *, works_here: bool) -> list[Here]:
+def others_at(case_id: UUID, person: User, *, works_here: bool, since: datetime | None = None) -> list[Here]:
     """Whoever has it open, the first one first, without this person, however many pages they have.
 
-    Whoever could work on it is noted for the others. Two who come in the same instant may miss each other for a beat.
+    Whoever could work on it is noted for the others. Two who come in the same instant may miss each other for a beat:
+    `since` when they are there their pages know.
     """
     now, key, mine = clock.now(), f"case-open:{case_id}", str(person.pk)
     here = _still_here(recall(key), now)
     if works_here and (mine in here or len(here) < MOST_KEPT):
-        since = here[mine][1] if mine in here else now
-        here[mine] = (person.get_username(), since, now)
+        first = here[mine][1] if mine in here else since or now
+        here[mine] = (person.get_username(), first, now)
         keep(key, here, seconds=GONE_AFTER.total_seconds())
     others = [Here(name=name, since=since) for who, (name, since, _) in here.items() if who != mine]
     return sorted(others, key=lambda each: each.since)

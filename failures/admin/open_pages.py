@@ -14,6 +14,7 @@ from django.urls import reverse
 
 from accounts.models import OFFICE
 from failures.models import Case, CaseKind
+from failures.narrowing import SEVERAL
 from failures.presence import BEAT_SECONDS, others_at
 from failures.selectors import waiting_cases
 from failures.services.news import Seen, change_since
@@ -50,7 +51,8 @@ _NARROWED_BY: Mapping[str, tuple[str, Callable[[str], Any]]] = {
 def of_case(page: CasePage) -> dict[str, Any]:
     """Who opens it is known to the others by this, also where no script runs."""
     case = page.case
-    said = {"version": case.version, "payment": case.payment.version if case.payment else 0}
+    versions = {"version": case.version, "payment": case.payment.version if case.payment else 0}
+    said = {**versions, "opened": int(clock.now().timestamp())}
     asks = {
         "kind": "case",
         "every": BEAT_SECONDS,
@@ -69,7 +71,8 @@ def case_news(request: HttpRequest, cases: QuerySet[Case]) -> JsonResponse:
     if row is None:
         raise Http404
     person: Any = request.user
-    others = others_at(row["pk"], person, works_here=role_at(request, row["restaurant_id"]) in OFFICE)
+    since = _since(request, of="opened")
+    others = others_at(row["pk"], person, works_here=role_at(request, row["restaurant_id"]) in OFFICE, since=since)
     now = row["version"], row["payment__version"] or 0
     seen = Seen(
         case_id=row["pk"],
@@ -114,25 +117,32 @@ def list_news(request: HttpRequest, cases: QuerySet[Case]) -> JsonResponse:
 
 
 def _came_in(request: HttpRequest, cases: QuerySet[Case]) -> int:
-    """None, where the address does not say of a new case whether it would be in the list."""
-    asked = {name: request.GET[name] for name in request.GET if name not in _ORDER}
-    which = asked.pop("which", "")
+    """None is counted where the address does not say of a new case whether it would be in the list."""
+    asked = {name: request.GET.getlist(name) for name in request.GET if name not in _ORDER}
+    which = asked.pop("which", [""])[-1]
     waiting = waiting_cases(cases)
     lists = {"": waiting, "free": waiting.filter(owner=None), "all": cases}
     if which not in lists or asked.keys() - _NARROWED_BY.keys():
         return 0
     try:
-        narrowed = {_NARROWED_BY[name][0]: _NARROWED_BY[name][1](value) for name, value in asked.items()}
+        narrowed = dict(_narrowed(name, values) for name, values in asked.items())
     except ValueError:
         return 0
-    new = lists[which].filter(pk__gt=clock.earliest_id(_since(request)), **narrowed)
+    new = lists[which].filter(pk__gt=clock.earliest_id(_since(request) - _A_MOMENT), **narrowed)
     return len(new.order_by().values_list("pk")[: MOST_TOLD + 1])
 
 
-def _since(request: HttpRequest) -> datetime:
+def _narrowed(name: str, values: list[str]) -> tuple[str, list[Any]]:
+    """As the list itself reads its address: of some filters any of those that are chosen, of others the last."""
+    field, meant = _NARROWED_BY[name]
+    return f"{field}__in", [meant(value) for value in (values if name in SEVERAL else values[-1:])]
+
+
+def _since(request: HttpRequest, *, of: str = "since") -> datetime:
+    """When the page was made, as it says itself."""
     now = clock.now()
-    said = datetime.fromtimestamp(_number(request, "since", int(now.timestamp())), UTC)
-    return max(said, now - _LONGEST) - _A_MOMENT
+    said = datetime.fromtimestamp(_number(request, of, int(now.timestamp())), UTC)
+    return min(max(said, now - _LONGEST), now)
 
 
 def _shown(text: str) -> dict[UUID, int]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Case as If
+from django.db.models import Exists, OuterRef, Q, Value, When
 
 from accounts.models import Approval, ApprovalStatus, User
 from accounts.names import actor_of, with_actors
@@ -108,15 +109,18 @@ class Seen:
 
 
 def change_since(seen: Seen, *, person: User) -> str:
-    """In one statement and one sentence, for a page that is still open. Its end first, else the newest of it."""
+    """In one statement and one sentence, for a page that is still open: how it stands, else the newest of it."""
     since = Q(stream_id=seen.case_id, version__gt=seen.version)
     if seen.payment_id is not None:
         since |= Q(stream_id=seen.payment_id, version__gt=seen.payment_version)
-    newest = list(with_actors(Event.objects.filter(since)).order_by("-id")[:MOST_NEWS])
-    of_case = sorted((each for each in newest if each.stream_id == seen.case_id), key=lambda each: -each.version)
+    # However much happened to its payment, the case's own news come first.
+    of_case_first = If(When(stream_id=seen.case_id, then=Value(0)), default=Value(1))
+    newest = list(with_actors(Event.objects.filter(since)).order_by(of_case_first, "-version")[:MOST_NEWS])
+    of_case = [each for each in newest if each.stream_id == seen.case_id]
     if not of_case:
         return "Its payment has changed since you opened this case." if newest else ""
-    event: Any = next((each for each in of_case if each.type in _ENDS), of_case[0])
+    # One that was opened again has not ended, whoever closed it before.
+    event: Any = next((each for each in of_case if each.type in {*_ENDS, CaseEvent.OPENED}), of_case[0])
     who = "you" if event.actor_id == str(person.pk) else actor_of(event)
     return f"This case has changed since you opened it: {who} {_did(event)}."
 

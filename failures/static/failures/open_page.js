@@ -6,7 +6,8 @@
   const { kind, address, said, token } = news.dataset;
   const EVERY_MS = 1000 * news.dataset.every;
   const others = document.getElementById("desk-others");
-  let timer = 0, asked = Date.now(), isAsking = false, isOver = false, saidLast = "";
+  const SILENT_AFTER = 2; // Looks that came to nothing. One alone is a moment in which the server is away.
+  let timer = 0, asked = Date.now(), isAsking = false, isOver = false, saidLast = "", missed = 0;
 
   // Each thing once: whoever hears the page is not told the same again, and whoever is on its link stays there.
   const say = (name, words) => {
@@ -19,9 +20,24 @@
     const place = news.querySelector("span");
     if (words && place.textContent !== words) place.textContent = words;
   };
+  // Who else is here nobody knows any more.
+  const beAlone = () => { if (others) others.textContent = ""; };
   const end = name => {
     isOver = true;
+    beAlone();
     say(name);
+  };
+  const hearNothing = () => {
+    missed += 1;
+    if (missed < SILENT_AFTER) return;
+    beAlone();
+    if (saidLast !== "changed") say("silent");
+  };
+  const hear = () => {
+    missed = 0;
+    if (saidLast !== "silent") return;
+    news.replaceChildren();
+    saidLast = "";
   };
 
   const isHeld = part => part.contains(document.activeElement)
@@ -47,7 +63,8 @@
   };
 
   const ask = () => {
-    const how = { headers: { "Steward-By-Itself": "1" }, redirect: "manual" };
+    const signal = AbortSignal.timeout(EVERY_MS); // Who hears nothing until the next look hears nothing.
+    const how = { headers: { "Steward-By-Itself": "1" }, redirect: "manual", signal };
     if (kind === "page") return fetch(address, how);
     return fetch(address, {
       ...how, method: "POST", body: new URLSearchParams(said), headers: { ...how.headers, "X-CSRFToken": token },
@@ -61,9 +78,12 @@
       const answer = await ask();
       if (answer.status === 401 || answer.type === "opaqueredirect") end("signed-out");
       else if (answer.status === 403 || answer.status === 404) end("old");
-      else if (answer.ok) await show[kind](answer);
+      else if (answer.ok) {
+        hear();
+        await show[kind](answer);
+      } else hearNothing();
     } catch {
-      // The server is away for a moment: a later look finds it again.
+      hearNothing();
     }
     isAsking = false;
     wait();
