@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
+from threading import Lock
 from typing import Any
 
 from django.contrib import messages
@@ -20,6 +23,8 @@ from failures.services.facts import CaseRefused
 from kernel import clock
 from kernel.downloads import from_disk, streamed
 
+_MAKING = Lock()
+
 
 def file_of(page: Any, request: HttpRequest, person: User) -> HttpResponseBase:
     """With the filters, the search and the order that stand in the address, as the list itself reads them."""
@@ -35,11 +40,21 @@ def file_of(page: Any, request: HttpRequest, person: User) -> HttpResponseBase:
     filters = {name: said for name, said in shown.filter_params.items() if name not in IGNORED_PARAMS}
     chosen = {"filters": filters, "searched_as": taken_for}
     try:
-        export = export_cases(cases=shown.queryset, form=ListForm(form), chosen=chosen, person=person)
+        with _one_workbook() if form == ListForm.XLSX else nullcontext():
+            export = export_cases(cases=shown.queryset, form=ListForm(form), chosen=chosen, person=person)
+            return _answer(Table(export), ListForm(form))
     except CaseRefused as refused:
         messages.error(request, refused.sentence)
         return HttpResponseRedirect(f"../{shown.get_query_string()}")
-    return _answer(Table(export), ListForm(form))
+
+
+@contextmanager
+def _one_workbook() -> Iterator[None]:
+    """At a time, in each process: the one that makes it takes payments as well, and people who wait press again."""
+    if _MAKING.locked():
+        raise CaseRefused("A workbook is being made right now. Press again in a moment, or take the CSV.")
+    with _MAKING:
+        yield
 
 
 def _answer(table: Table, form: ListForm) -> HttpResponseBase:

@@ -41,7 +41,7 @@ _AMOUNT = COLUMNS.index("amount")
 
 
 def write_xlsx(table: Table, file: IO[bytes]) -> None:
-    """What it is put together from lies in a folder that goes with it, also where something breaks."""
+    """What it is put together from lies in a folder that goes with it, unless the process is killed on the way."""
     with TemporaryDirectory() as pieces, Workbook(file, {**_OPTIONS, "tmpdir": pieces}) as book:
         book.set_properties({"created": clock.now()})
         sheet = _Sheet(book)

@@ -204,7 +204,7 @@ def removed(request: HttpRequest) -> HttpResponse:
     except ServiceError as refused:
         messages.error(request, refused.sentence)
     else:
-        messages.success(request, f"“{view.name}” is removed.")
+        messages.success(request, f"“{view.name}” is removed." if view.name else "It was removed already.")
     return back(request.GET)
 
 

@@ -16,7 +16,9 @@ _LIVE = Q(removed_at=None)
 
 
 class SavedView(models.Model):
-    """One's own, or shared with everyone of the restaurant. It is never changed, only removed, and the row stays."""
+    """One's own, or shared with everyone of the restaurant. It is never changed, only removed: then its row stays, and
+    its name, which may be a guest's, is forgotten.
+    """
 
     id = models.UUIDField(primary_key=True, default=clock.new_id, editable=False)
     restaurant = models.ForeignKey(Restaurant, on_delete=models.PROTECT, related_name="+")
@@ -39,13 +41,19 @@ class SavedView(models.Model):
             models.UniqueConstraint(
                 Lower("name"), "restaurant", condition=_LIVE & Q(is_shared=True), name="one_shared_view_per_name"
             ),
-            models.CheckConstraint(condition=~Q(name="") & ~Q(query=""), name="view_has_a_name_and_filters"),
+            models.CheckConstraint(condition=_LIVE ^ Q(name=""), name="view_has_a_name_while_it_is_there"),
+            models.CheckConstraint(condition=~Q(query=""), name="view_has_filters"),
         ]
         triggers = [
             pgtrigger.Protect(name="never_deleted", operation=pgtrigger.Delete),
             pgtrigger.ReadOnly(
                 name="what_is_kept_is_fixed",
-                fields=["id", "restaurant", "owner", "name", "query", "is_shared", "created_at"],
+                fields=["id", "restaurant", "owner", "query", "is_shared", "created_at"],
+            ),
+            pgtrigger.Protect(
+                name="its_name_is_only_forgotten",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(old__name__df=pgtrigger.F("new__name")) & ~pgtrigger.Q(new__name=""),
             ),
             pgtrigger.Protect(
                 name="removed_for_good",

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet, Value
 from django.db.models.functions import Lower
 
-from accounts.models import CHECKERS, OFFICE, Membership, Restaurant, Role, User
+from accounts.models import CHECKERS, LOOKING, OFFICE, Membership, Restaurant, User
 from accounts.services.idempotency import Call, KeyTaken, claim, first_press
 from accounts.services.people import works_as
 from events.actors import Actor
@@ -30,7 +30,6 @@ from kernel.texts import check_text
 MOST_OF_ONE = 10
 # Of one restaurant, whoever shared them: all of its people have them above their list.
 MOST_SHARED = 20
-_LOOKING = (*OFFICE, Role.AUDITOR)
 _MOST_PARTS = 50  # Of a query: more than there are filters, and kinds of cases to choose several of.
 _STRANGE = "A view keeps filters and the order of this list. This has something else in it: choose its filters anew."
 
@@ -69,7 +68,7 @@ def save_view(*, restaurant_id: UUID, draft: ViewDraft, person: User, call: Call
 
 
 def remove_view(*, view_id: UUID, person: User) -> SavedView:
-    """One that was removed already stays removed: a second press changes nothing."""
+    """With the name that it had. One that was removed already stays so: a second press changes nothing."""
     with transaction.atomic():
         view = _seen_by(person).select_for_update(of=("self",)).filter(pk=view_id).first()
         if view is None:
@@ -80,7 +79,7 @@ def remove_view(*, view_id: UUID, person: User) -> SavedView:
             raise ViewRefused("Whoever shared this view removes it, or a finance lead or an admin of the restaurant.")
         with _written_down(view, ViewDeed.REMOVE, person):
             view.removed_at = clock.now()
-            view.save(update_fields=["removed_at"])
+            SavedView.objects.filter(pk=view.pk).update(removed_at=view.removed_at, name="")
     return view
 
 
@@ -93,7 +92,7 @@ def may_remove(view: SavedView, person: User, role: str) -> bool:
 def _seen_by(person: User) -> QuerySet[SavedView]:
     """A superuser sees what every restaurant shares, as its cases."""
     views = SavedView.objects.filter(Q(owner=person) | Q(is_shared=True))
-    houses = Membership.objects.filter(user=person, user__is_active=True, role__in=_LOOKING).values("restaurant")
+    houses = Membership.objects.filter(user=person, user__is_active=True, role__in=LOOKING).values("restaurant")
     return views if person.is_superuser else views.filter(restaurant__in=houses)
 
 

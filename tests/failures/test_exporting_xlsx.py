@@ -17,6 +17,7 @@ from openpyxl import load_workbook
 from accounts.models import Membership, Restaurant, Role, User
 from events.models import AuditEntry
 from failures.admin import export_xlsx
+from failures.admin.export import _one_workbook
 from failures.admin.export_rows import COLUMNS
 from failures.models import Case, CaseKind
 from failures.services import exporting
@@ -190,6 +191,19 @@ def test_one_that_is_too_long_is_refused_and_the_csv_is_offered(
     assert "As XLSX a list has at most 1 rows. Choose fewer, or take it as CSV." in answer.content.decode()
     assert not AuditEntry.objects.exists()
     assert len(csv_of(desk)) == 4
+
+
+def test_one_process_makes_one_workbook_at_a_time(restaurant: Restaurant, desk: Client) -> None:
+    case_of(restaurant, 84_000)
+
+    with _one_workbook():
+        answer = desk.post(EXPORT, {"form": "xlsx"}, follow=True)
+        assert len(csv_of(desk)) == 3
+
+    assert "A workbook is being made right now. Press again in a moment, or take the CSV." in answer.content.decode()
+    afterwards = desk.post(EXPORT, {"form": "xlsx"})
+    afterwards.close()
+    assert afterwards["Content-Type"] == export_xlsx.CONTENT_TYPE
 
 
 def test_a_form_that_is_none_takes_nothing(restaurant: Restaurant, desk: Client) -> None:

@@ -266,6 +266,15 @@ def test_what_is_kept_is_fixed(restaurant: Restaurant, finance: User, name: str)
         SavedView.objects.filter(pk=view.pk).update(**HARMS[name])
 
 
+def test_the_name_of_one_that_is_removed_is_forgotten(restaurant: Restaurant, finance: User) -> None:
+    view = keep(finance, restaurant, "Mrs Rao's table")
+
+    told = remove_view(view_id=view.pk, person=finance)
+
+    assert told.name == "Mrs Rao's table"  # For whoever removed it.
+    assert SavedView.objects.get().name == ""
+
+
 def test_a_row_is_removed_once_and_never_deleted(restaurant: Restaurant, finance: User) -> None:
     view = remove_view(view_id=keep(finance, restaurant).pk, person=finance)
 
@@ -282,9 +291,10 @@ def test_a_name_is_there_once_whatever_the_code_believes(
     row = {"restaurant": restaurant, "owner": finance, "query": LATE, "is_shared": is_shared}
     SavedView.objects.create(name="Late", **row)
     SavedView.objects.create(name="Late", **{**row, "is_shared": not is_shared})
-    SavedView.objects.create(name="Late", removed_at=clock.now(), **row)
+    SavedView.objects.create(name="", removed_at=clock.now(), **row)
 
-    for spoiled in ({**row, "name": "lATE"}, {**row, "name": ""}, {**row, "name": "x", "query": ""}):
+    removed = {**row, "name": "Later", "removed_at": clock.now()}
+    for spoiled in ({**row, "name": "lATE"}, {**row, "name": ""}, {**row, "name": "x", "query": ""}, removed):
         with pytest.raises(IntegrityError), transaction.atomic():
             SavedView.objects.create(**spoiled)
     connection.check_constraints()
