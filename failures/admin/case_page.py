@@ -100,7 +100,7 @@ class CasePage:
         live = next((attempt for attempt in attempts if attempt.is_live), None)
         undecided = _undecided(case.payment, live, of_order)
         asks_about = undecided if case.kind == CaseKind.AMOUNT_MISMATCH else None
-        bill = self._bill(of_order)
+        bill, limit = self._bill(of_order), self._limit(asks_about, live, refunds)
         now, zone = clock.now(), case.restaurant.time_zone
         waiting = waiting_of(case, now=now)
         files = list(case.files.defer("content").select_related("author"))
@@ -114,7 +114,7 @@ class CasePage:
             **self.frame,
             "title": capfirst(case.get_kind_display()),
             "case": case,
-            "cause": cause_of(case, attempts, refunds, undecided=asks_about, by_people=by_people),
+            "cause": cause_of(case, attempts, refunds, undecided=asks_about, limit=limit, by_people=by_people),
             "account": _account_of(case),
             "certainty": certainty_of(attempts, refunds, by_people=by_people),
             "asked_for": Money(case.payment.charge_minor, case.payment.currency) if case.payment else None,
@@ -132,6 +132,7 @@ class CasePage:
                     bill=bill,
                     refunds=refunds,
                     undecided=asks_about,
+                    limit=limit,
                     recordings=[each for each in every if each.is_pending and each.asked_from != case.pk],
                 ),
                 asked,
@@ -158,7 +159,7 @@ class CasePage:
         if self.role not in OFFICE:
             may_not = "You may look. Only finance staff of this restaurant work on its cases."
             return {**doing, "typed": self._typed_elsewhere(set()), "may_not": may_not}
-        choices = choices_for(replace(seen, is_asked=asked is not None, limit=self._limit(seen)))
+        choices = choices_for(replace(seen, is_asked=asked is not None))
         replies = self._replies(asked)
         return {
             **doing,
@@ -173,11 +174,11 @@ class CasePage:
             **self._asking(seen),
         }
 
-    def _limit(self, seen: Seen) -> Limit | None:
+    def _limit(self, undecided: Undecided | None, live: Attempt | None, refunds: Sequence[Refund]) -> Limit | None:
         """Where what was due could go back as well: else nobody asks for it."""
-        if seen.undecided is None or seen.live is None:
+        if undecided is None or live is None or self.role not in OFFICE:
             return None
-        return limit_of(Actor.user(self.person), seen.live, seen.refunds)
+        return limit_of(Actor.user(self.person), live, refunds)
 
     def _asking(self, seen: Seen) -> dict[str, Any]:
         """Whether there is somebody to ask; and if nobody can be just now, why, before anybody presses."""

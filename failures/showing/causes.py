@@ -13,8 +13,9 @@ from failures.services.opening import GIVEN_UP_AS
 from failures.sums import money_of
 from kernel.money import Money
 from payments.models import Attempt, Refund, RefundStatus
-from payments.services.mismatches import KEEPING, Undecided
+from payments.services.mismatches import KEEPING, MismatchChoice, Undecided
 from payments.services.provider_refunds import Theirs
+from payments.services.refund_limits import Limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,8 +194,19 @@ _STILL_HERE = _Now(
     advice="Send the refund again. If no bank takes it, give it back in another way, and record that.",
     step="Send the refund again",
 )
-_KEEP_OR_NOT = "Decide whether to keep it, or to give all of it back."
-_TOO_MUCH = "Give back what was too much, or all of it."
+_WAYS: Mapping[frozenset[MismatchChoice], str] = {
+    frozenset(
+        {MismatchChoice.KEEP, MismatchChoice.REFUND_ALL}
+    ): "Decide whether to keep it, or to give all of it back.",
+    frozenset({MismatchChoice.REFUND_DIFFERENCE, MismatchChoice.REFUND_ALL}): (
+        "Give back what was too much, or all of it."
+    ),
+    frozenset({MismatchChoice.KEEP, MismatchChoice.REFUND_DIFFERENCE}): (
+        "Decide whether to keep it, or to give back what was too much."
+    ),
+    frozenset({MismatchChoice.KEEP}): "Keep it. Why nothing else is possible stands at what is locked below.",
+    frozenset({MismatchChoice.REFUND_DIFFERENCE}): "Give back what was too much.",
+}
 _ONLY_BACK = _Now(
     what="Another amount came in than was asked for, and none of it can be kept.",
     advice="Give all of it back. Why nothing else is possible stands at what is locked below.",
@@ -226,12 +238,13 @@ def cause_of(
     refunds: Collection[Refund] = (),
     *,
     undecided: Undecided | None = None,
+    limit: Limit | None = None,
     by_people: Collection[UUID] = (),
 ) -> Cause:
     """As it is now, and of what has ended, as it was.
 
-    `attempts` and `refunds` are those of its payment, `undecided` the amount that the case asks about, and `by_people`
-    those whose money people recorded.
+    `attempts` and `refunds` are those of its payment, `undecided` the amount that the case asks about, `limit` how
+    much of it whoever reads this gives back alone, and `by_people` those whose money people recorded.
     """
     cause = _with_its_sum(CAUSES[CaseKind(case.kind)], case)
     if (given_up := _GIVEN_UP.get(case.data.get(GIVEN_UP_AS, ""))) is not None:
@@ -242,7 +255,7 @@ def cause_of(
     if case.kind == CaseKind.CONTRADICTION and (told := case.data.get("reason")):
         cause = replace(cause, what=f"The provider's books and ours differ. {_BY_ID.sub('A refund', told)}")
     if undecided is not None:
-        cause = replace(cause, advice=_advice_about(undecided) or cause.advice)
+        cause = replace(cause, advice=_advice_about(undecided, limit) or cause.advice)
     if not case.is_waiting:
         return replace(cause, what=f"When it was opened: {cause.what}")
     now = _as_it_is_now(case, attempts, undecided) or _of_failed_refund(case, refunds)
@@ -265,12 +278,10 @@ def _as_it_is_now(case: Case, attempts: Iterable[Attempt], undecided: Undecided 
     return None
 
 
-def _advice_about(undecided: Undecided) -> str:
+def _advice_about(undecided: Undecided, limit: Limit | None) -> str:
     """Nobody is advised to do what is locked below."""
-    can_be_kept, is_too_much = (undecided.can_be_kept(choice) for choice in KEEPING)
-    if can_be_kept == is_too_much:
-        return ""
-    return _KEEP_OR_NOT if can_be_kept else _TOO_MUCH
+    may = (undecided.refusal(choice, limit=limit) is None for choice in MismatchChoice)
+    return _WAYS.get(frozenset(choice for choice, is_open in zip(MismatchChoice, may, strict=True) if is_open), "")
 
 
 def _of_failed_refund(case: Case, refunds: Collection[Refund]) -> _Now | None:
