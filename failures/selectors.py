@@ -9,9 +9,11 @@ from django.db.models import (
     BigIntegerField,
     ExpressionWrapper,
     F,
+    OuterRef,
     Prefetch,
     Q,
     QuerySet,
+    Subquery,
     Value,
     When,
 )
@@ -63,8 +65,10 @@ def views_seen(*, person: User, restaurants: QuerySet[Restaurant], first: UUID |
 
 
 def approvals_of(*, restaurant_id: UUID, mode: Mode) -> QuerySet[Approval]:
+    """Each with the version of its case: what a second person saw."""
     mine = Approval.objects.filter(restaurant_id=restaurant_id, mode=mode)
-    return mine.select_related("maker", "checker", "restaurant")
+    version = Subquery(Case.objects.filter(pk=OuterRef("asked_from")).values("version"))
+    return mine.select_related("maker", "checker", "restaurant").annotate(case_version=version)
 
 
 def pending_approvals(approvals: QuerySet[Approval]) -> QuerySet[Approval]:

@@ -78,6 +78,7 @@ class ApprovalOut(serializers.Serializer[Any]):
     status = serializers.ChoiceField(ApprovalStatus.choices, help_text="Whether somebody still has to answer.")
     mode = serializers.ChoiceField(Mode.choices, help_text="Whether it is about real money.")
     case = serializers.UUIDField(help_text="In which case it is asked.")
+    version = serializers.IntegerField(help_text="Of that case, for an answer.")
     subject = serializers.UUIDField(help_text="What it is done to: an attempt, a refund, new credentials or the case.")
     reason = serializers.CharField(help_text="Of whoever asks.")
     asked_by = serializers.CharField(allow_null=True, help_text="Who asks. Null: a program, with its key.")
@@ -96,6 +97,7 @@ def told_approval(approval: Approval) -> dict[str, Any]:
     said = {
         **{name: getattr(approval, name) for name in (*names, "created_at", "expires_at", "decided_at")},
         "case": approval.asked_from,
+        "version": getattr(approval, "case_version"),  # noqa: B009  As `approvals_of` read it.
         "subject": approval.subject_id,
         "asked_by": approval.maker.get_username() if approval.maker else None,
         "answered_by": approval.checker.get_username() if approval.checker else None,
