@@ -91,6 +91,7 @@ class Role(models.TextChoices):
 
 # Who decides about money.
 OFFICE = (Role.FINANCE, Role.FINANCE_LEAD, Role.ADMIN)
+LOOKING = (*OFFICE, Role.AUDITOR)  # Who sees what the office works on.
 # Who is the second person, where one is not enough.
 CHECKERS = (Role.FINANCE_LEAD, Role.ADMIN)
 

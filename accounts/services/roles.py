@@ -9,15 +9,12 @@ from uuid import UUID
 from django.db import transaction
 
 from accounts.deeds import PERSON, PersonDeed
-from accounts.models import OFFICE, Membership, Role, User
+from accounts.models import LOOKING, Membership, Role, User
 from accounts.selectors import people_of_nobody_else
 from accounts.services.people import works_as
 from events.actors import Actor
 from events.audit import Deed, audited
 from kernel.errors import ServiceError
-
-# A waiter and a guest have apps of their own.
-WORK_IN_CONSOLE = (*OFFICE, Role.AUDITOR)
 
 
 class RoleRefused(ServiceError):
@@ -56,7 +53,7 @@ def take_role(*, membership: Membership, by: User) -> None:
 
 def _let_into_console(membership: Membership) -> None:
     """Who works there has to get in. Whoever is not to, is shut out, or has the box unticked afterwards."""
-    if membership.role in WORK_IN_CONSOLE:
+    if membership.role in LOOKING:
         User.objects.filter(pk=membership.user_id, is_staff=False).update(is_staff=True)
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import QuerySet
 
-from accounts.models import OFFICE, Membership, Role, User
+from accounts.models import LOOKING, Membership, User
 from events.actors import Actor
 from events.services import Journal
 from failures.bulk.work import WORKS, check_ending
@@ -23,7 +23,6 @@ from kernel.errors import ServiceError
 # An evening after a provider's worst outage. It is looked through by one person, and found out within a request.
 MOST_CASES = 1_000
 # What only an auditor sees is skipped in words. Whatever else is chosen is not there.
-_SEEING = (*OFFICE, Role.AUDITOR)
 _PLANNED = "Planned."
 _Check = Callable[[Case, User], None]
 
@@ -49,7 +48,7 @@ def plan_bulk(*, cases: QuerySet[Case], action: BulkAction, person: User, outcom
 
 def _chosen(cases: QuerySet[Case], person: User) -> list[Case]:
     """As they are now, with their versions: what happens from here on is found out by the step itself."""
-    houses = Membership.objects.filter(user=person, user__is_active=True, role__in=_SEEING).values("restaurant")
+    houses = Membership.objects.filter(user=person, user__is_active=True, role__in=LOOKING).values("restaurant")
     mine = cases.filter(restaurant__in=houses).prefetch_related(None)
     ids = list(mine.values_list("pk", flat=True)[: MOST_CASES + 1])
     if not ids:

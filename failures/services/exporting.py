@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Prefetch, QuerySet
 
-from accounts.models import OFFICE, Role, User
+from accounts.models import LOOKING, User
 from accounts.services.taking_lists import ListForm, restaurants_where, write_down
 from failures.models import Case
 from failures.selectors import with_attempts
@@ -21,8 +21,6 @@ from payments.models import Refund
 
 # What the programs of an accountant read.
 FORMS = (ListForm.CSV, ListForm.XLSX)
-# Whoever decides about money, and whoever checks them.
-EXPORTING = (*OFFICE, Role.AUDITOR)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +36,7 @@ class Export:
 
 
 def may_export(person: User) -> bool:
-    return restaurants_where(person, EXPORTING).exists()
+    return restaurants_where(person, LOOKING).exists()
 
 
 def export_cases(*, cases: QuerySet[Case], form: ListForm, chosen: Mapping[str, Any], person: User) -> Export:
@@ -46,7 +44,7 @@ def export_cases(*, cases: QuerySet[Case], form: ListForm, chosen: Mapping[str, 
     with transaction.atomic():
         if not may_export(person):
             raise CaseRefused("Only finance staff and auditors take lists away.", code="not_finance_here")
-        houses = set(restaurants_where(person, EXPORTING))
+        houses = set(restaurants_where(person, LOOKING))
         rows = list(cases.prefetch_related(None).values_list("pk", "restaurant")[: MOST_ROWS + 1])
         if any(house not in houses for _, house in rows):
             raise CaseRefused(

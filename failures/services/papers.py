@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from accounts.models import OFFICE, Role, User
+from accounts.models import LOOKING, User
 from accounts.services.people import works_as
 from events.actors import Actor
 from events.services import Journal
@@ -25,7 +25,7 @@ LONGEST_NOTE = 4_000  # A page. What is longer is a file.
 LARGEST_FILE_BYTES = 10 * 1024 * 1024
 MOST_FILES = 20  # Of one case: evidence, not an archive.
 _LONGEST_NAME = 120  # The column's size.
-_READING = (*OFFICE, Role.AUDITOR)  # Who sees everything and changes nothing reads what a case was decided by.
+
 _BEGINNINGS = {b"%PDF-": EvidenceKind.PDF, b"\x89PNG\r\n\x1a\n": EvidenceKind.PNG, b"\xff\xd8\xff": EvidenceKind.JPEG}
 # The first one is set where another stands.
 _ENDINGS = {
@@ -92,7 +92,7 @@ def open_file(*, file_id: UUID, person: User) -> CaseFile:
     with transaction.atomic():
         file = CaseFile.objects.select_related("case").get(pk=file_id)
         case = Case.objects.select_for_update().get(pk=file.case_id)
-        if not works_as(person, _READING, restaurant_id=case.restaurant_id):
+        if not works_as(person, LOOKING, restaurant_id=case.restaurant_id):
             raise CaseRefused("Only its finance staff and its auditors read these papers.", code="not_finance_here")
         with deed_on(case, CaseDeed.OPEN_FILE, person=person, reason=_called(file.kind, file.sha256)):
             return file
