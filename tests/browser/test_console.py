@@ -19,6 +19,7 @@ NEEDED = (Program.CHROMIUM, Program.NPM)
 needs_a_browser = pytest.mark.skipif(any(map(may_be_skipped, NEEDED)), reason=f"{' or '.join(NEEDED)} is missing")
 
 
+@pytest.mark.longest
 @pytest.mark.slow
 @needs_a_browser
 def test_every_page_of_the_console_is_whole(stack: Stack) -> None:
