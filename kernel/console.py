@@ -20,6 +20,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from kernel.pages import BoundedPaginator
 from kernel.stale_forms import knowing_what_it_showed
+from kernel.statements import Statement
 from kernel.totals import Adds, TotalledList
 
 # What the roles are called where memberships are kept.
@@ -28,6 +29,8 @@ LOOKING_ROLES = ("finance", "finance_lead", "admin", "auditor")
 ROWS_PER_PAGE = 50
 # Named, not imported: the ground knows no app. It is the table that every row's `restaurant_id` points into.
 _RESTAURANT = "accounts.Restaurant"
+# Until the transaction of the form ends. It is taken before any lock of a service, so that nobody waits in a circle.
+_ONE_AT_A_TIME = Statement("SELECT pg_advisory_xact_lock(hashtext(%s))")
 _NOT_THERE = "That address asked for something that is not there, so the list is shown without its filters and search."
 
 
@@ -64,6 +67,12 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold has no types: it
     def elsewhere(self, _: Any) -> str:
         """What an empty list, which is given, does not show and somebody should know of. No other list is asked."""
         return ""
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """Of two who save one row at once the second one reads what the first one left, and is told of it."""
+        if request.method == "POST":
+            _ONE_AT_A_TIME.read([f"{self.opts.label} {object_id}"])
+        return super().get_object(request, object_id, from_field)
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:  # noqa: FBT001, FBT002  Django's own.
         """Of two who change one row at once the second one is told of the first."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from tempfile import TemporaryFile
+from threading import Lock
 from typing import IO, Any, TypeVar
 
 from django.db.models import Model, QuerySet
@@ -17,6 +19,17 @@ MOST_ROWS = 200_000
 # What is made whole before its first byte leaves takes a quarter of a minute for these, as long as a proxy and a person
 # wait, and some megabytes of the disk. The other threads of its process get on slowly meanwhile.
 MOST_ROWS_AT_ONCE = 20_000
+
+
+@contextmanager
+def held_if_free(lock: Lock) -> Iterator[bool]:
+    """Whether it is held now: nobody waits for it, so that a second press gets its answer at once."""
+    is_mine = lock.acquire(blocking=False)
+    try:
+        yield is_mine
+    finally:
+        if is_mine:
+            lock.release()
 
 
 def in_their_order(rows: QuerySet[Row], keys: Sequence[Any], *, at_a_time: int) -> Iterator[Row]:

@@ -185,7 +185,11 @@ class PersonAdmin(ConfirmedAdmin, UserAdmin, ServedAdmin):  # type: ignore[misc,
     def save_related(self, request: Any, form: Any, formsets: Any, change: bool) -> None:  # noqa: FBT001  Django's own.
         said = form.cleaned_data
         save_person(
-            person=form.instance, groups=said.get("groups"), permissions=said.get("user_permissions"), by=request.user
+            person=form.instance,
+            groups=said.get("groups"),
+            permissions=said.get("user_permissions"),
+            by=request.user,
+            changed=form.changed_data,
         )
 
     def user_change_password(self, request: Any, id: str, form_url: str = "") -> Any:  # noqa: A002  Django's own.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -53,11 +53,17 @@ def save_person(
     by: User,
     groups: Iterable[Group] | None = None,
     permissions: Iterable[Permission] | None = None,
+    changed: Collection[str] | None = None,
 ) -> None:
-    """As a form left it, new or not. None: the form has no word on these."""
+    """As a form left it, new or not. None: the form has no word on these.
+
+    `changed` are the fields that somebody filled in anew; None: any. What they left alone stays as it is by now.
+    """
     with transaction.atomic():
         supers = _locked(person.pk)
         was = supers.pop(person.pk, None)
+        if was is not None and changed is not None:
+            _leave_alone(person, was, changed)
         _check_rights(person, was, by, touches_rights=groups is not None or permissions is not None)
         _check_that_somebody_is_left(person, was, supers)
         if was is not None and was.username != person.username:
@@ -118,6 +124,11 @@ def sign_out_everywhere(*, person: User, by: User | None) -> int:
         person.signed_out_at = clock.now()
         person.save(update_fields=["signed_out_at"])
         return revoke_all_tokens_of(person=person)
+
+
+def _leave_alone(person: User, was: User, changed: Collection[str]) -> None:
+    for field in set(_EDITED) - set(changed):
+        setattr(person, field, getattr(was, field))
 
 
 # --- What is not allowed ----------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from failures.searching import words_for
 from failures.services.exporting import FORMS, export_cases
 from failures.services.facts import CaseRefused
 from kernel import clock
-from kernel.downloads import from_disk, streamed
+from kernel.downloads import from_disk, held_if_free, streamed
 
 _MAKING = Lock()
 
@@ -51,9 +51,9 @@ def file_of(page: Any, request: HttpRequest, person: User) -> HttpResponseBase:
 @contextmanager
 def _one_workbook() -> Iterator[None]:
     """At a time, in each process: the one that makes it takes payments as well, and people who wait press again."""
-    if _MAKING.locked():
-        raise CaseRefused("A workbook is being made right now. Press again in a moment, or take the CSV.")
-    with _MAKING:
+    with held_if_free(_MAKING) as is_mine:
+        if not is_mine:
+            raise CaseRefused("A workbook is being made right now. Press again in a moment, or take the CSV.")
         yield
 
 

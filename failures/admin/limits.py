@@ -12,11 +12,13 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from accounts.confirmed_pages import ConfirmedAdmin
 from accounts.models import Restaurant, Role
+from events.served import ServedAdmin
 from kernel.console import ReadOnlyAdmin, holds_one_of, restaurants_seen_by, role_at
 from kernel.money import MAX_MINOR, Money
 from kernel.shown import Amount, Word
 from payments.models import Limited, RefundLimit
 from payments.services.limit_changes import set_refund_limit
+from payments.services.refund_limits import limit_named
 
 
 class LimitForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own is generic to the stubs alone.
@@ -52,7 +54,7 @@ class LimitForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own is g
 
 
 @admin.register(RefundLimit)
-class RefundLimitAdmin(ConfirmedAdmin, ReadOnlyAdmin):
+class RefundLimitAdmin(ConfirmedAdmin, ServedAdmin, ReadOnlyAdmin):
     """Who is admin of a restaurant sets its limits; each change is in the audit."""
 
     called = "Refund limits"
@@ -94,7 +96,7 @@ class RefundLimitAdmin(ConfirmedAdmin, ReadOnlyAdmin):
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: FBT001  Django's own.
-        self._set(request, obj, form.cleaned_data["most_minor"])
+        self._set(request, obj, form.cleaned_data["most_minor"], is_first=not change)
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         self._set(request, obj, None)
@@ -102,7 +104,10 @@ class RefundLimitAdmin(ConfirmedAdmin, ReadOnlyAdmin):
     def title_of(self, row: Any) -> str:
         return f"Limit of {row.get_who_display()} in {row.currency}"
 
-    def _set(self, request: HttpRequest, limit: RefundLimit, most_minor: int | None) -> None:
+    def known_as(self, row: Any) -> str:
+        return limit_named(row.who, row.currency)
+
+    def _set(self, request: HttpRequest, limit: RefundLimit, most_minor: int | None, *, is_first: bool = False) -> None:
         person: Any = request.user
         set_refund_limit(
             restaurant=limit.restaurant,
@@ -110,6 +115,7 @@ class RefundLimitAdmin(ConfirmedAdmin, ReadOnlyAdmin):
             currency=limit.currency,
             most_minor=most_minor,
             person=person,
+            is_first=is_first,
         )
 
     def _where_admin(self, request: HttpRequest) -> Any:

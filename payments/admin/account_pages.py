@@ -21,10 +21,10 @@ from accounts.models import Restaurant, Role, User
 from accounts.second_factor_pages import code_first
 from kernel.console import restaurants_seen_by, role_at
 from kernel.errors import ServiceError
-from payments.admin.provider_forms import AccountForm, FeeForm, SwitchForm, percent_of
+from payments.admin.provider_forms import AccountForm, FeeForm, SwitchForm
 from payments.models import ProviderAccount
 from payments.selectors import attempts_under_way
-from payments.services.accounts import add_account, set_fee, switch_account
+from payments.services.accounts import add_account, percent_of, set_fee, switch_account
 from payments.services.configuring import may_configure
 from payments.services.providers import is_usable
 
@@ -122,6 +122,10 @@ class AccountPages:
                     messages.info(request, refused.sentence)
                     return redirect(_CHANGE, account_id)
                 _add_refusal(form, refused)
+                if refused.code == "changed_meanwhile":
+                    # The next press is about the fee as it is by now.
+                    account.refresh_from_db(fields=["fee_bps"])
+                    form.data = {**request.POST.dict(), "seen": account.fee_bps}
                 status = HTTPStatus.FORBIDDEN if refused.code == "not_an_admin" else HTTPStatus.CONFLICT
         return self._again(request, account, {verb: form}, status)
 
@@ -140,7 +144,9 @@ def _doing(request: HttpRequest, account: ProviderAccount, refused: dict[str, fo
     """What stands above an account's fields."""
     sent = refused or {}
     switch = sent.get("switch") or SwitchForm(initial={"enabled": not account.enabled}, auto_id="switch-%s")
-    fee = sent.get("fee") or FeeForm(initial={"fee": percent_of(account.fee_bps)}, auto_id="fee-%s")
+    fee = sent.get("fee") or FeeForm(
+        initial={"fee": percent_of(account.fee_bps), "seen": account.fee_bps}, auto_id="fee-%s"
+    )
     return {
         "account": account,
         "may_configure": may_configure(_person_of(request), restaurant_id=account.restaurant_id),
@@ -174,7 +180,7 @@ def followed(account_id: UUID) -> str:
 
 
 def _set_fee(account: ProviderAccount, said: Mapping[str, Any], person: User) -> str:
-    set_fee(account_id=account.pk, fee_bps=said["fee"], person=person, reason=said["reason"])
+    set_fee(account_id=account.pk, fee_bps=said["fee"], person=person, reason=said["reason"], seen=said["seen"])
     return "The fee is changed."
 
 

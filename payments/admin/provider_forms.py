@@ -94,13 +94,10 @@ class FeeForm(forms.Form):
         label="Fee in percent", max_length=6, help_text="Such as 1.9.", widget=forms.TextInput(attrs=_DECIMAL)
     )
     reason = why(MAX_REASON)
+    seen = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
     def clean_fee(self) -> int:
         said = _PERCENT.fullmatch(self.cleaned_data["fee"].strip())
         if said is None:
             raise ValidationError("This is not a percentage. Write it like 1.9 or 2.35.")
         return int(said["whole"]) * 100 + int((said["rest"] or "").ljust(2, "0"))
-
-
-def percent_of(fee_bps: int) -> str:
-    return f"{fee_bps // 100}.{fee_bps % 100:02}"

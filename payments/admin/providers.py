@@ -16,9 +16,9 @@ from kernel.console import ReadOnlyAdmin, restaurants_seen_by
 from kernel.shown import NOTHING, Data, Moment, Said, State, Tone
 from payments.admin.account_pages import AccountPages
 from payments.admin.credentials import CredentialPages
-from payments.admin.provider_forms import percent_of
 from payments.admin.routes import chain_address
 from payments.models import Attempt, InboundNotice, NoticeState, ProviderAccount, Refund
+from payments.services.accounts import percent_of
 
 _NOTICE_TONES = {
     NoticeState.APPLIED: Tone.GOOD,

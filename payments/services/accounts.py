@@ -60,16 +60,30 @@ def switch_account(
     return account
 
 
-def set_fee(*, account_id: UUID, fee_bps: int, person: User, reason: str) -> None:
-    """What the provider keeps of each charge, for the reports: it changes no payment."""
+def set_fee(*, account_id: UUID, fee_bps: int, person: User, reason: str, seen: int | None = None) -> None:
+    """What the provider keeps of each charge, for the reports: it changes no payment.
+
+    `seen` is the fee that was looked at; None: it is set whatever it was.
+    """
     check_reason(reason, refusal=ProviderRefused)
     if not 0 <= fee_bps <= WHOLE_BPS:
         raise ProviderRefused("A fee is between 0 and 100 percent.", field="fee", code="bad_fee")
     with transaction.atomic():
         account = _locked(account_id, person)
+        if seen is not None and seen != account.fee_bps:
+            raise ProviderRefused(
+                f"A colleague set this fee to {percent_of(account.fee_bps)} percent since you opened the page. "
+                "What you entered still stands here: send it again if it is right.",
+                field="fee",
+                code="changed_meanwhile",
+            )
         with audited(_deed(account, "set_fee", person, reason)):
             account.fee_bps = fee_bps
             account.save(update_fields=["fee_bps"])
+
+
+def percent_of(fee_bps: int) -> str:
+    return f"{fee_bps // 100}.{fee_bps % 100:02}"
 
 
 def _check_new(provider: str, mode: Mode, label: str) -> None:

@@ -12,7 +12,7 @@ from accounts.models import Restaurant, Role, User
 from accounts.services.people import works_as
 from events.actors import Actor
 from events.audit import Deed, audited
-from kernel.money import MAX_MINOR, is_currency
+from kernel.money import MAX_MINOR, Money, is_currency
 from payments.models import Limited, RefundLimit
 from payments.services.configuring import lock_configuration
 from payments.services.refund_limits import SET_LIMIT, limit_named
@@ -20,14 +20,25 @@ from payments.services.refusals import RefundRefused
 
 
 def set_refund_limit(
-    *, restaurant: Restaurant, who: Limited, currency: str, most_minor: int | None, person: User
+    *,
+    restaurant: Restaurant,
+    who: Limited,
+    currency: str,
+    most_minor: int | None,
+    person: User,
+    is_first: bool = False,
 ) -> None:
-    """None: no limit. A refund that waits already goes on waiting, and for a day it does not count for who set it."""
+    """None: no limit. A refund that waits already goes on waiting, and for a day it does not count for who set it.
+
+    `is_first`: where there is one by now, a colleague set it a moment ago, and it stands.
+    """
     _check(restaurant, currency, most_minor, person)
     mine: dict[str, Any] = {"restaurant": restaurant, "who": who, "currency": currency}
     with transaction.atomic():
         # What a colleague changes in the same moment is theirs, and no part of what the audit says of this.
         lock_configuration(restaurant.pk, person=person)
+        if is_first:
+            _check_that_there_is_none(mine)
         with audited(_deed(restaurant, who, currency, person)):
             if most_minor is None:
                 RefundLimit.objects.filter(**mine).delete()
@@ -42,6 +53,17 @@ def _check(restaurant: Restaurant, currency: str, most_minor: int | None, person
         raise RefundRefused(f"{currency!r} is not a currency code, such as INR.", field="currency", code="currency")
     if most_minor is not None and not 0 <= most_minor <= MAX_MINOR:
         raise RefundRefused("A limit is an amount that is not negative.", field="most", code="bad_amount")
+
+
+def _check_that_there_is_none(mine: dict[str, Any]) -> None:
+    there = RefundLimit.objects.filter(**mine).first()
+    if there is not None:
+        most = Money(there.most_minor, there.currency).display()
+        raise RefundRefused(
+            f"A colleague set this limit in the same moment, to {most}. Open it on the list to change it.",
+            field="most",
+            code="limit_set_already",
+        )
 
 
 def _deed(restaurant: Restaurant, who: Limited, currency: str, person: User) -> Deed:

@@ -83,6 +83,18 @@ def test_of_a_persons_data_it_only_says_that_it_changed(boss: User, asha: User) 
     assert not [word for word in (*personal.values(), "asha", "Asha", "Rao") if word in kept]
 
 
+def test_what_a_form_did_not_change_stays_as_it_is_by_now(boss: User, asha: User) -> None:
+    """A role that was given meanwhile lets its holder into the console; the last superuser is looked for as well."""
+    as_it_was = changed(asha, first_name="Aasha")
+    User.objects.filter(pk=asha.pk).update(is_staff=True, is_active=False)
+
+    save_person(person=as_it_was, by=boss, changed=["first_name"])
+
+    asha.refresh_from_db()
+    assert (asha.first_name, asha.is_staff, asha.is_active) == ("Aasha", True, False)
+    assert (entry().action, entry().after["changed"]) == ("edit_person", ["first name"])
+
+
 def test_groups_and_permissions_are_part_of_the_one_deed(boss: User, asha: User) -> None:
     group = Group.objects.create(name="Key keepers")
     permissions = Permission.objects.filter(codename="view_apikey")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from threading import Lock
 from typing import IO
 
 import pytest
 
 from accounts.models import Restaurant
-from kernel.downloads import from_disk, in_their_order, streamed
+from kernel.downloads import from_disk, held_if_free, in_their_order, streamed
 from tests.factories import RestaurantFactory
 
 
@@ -70,3 +71,23 @@ class TestFromDisk:
 
         assert files[0].closed
         assert list(disk.iterdir()) == []
+
+
+def test_what_is_held_is_waited_for_by_nobody() -> None:
+    lock = Lock()
+
+    with held_if_free(lock) as first, held_if_free(lock) as second:
+        assert (first, second) == (True, False)
+        with held_if_free(lock) as third:
+            assert not third
+
+    assert not lock.locked()
+
+
+def test_what_breaks_off_is_free_again() -> None:
+    lock = Lock()
+
+    with pytest.raises(ZeroDivisionError), held_if_free(lock):
+        raise ZeroDivisionError
+
+    assert not lock.locked()
