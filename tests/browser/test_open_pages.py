@@ -188,6 +188,22 @@ def _close_it(page: Page) -> None:
         form.get_by_role("button").click()
 
 
+def test_who_is_not_answered_reads_that_and_loses_nothing(asha: Visitor, case: Case) -> None:
+    page = asha.page
+    asha.go(reverse("admin:failures_case_change", args=[case.pk]))
+    page.locator("#note-text").fill(BEGUN)
+
+    page.context.set_offline(True)
+
+    strip = page.locator("#console-news")
+    expect(strip).to_contain_text("Steward does not answer.")
+    asha.look("nobody-answers")
+    page.context.set_offline(False)
+    expect(strip).to_be_empty()
+    assert page.locator("#note-text").input_value() == BEGUN
+    assert [what for what in asha.complaints if "ERR_INTERNET_DISCONNECTED" not in what] == []
+
+
 def test_two_on_one_case_see_each_other_and_what_the_other_did(ravi: str, asha: Visitor, case: Case) -> None:
     address = f"{asha.origin}{reverse('admin:failures_case_change', args=[case.pk])}"
     browser = asha.page.context.browser

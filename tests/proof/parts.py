@@ -53,6 +53,11 @@ PARTS: Sequence[Part] = (
         name="crashes", sentence="real servers, killed at each crash point", command=_pytest("--proof", "tests/crashes")
     ),
     Part(
+        name="api",
+        sentence="the API, stormed by fifty clients and played by a stranger as three roles",
+        command=_pytest("--proof", "tests/scenarios"),
+    ),
+    Part(
         name="races",
         sentence="actors held at their cuts, and racing refunds",
         command=_pytest("--proof", "tests/races"),

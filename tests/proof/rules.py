@@ -34,6 +34,11 @@ def _races(figures: Figures) -> Iterable[str]:
     return _not_zero(figures, "violations")
 
 
+def _api(_: Figures) -> Iterable[str]:
+    """As with the stories: what came of it only the exit code says."""
+    return ()
+
+
 def _chaos(figures: Figures) -> Iterator[str]:
     yield from _not_zero(figures, "charged_twice", "lost", "books_differ", "in_doubt_past_bound")
     yield from _not_zero(figures, "refunds_above_captured", "events_missing", "mistold", "strange_answers")
@@ -66,5 +71,6 @@ RULES: Mapping[str, Callable[[Figures], Iterable[str]]] = {
     "regressions": _regressions,
     "crashes": _crashes,
     "races": _races,
+    "api": _api,
     "chaos": _chaos,
 }

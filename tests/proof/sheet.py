@@ -162,12 +162,21 @@ def _chaos(figures: Figures) -> Iterable[Line]:
 
 
 # In the order of docs/proof.md, whichever was run first.
+def _api(figures: Figures) -> Iterable[Line]:
+    of = {what: [each for each in figures if each["what"] == what] for what in ("storms", "cases")}
+    for each in of["storms"]:
+        yield f"storms of {each['clients']} clients on one key", each["storms"]
+    for each in of["cases"]:
+        yield f"cases that a stranger played as {each['role']}", each["cases"]
+
+
 TOLD: Mapping[str, Callable[[Figures], Iterable[Line]]] = {
     "simulation": _simulation,
     "mutants": _mutants,
     "regressions": _regressions,
     "crashes": _crashes,
     "races": _races,
+    "api": _api,
     "chaos": _chaos,
 }
 

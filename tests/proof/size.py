@@ -14,6 +14,8 @@ SEEDS, STEPS, SEEDS_A_SECOND = 2_000, 40, 6.0
 LOAD_SECONDS, KILLS = 15 * 60, 100
 # Issue: ten thousand groups of refunds that race. Nine kinds of actors, each with each and itself, and in threes.
 GROUPS, PAIRS, TRIPLES = 10_000, 45, 165
+# Issue: two hundred storms on one key, and three roles. The bounds of all fields are some three thousand cases of each.
+STORMS, ROLES, CASES = 200, 3, 9_000
 # Fewer would be no sample of the mistakes that real systems make.
 SABOTAGES = 40
 STORIES = Path(__file__).resolve().parents[1] / "sim" / "regressions"
@@ -46,6 +48,13 @@ def _races(figures: Figures) -> Iterator[str]:
     yield from _fewer("groups of racing refunds", total(of["refunds"], "trials"), GROUPS)
 
 
+def _api(figures: Figures) -> Iterator[str]:
+    of = {what: [each for each in figures if each["what"] == what] for what in ("storms", "cases")}
+    yield from _fewer("storms on one key", total(of["storms"], "storms"), STORMS)
+    yield from _fewer("roles", len({each["role"] for each in of["cases"]}), ROLES)
+    yield from _fewer("cases of a stranger", total(of["cases"], "cases"), CASES)
+
+
 def _chaos(figures: Figures) -> Iterator[str]:
     yield from _fewer("seconds of load", total(figures, "load_seconds"), LOAD_SECONDS)
     yield from _fewer("kills", total(figures, "kills"), KILLS)
@@ -67,5 +76,6 @@ LEAST: Mapping[str, Callable[[Figures], Iterator[str]]] = {
     "regressions": _regressions,
     "crashes": _crashes,
     "races": _races,
+    "api": _api,
     "chaos": _chaos,
 }

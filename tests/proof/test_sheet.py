@@ -42,6 +42,7 @@ FIGURES: dict[str, dict[str, Any]] = {
         "kills": [{"holds": True, "recovery_seconds": 31.2}, {"holds": True, "recovery_seconds": 0.4}],
     },
     "races": {"what": "refunds", "trials": 10_000, "accepted": 900, "refused": 1_200, "violations": 0},
+    "api": {"what": "storms", "storms": 200, "clients": 50},
     "chaos": {
         "payments_tried": 1_342, "load_seconds": 900, "kills": 108, "kills_by_process": {"beat": 50, "redis": 58},
         "charged_twice": 0, "lost": 0, "books_differ": 0, "in_doubt_past_bound": 0,
@@ -69,6 +70,7 @@ MORE: dict[str, list[dict[str, Any]]] = {
         ),
         {"what": "triples", "triples": len(TRIPLES), "trials": 700, "blocked_hand_overs": 9, "violations": 0},
     ],
+    "api": [{"what": "cases", "role": role, "cases": 4_600} for role in ("key", "waiter", "finance")],
 }
 
 
@@ -170,6 +172,13 @@ def test_figures_that_must_not_be_are_not_clean_whatever_the_exit_code(
             f"left out {', '.join(sorted(p.stem for p in size.STORIES.glob('*')))}",
         ),
         ("crashes", MORE["crashes"][:-2], "left out answer.after_kept, answer.before_kept"),
+        ("api", [FIGURES["api"] | {"storms": 40}, *MORE["api"]], "40 storms on one key, and a proof has 200"),
+        ("api", [FIGURES["api"], *MORE["api"][1:]], "2 roles, and a proof has 3"),
+        (
+            "api",
+            [FIGURES["api"], *({**each, "cases": 900} for each in MORE["api"])],
+            "2700 cases of a stranger, and a proof has 9000",
+        ),
         ("races", [FIGURES["races"], *MORE["races"][1:]], "44 pairs of kinds, and a proof has 45"),
         ("races", [FIGURES["races"], *MORE["races"][:-1]], "0 triples of kinds, and a proof has 165"),
         (

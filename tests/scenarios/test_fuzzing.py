@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.proof.records import record
+from tests.rotation import of_today
 from tests.scenarios.stack import ROOT, Stack
 
 # Everything but what no description can say: which of the right bodies are right for this order.
@@ -18,8 +22,12 @@ CHECKS = (
     *("response_schema_conformance", "negative_data_rejection", "missing_required_header", "unsupported_method"),
     *("use_after_free", "ensure_resource_availability", "ignored_auth", "allow_header_conformance"),
 )
-# Enough for every bound of every field, which its coverage phase tries without chance.
 MOST_EXAMPLES = 15
+# What everybody plays: by chance, by the examples, and along the links from one operation to the next.
+PHASES = ("examples", "fuzzing", "stateful")
+# Every bound of every field, without chance. They are the same for all: each day another role tries them, and all do
+# in `make proof`.
+BOUNDS = "coverage"
 SECONDS = 400
 ROLES = ("key", "waiter", "finance")
 
@@ -33,21 +41,26 @@ def secret_of(stack: Stack, role: str) -> str:
 
 
 @pytest.mark.slow
-def test_no_request_breaks_the_api_or_its_description(stack: Stack, tmp_path: Path) -> None:
+@pytest.mark.parametrize("bounded", [of_today(ROLES, 1), pytest.param(ROLES, marks=pytest.mark.proof)])
+def test_no_request_breaks_the_api_or_its_description(stack: Stack, tmp_path: Path, bounded: Sequence[str]) -> None:
     for role in ROLES:
-        done = _play(stack, secret_of(stack, role), tmp_path / role)
+        phases = [*PHASES, BOUNDS] if role in bounded else PHASES
+        done = _play(stack, secret_of(stack, role), tmp_path / role, phases)
         assert done.returncode == 0, done.stdout[-8_000:]
+        (cases,) = re.findall(r"(\d+) generated", done.stdout)
+        record("api", what="cases", role=role, cases=int(cases))
     checked = stack.manage("check_invariants")
     assert checked.returncode == 0, checked.stdout
 
 
-def _play(stack: Stack, secret: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def _play(stack: Stack, secret: str, folder: Path, phases: Sequence[str]) -> subprocess.CompletedProcess[str]:
     folder.mkdir()
     web = stack.record["addresses"]["web"]
     return subprocess.run(
         [
             *(sys.executable, "-m", "schemathesis.cli", "run", str(ROOT / "api" / "openapi.json"), "--url", web),
             *("--header", f"Authorization: Bearer {secret}", "--checks", ",".join(CHECKS)),
+            *("--phases", ",".join(phases)),
             # Another name would be refused before anything else of the request is looked at.
             *("--header", "Steward-Restaurant: saffron-table"),
             *("--max-examples", str(MOST_EXAMPLES), "--seed", "1", "--no-color", "--continue-on-failure"),
