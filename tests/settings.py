@@ -20,6 +20,7 @@ from config.settings import *  # noqa: E402, F403  The environment has to be com
 
 if _template := os.environ.get("TEST_DATABASE_TEMPLATE"):
     DATABASES["default"]["TEST"] = {"TEMPLATE": _template}  # noqa: F405  It was migrated by this run already.
+PASSWORD_HASHERS = ["tests.hashing.QuickHasher"]
 INSTALLED_APPS = [*INSTALLED_APPS, "tests.sim"]  # noqa: F405  For its command; it has no tables.
 # Each test has clients of its own, and each client reads all static files at its start; so they are looked for when
 # somebody asks for one. What is served, and how, is the same.

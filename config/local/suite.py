@@ -68,8 +68,8 @@ def _test(arguments: Sequence[str], *, environment: Mapping[str, str]) -> int:
     failed = _run_steps(CHECKS, environment=environment)
     failed += _report_missing()
     sys.stdout.flush()
-    # Two more than there are cores: the slowest tests wait for browsers, servers and clocks a good part of their time.
-    processes = min((os.cpu_count() or 1) + 2, MOST_TEST_PROCESSES)
+    # One more than there are cores: the slowest tests wait for browsers, servers and clocks a good part of their time.
+    processes = min((os.cpu_count() or 1) + 1, MOST_TEST_PROCESSES)
     # The slowest tests come last: whoever has nothing left to do takes some of them over.
     if _run_pytest(["-n", str(processes), "--dist", "worksteal", *arguments], environment=environment) != 0:
         failed.append("pytest")

@@ -62,7 +62,7 @@ def _check_that_there_is_none(mine: dict[str, Any]) -> None:
         raise RefundRefused(
             f"A colleague set this limit in the same moment, to {most}. Open it on the list to change it.",
             field="most",
-            code="limit_set_already",
+            code="changed_meanwhile",
         )
 
 

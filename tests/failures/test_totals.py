@@ -32,13 +32,10 @@ def test_what_is_too_much_is_not_added_up_and_says_so(boss: Client, monkeypatch:
     assert read(TOTAL.findall(page_of(boss, PAYMENTS, day="yesterday", mode__exact="live"))[0]).count == "3"
 
 
-@pytest.mark.parametrize(
-    "asked", [{"day": "never"}, {"began": "now"}, {"began": "2026-11-27/x"}, {"began": "9999-12-31T23:59-12:00/x"}]
-)
-def test_what_makes_no_sense_is_no_filter(boss: Client, asked: dict[str, str]) -> None:
-    path = PAYMENTS if "day" in asked else "/admin/payments/attempt/"
-
-    assert boss.get(path, asked).headers["location"].endswith("?e=1")
+def test_what_makes_no_sense_is_no_filter(boss: Client) -> None:
+    assert boss.get(PAYMENTS, {"day": "never"}).headers["location"].endswith("?e=1")
+    for began in ("now", "2026-11-27/x", "9999-12-31T23:59-12:00/x"):
+        assert boss.get("/admin/payments/attempt/", {"began": began}).headers["location"].endswith("?e=1"), began
 
 
 def test_a_filter_that_only_a_page_sets_can_be_taken_away(boss: Client) -> None:
@@ -56,8 +53,7 @@ def test_a_day_may_be_any_date(boss: Client, restaurants: list[Restaurant]) -> N
     assert read(TOTAL.findall(page_of(boss, PAYMENTS, day=date, mode__exact="live"))[0]).count == "13"
 
 
-@pytest.mark.parametrize(
-    "query", ["day=9999-12-31", "day=%00", "currency=%00", "failure_code=a%00b", "statuses=failed,%00", "paid_on=%00"]
-)
-def test_what_no_column_can_hold_is_no_error_of_ours(boss: Client, query: str) -> None:
-    assert boss.get(f"/admin/payments/payment/?{query}").status_code == 302
+def test_what_no_column_can_hold_is_no_error_of_ours(boss: Client) -> None:
+    held_by_none = ("day=%00", "currency=%00", "failure_code=a%00b", "statuses=failed,%00", "paid_on=%00")
+    for query in ("day=9999-12-31", *held_by_none):
+        assert boss.get(f"/admin/payments/payment/?{query}").status_code == 302, query
