@@ -28,13 +28,19 @@ def knowing_what_it_showed(form: type[Any]) -> type[Any]:
 
         def clean(self) -> Any:
             said = super().clean()
-            changed = [name for name, mark in _marks_in(self.data.get(_FIELD)).items() if self._marks.get(name) != mark]
-            if changed:
-                self.add_error(None, _told(self, changed))
+            overtaken = [
+                name for name, mark in _marks_in(self.data.get(_FIELD)).items() if self._is_overtaken(name, mark)
+            ]
+            if overtaken:
+                self.add_error(None, _told(self, overtaken))
                 # They have been told: saved once more, it is what they mean.
                 self.data = self.data.copy()
                 self.data[_FIELD] = json.dumps(self._marks)
             return said
+
+        def _is_overtaken(self, name: str, mark: str) -> bool:
+            """Not where somebody pressed twice, or two entered the same: what is sent is what is there."""
+            return name in self.changed_data and self._marks.get(name) != mark
 
     return Knowing
 

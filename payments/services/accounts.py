@@ -71,6 +71,8 @@ def set_fee(*, account_id: UUID, fee_bps: int, person: User, reason: str, seen: 
     with transaction.atomic():
         account = _locked(account_id, person)
         if seen is not None and seen != account.fee_bps:
+            if account.fee_bps == fee_bps:
+                return  # Pressed twice, or two entered the same.
             raise ProviderRefused(
                 f"A colleague set this fee to {percent_of(account.fee_bps)} percent since you opened the page. "
                 "What you entered still stands here: send it again if it is right.",

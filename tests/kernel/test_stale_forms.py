@@ -10,6 +10,7 @@ import pytest
 from django.test import Client
 
 from accounts.models import Restaurant, Role, User
+from events.models import AuditEntry
 from payments.models import Limited, RefundLimit
 from tests.accounts.test_people_pages import boss, console, form_of, page_of, signed_in
 from tests.factories import RestaurantFactory, UserFactory, staff
@@ -64,6 +65,16 @@ def test_a_page_that_nobody_overtook_is_saved(console: Client) -> None:
 
     assert answer.status_code == 302
     assert User.objects.get(pk=asha.pk).email == "new@example.com"
+
+
+def test_a_second_press_is_no_news(console: Client) -> None:
+    asha = UserFactory.create()
+    said = form_of(asha, email="new@example.com", marks_shown=shown_by(console, page_of(asha)))
+
+    answers = [console.post(page_of(asha), said).status_code for _ in range(2)]
+
+    assert answers == [302, 302]
+    assert AuditEntry.objects.filter(action="edit_person").count() == 1
 
 
 @pytest.mark.parametrize("said", ["", "{", "[]", '{"email": 1, "nobody": "knows"}'])

@@ -12,6 +12,7 @@ from django.db import connection
 from django.test import Client
 
 from accounts.models import Role
+from events.models import AuditEntry
 from payments.models import Limited, ProviderAccount, RefundLimit
 from tests.accounts.test_people_pages import boss, console, form_of, page_of, signed_in
 from tests.factories import RestaurantFactory, UserFactory, routed, staff
@@ -103,3 +104,15 @@ def test_of_two_who_change_one_fee_the_second_one_is_told() -> None:
     # The next press is about what it is by now.
     assert f'name="seen" value="{account.fee_bps}"' in text
     assert ProviderAccount.objects.get(pk=account.pk).fee_bps in {190, 290}
+
+
+def test_a_fee_that_is_sent_twice_is_set_once() -> None:
+    restaurant = RestaurantFactory.create()
+    (account,) = routed(restaurant, "a")
+    desk = desk_of(staff(restaurant, Role.ADMIN))
+    said = {"fee": "2.9", "reason": "A new contract.", "seen": account.fee_bps}
+
+    answers = [desk.post(f"/admin/payments/provideraccount/{account.pk}/fee/", said).status_code for _ in range(2)]
+
+    assert answers == [302, 302]
+    assert AuditEntry.objects.filter(action="set_fee").count() == 1
