@@ -166,7 +166,6 @@ def _api(figures: Figures) -> Iterable[Line]:
     of = {what: [each for each in figures if each["what"] == what] for what in ("storms", "cases")}
     for each in of["storms"]:
         yield f"storms of {each['clients']} clients on one key", each["storms"]
-        yield "of them with a doubt at first, and one answer in the end", each["doubts"]
     for each in of["cases"]:
         yield f"cases that a stranger played as {each['role']}", each["cases"]
 

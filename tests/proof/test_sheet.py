@@ -42,7 +42,7 @@ FIGURES: dict[str, dict[str, Any]] = {
         "kills": [{"holds": True, "recovery_seconds": 31.2}, {"holds": True, "recovery_seconds": 0.4}],
     },
     "races": {"what": "refunds", "trials": 10_000, "accepted": 900, "refused": 1_200, "violations": 0},
-    "api": {"what": "storms", "storms": 200, "clients": 50, "doubts": 1},
+    "api": {"what": "storms", "storms": 200, "clients": 50},
     "chaos": {
         "payments_tried": 1_342, "load_seconds": 900, "kills": 108, "kills_by_process": {"beat": 50, "redis": 58},
         "charged_twice": 0, "lost": 0, "books_differ": 0, "in_doubt_past_bound": 0,
