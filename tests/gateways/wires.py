@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import httpx
 
@@ -50,6 +50,26 @@ class Wire(httpx.BaseTransport):
         if self.fails_after:
             raise self.fails_after("after it was sent")
         return httpx.Response(self.status, headers=self.headers, stream=Pieces(self.body))
+
+
+@dataclass(frozen=True)
+class AfterQuestion(httpx.BaseTransport):
+    """Answers what is only asked, and leaves what moves money to the wire."""
+
+    answer: bytes
+    wire: Wire
+    _call: Call | None = None
+
+    def dial(self, call: Call) -> httpx.BaseTransport:
+        self.wire.dial(call)
+        return replace(self, _call=call)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        assert self._call is not None
+        if request.method != "GET":
+            return self.wire.handle_request(request)
+        self._call.about_to_write()
+        return httpx.Response(200, stream=Pieces(self.answer))
 
 
 def never_dialled(call: Call) -> httpx.BaseTransport:
