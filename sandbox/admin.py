@@ -8,8 +8,8 @@ from typing import Any
 
 from sandbox.behaviours import LOOK_UPS, REFUNDS, Mode
 from sandbox.books import Charge, Origin
-from sandbox.provider import Provider, refund_refused
-from sandbox.terms import amount, invalid, number, text
+from sandbox.company import Company
+from sandbox.terms import amount, invalid, number, refund_refused, text
 from sandbox.wire import Refusal, Reply, Request, json_reply
 
 MAX_SECONDS = 24 * 3600.0  # A mode that outlives a day was forgotten, not meant.
@@ -20,7 +20,7 @@ def is_admin_path(path: str) -> bool:
     return path in _READS or path.startswith("/v1/admin/")
 
 
-def handle(provider: Provider, request: Request) -> Reply:
+def handle(provider: Company, request: Request) -> Reply:
     """Works in every mode: who broke the provider must be able to mend it."""
     try:
         provider.allow(request, provider.settings.admin_key or provider.settings.api_key)
@@ -36,7 +36,7 @@ def handle(provider: Provider, request: Request) -> Reply:
         return refusal.reply
 
 
-def set_mode(provider: Provider, body: Mapping[str, Any]) -> dict[str, Any]:
+def set_mode(provider: Company, body: Mapping[str, Any]) -> dict[str, Any]:
     mode = Mode(_choice(body, "mode", list(Mode)))
     seconds = number(body, "seconds", most=MAX_SECONDS)
     delay_seconds = number(body, "delay_seconds", most=MAX_SECONDS)
@@ -46,7 +46,7 @@ def set_mode(provider: Provider, body: Mapping[str, Any]) -> dict[str, Any]:
     return {"mode": mode, "seconds": seconds}
 
 
-def _books(provider: Provider, query: Mapping[str, Any]) -> dict[str, Any]:
+def _books(provider: Company, query: Mapping[str, Any]) -> dict[str, Any]:
     """Captures and refunds per order: what tests compare our own books with."""
     books, wanted = provider.books, query.get("order_reference")
     return {
@@ -61,7 +61,7 @@ def _books(provider: Provider, query: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _requests(provider: Provider, query: Mapping[str, Any]) -> dict[str, Any]:
+def _requests(provider: Company, query: Mapping[str, Any]) -> dict[str, Any]:
     wanted = query.get("key")
     received = [one for one in provider.books.requests if wanted in {None, one.key}]
     return {
@@ -70,19 +70,19 @@ def _requests(provider: Provider, query: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _steer_look_ups(provider: Provider, body: Mapping[str, Any]) -> dict[str, Any]:
+def _steer_look_ups(provider: Company, body: Mapping[str, Any]) -> dict[str, Any]:
     behaviour = _choice(body, "behaviour", LOOK_UPS)
     provider.steering.set_look_ups(behaviour, times=_times(body))
     return {"behaviour": behaviour, "times": _times(body)}
 
 
-def _steer_refund(provider: Provider, body: Mapping[str, Any]) -> dict[str, Any]:
+def _steer_refund(provider: Company, body: Mapping[str, Any]) -> dict[str, Any]:
     behaviour = _choice(body, "behaviour", REFUNDS)
     provider.steering.add_refunds(behaviour, times=_times(body))
     return {"behaviour": behaviour, "times": _times(body)}
 
 
-def _refund_here(provider: Provider, body: Mapping[str, Any]) -> dict[str, Any]:
+def _refund_here(provider: Company, body: Mapping[str, Any]) -> dict[str, Any]:
     charge: Charge | None = provider.books.charge_of_key(text(body, "charge_key", required=True))
     origin = Origin(_choice({"origin": "dashboard", **body}, "origin", [Origin.DASHBOARD, Origin.CHARGEBACK]))
     if charge is None or amount(body) > provider.books.refundable(charge):
@@ -90,11 +90,11 @@ def _refund_here(provider: Provider, body: Mapping[str, Any]) -> dict[str, Any]:
     return provider.till.show(provider.till.refund_here(charge, amount(body), origin))
 
 
-def _happen_now(provider: Provider, body: Mapping[str, Any]) -> dict[str, Any]:
+def _happen_now(provider: Company, body: Mapping[str, Any]) -> dict[str, Any]:
     return {"happened": provider.happen_now(text(body, "key", required=True))}
 
 
-def _show_mode(provider: Provider, query: Mapping[str, Any]) -> dict[str, Any]:
+def _show_mode(provider: Company, query: Mapping[str, Any]) -> dict[str, Any]:
     return {"mode": provider.steering.mode}
 
 
@@ -112,7 +112,7 @@ def _choice(body: Mapping[str, Any], name: str, allowed: Collection[str]) -> str
     return value
 
 
-_Verb = Callable[[Provider, Mapping[str, Any]], dict[str, Any]]
+_Verb = Callable[[Company, Mapping[str, Any]], dict[str, Any]]
 _READS: Mapping[str, _Verb] = {
     "/v1/books": _books,
     "/v1/requests": _requests,

@@ -40,6 +40,7 @@ class Charge:
     failure_code: str = ""
     due_at: float | None = None  # When it changes by itself, and to what.
     due_status: ChargeStatus | None = None
+    order_id: str = ""  # Where a guest tries to pay an order of this provider, perhaps several times.
 
     def __post_init__(self) -> None:
         _as_enum(self, "status", ChargeStatus)
@@ -68,6 +69,18 @@ class Refund:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What some providers make first, to be paid in their own window."""
+
+    id: str
+    receipt: str
+    order_reference: str
+    amount: int
+    currency: str
+    created: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
     """One request for money or a look-up, whatever became of it."""
 
@@ -77,8 +90,9 @@ class Received:
     key: str
 
 
-Entry = Charge | Refund | Received
-_KINDS: Mapping[str, type[Entry]] = {"charge": Charge, "refund": Refund, "request": Received}
+Entry = Charge | Refund | Order | Received
+_KINDS: Mapping[str, type[Entry]] = {"charge": Charge, "refund": Refund, "order": Order, "request": Received}
+_SENT_TO = ("/charges", "/orders", "/refunds", "/refund")
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 _Moving = TypeVar("_Moving", Charge, Refund)
 
@@ -89,6 +103,7 @@ class Books:
     def __init__(self, directory: Path | None = None) -> None:
         self.charges: dict[str, Charge] = {}
         self.refunds: dict[str, Refund] = {}
+        self.orders: dict[str, Order] = {}
         self.requests: list[Received] = []
         self._charges_of_order: dict[str, dict[str, None]] = defaultdict(dict)
         self._charges_of_key: dict[str, dict[str, None]] = defaultdict(dict)
@@ -130,6 +145,14 @@ class Books:
         taken = sum(refund.amount for refund in self.refunds_of(charge) if refund.status is not RefundStatus.FAILED)
         return charge.moved_amount - taken
 
+    def charges_for(self, order: Order) -> list[Charge]:
+        """Every try to pay it. They have its receipt as their key."""
+        found = (self.charges[one] for one in self._charges_of_key.get(order.receipt, ()))
+        return [charge for charge in found if charge.order_id == order.id]
+
+    def orders_with(self, receipt: str) -> list[Order]:
+        return [order for order in self.orders.values() if order.receipt == receipt]
+
     def sends(self, key: str) -> int:
         """How often a charge or refund with this key was asked for."""
         return self._sends[key]
@@ -161,7 +184,9 @@ class Books:
     def _remember(self, entry: Entry) -> None:
         if isinstance(entry, Received):
             self.requests.append(entry)
-            self._sends[entry.key] += entry.method == "POST" and entry.path in {"/v1/charges", "/v1/refunds"}
+            self._sends[entry.key] += entry.method == "POST" and entry.path.endswith(_SENT_TO)
+        elif isinstance(entry, Order):
+            self.orders[entry.id] = entry
         elif isinstance(entry, Charge):
             self._charges_of_order[entry.order_reference][entry.id] = None
             self._charges_of_key[entry.key][entry.id] = None

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 
 from kernel import clock
+from sandbox.company import Company
 from sandbox.notices import Webhook
-from sandbox.provider import Provider
 
 # Real providers try for days; a sandbox shows the principle within seconds.
 BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0)
@@ -22,7 +22,7 @@ LOOK_SECONDS = 0.02
 class Courier:
     """One thread looks at what is due, several deliver."""
 
-    def __init__(self, provider: Provider, *, delay_scale: float) -> None:
+    def __init__(self, provider: Company, *, delay_scale: float) -> None:
         self._provider = provider
         self._delay_scale = delay_scale
         self._stopped = threading.Event()

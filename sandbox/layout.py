@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
+from kernel.money import Money, is_currency
+
 _STYLE = """
 :root { color-scheme: light dark; --ground: #f4f3ef; --paper: #fff; --ink: #1d2126; --soft: #5c6570; --line: #dcdad3;
   --go: #10683f; --go-ink: #fff; --stop: #a3231b; --warn: #fff2cc; --warn-ink: #5f4300; --focus: #1a5fd0; }
@@ -69,3 +71,8 @@ def page(title: str, content: str, *, is_wide: bool = False) -> str:
 </body>
 </html>
 """
+
+
+def shown_money(amount: int, currency: str) -> str:
+    """The API takes any three letters for a currency, and a page must not fail over them."""
+    return Money(amount, currency).display() if is_currency(currency) else f"{amount} {currency}"

@@ -1,87 +1,45 @@
-"""The provider itself: a request in, a reply out, every fault on the way. It knows no socket and no thread."""
+"""The sandbox's own provider: a request in, a reply out, every fault on the way. It knows no socket and no thread."""
 
 from __future__ import annotations
 
 import hmac
 import re
-import threading
 from collections.abc import Mapping
-from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
-from kernel import clock
-from sandbox.behaviours import (
-    CHARGES,
-    MODES,
-    NOT_FOUND,
-    ChargeBehaviour,
-    ChargeStatus,
-    Mode,
-    Network,
-    RefundBehaviour,
-    Trouble,
-)
-from sandbox.books import Books, Charge, Origin, Received, Refund
-from sandbox.notices import Webhook
-from sandbox.steering import Steering
-from sandbox.terms import MAX_TEXT, charge_terms, invalid, refund_terms
-from sandbox.till import Settings, Till, new_refund, timestamp
-from sandbox.wire import Refusal, Reply, Request, fingerprint, json_reply, spoilt
+from sandbox import guests
+from sandbox.behaviours import CHARGES, NOT_FOUND, ChargeBehaviour, ChargeStatus, RefundBehaviour
+from sandbox.books import Charge, Origin, Refund
+from sandbox.company import Company
+from sandbox.terms import MAX_TEXT, charge_terms, invalid, refund_refused, refund_terms
+from sandbox.till import Settings, timestamp
+from sandbox.wire import Refusal, Reply, Request, fingerprint, json_reply
 
 MONEY_PATH = re.compile(r"/v1/(charge|refund)s(?:/by-key/([^/]+)(/cancel)?)?")
 _Entry = TypeVar("_Entry", bound=Charge | Refund)
 
 
-class Provider:
+class Provider(Company):
+    """The sandbox's own kind: one request charges."""
+
+    guest_paths = "/pay/"
+
     def __init__(self, settings: Settings, directory: Path | None = None) -> None:
-        self.settings = settings
-        self.books = Books(directory)
-        self.till = Till(settings, self.books)
-        self.steering = Steering(trouble_times=settings.trouble_times)
-        self.lock = threading.RLock()
-        self.form_token = clock.new_id().hex  # No other site's form can know it.
+        super().__init__(settings, directory)
         self._busy_until: dict[str, float] = {}
 
-    @property
-    def webhooks(self) -> list[Webhook]:
-        return self.till.webhooks
-
-    def handle(self, request: Request) -> Reply:
-        """Answer one request for money. What it changed is on the disk when this returns."""
-        with self.lock:
-            self.till.tick()
-            reply = self._in_this_mode(request)
-        self.books.sync()
-        return reply
-
-    def happen_now(self, key: str) -> bool:
-        """What this charge or refund would become some day, it becomes at once."""
-        with self.lock:
-            entry = self.books.charge_of_key(key) or self.books.refund_of_key(key)
-            if entry is None or entry.due_status is None:
-                return False
-            self.till.happen(entry)
-            return True
-
-    def allow(self, request: Request, key: str) -> None:
-        given = request.headers.get("authorization", "").encode()
-        if not hmac.compare_digest(given, f"Bearer {key}".encode()):
-            raise Refusal(HTTPStatus.UNAUTHORIZED, "unauthorised", "This API key is not valid.")
-
-    def _in_this_mode(self, request: Request) -> Reply:
-        trouble = self.steering.mode_trouble
-        if trouble.network is Network.REFUSED:
-            return Reply(network=Network.REFUSED)
+    def key_of(self, request: Request) -> str:
         match = MONEY_PATH.fullmatch(request.path)
-        key = unquote(match[2]) if match and match[2] else request.headers.get("idempotency-key", "")
-        self.books.write(Received(at=timestamp(), method=request.method, path=request.path, key=key))
-        reply = self._answer(request, match, key) if trouble.has_effect else Reply()
-        return self._troubled(reply, trouble)
+        return unquote(match[2]) if match and match[2] else request.headers.get("idempotency-key", "")
 
-    def _answer(self, request: Request, match: re.Match[str] | None, key: str) -> Reply:
+    def guest_page(self, request: Request) -> Reply | None:
+        return guests.answer(self, request)
+
+    def answer(self, request: Request, key: str) -> Reply:
+        match = MONEY_PATH.fullmatch(request.path)
         try:
             self.allow(request, self.settings.api_key)
             if match is None:
@@ -113,11 +71,11 @@ class Provider:
         behaviour = CHARGES[terms.token]
         trouble = self.steering.meet(key, behaviour.trouble)
         if not trouble.has_effect:
-            return self._troubled(Reply(), trouble)
+            return self.troubled(Reply(), trouble)
         charge = self.till.open_charge(key, mark, terms)
         self._busy_until[key] = timestamp() + self.settings.seconds[trouble.delay]
         self._hide_at_first(key, behaviour)
-        return self._troubled(json_reply(self.till.show(charge)), trouble)
+        return self.troubled(json_reply(self.till.show(charge)), trouble)
 
     def _refund(self, key: str, body: Mapping[str, Any]) -> Reply:
         mark = fingerprint(body)
@@ -130,13 +88,13 @@ class Provider:
         behaviour = self.steering.refund_behaviour(key, CHARGES[charge.token].refund)
         trouble = self.steering.meet(key, behaviour.trouble)
         if not trouble.has_effect:
-            return self._troubled(Reply(), trouble)
+            return self.troubled(Reply(), trouble)
         if terms.currency != charge.moved_currency or terms.amount > self.books.refundable(charge):
             raise refund_refused("That much was not captured, or it was refunded already.")
-        refund = new_refund(charge, amount=terms.amount, origin=Origin.API, key=key, mark=mark)
+        refund = self.till.new_refund(charge, amount=terms.amount, origin=Origin.API, key=key, mark=mark)
         refund = self.till.open_refund(refund, behaviour)
         self._hide_at_first(key, behaviour)
-        return self._troubled(json_reply(self.till.show(refund)), trouble)
+        return self.troubled(json_reply(self.till.show(refund)), trouble)
 
     def _cancel(self, key: str) -> Reply:
         charge = self._found(self.books.charge_of_key(key))
@@ -153,7 +111,7 @@ class Provider:
     def _look_up(self, thing: str, key: str) -> Reply:
         steered, trouble = self.steering.next_look_up()
         if not trouble.has_effect:
-            return self._troubled(Reply(), trouble)
+            return self.troubled(Reply(), trouble)
         entry = self.books.charge_of_key(key) if thing == "charge" else self.books.refund_of_key(key)
         hidden = steered == NOT_FOUND or self.steering.is_hidden(key)
         return json_reply(self.till.show(self._found(None if hidden else entry)))
@@ -179,15 +137,3 @@ class Provider:
         if timestamp() < self._busy_until.get(entry.key, 0.0):
             raise Refusal(HTTPStatus.CONFLICT, "in_progress", "The first request with this key still runs.")
         return json_reply(self.till.show(entry))
-
-    def _troubled(self, reply: Reply, trouble: Trouble) -> Reply:
-        seconds = self.settings.seconds[trouble.delay]
-        if trouble is MODES[Mode.SLOW] and self.steering.mode_delay_seconds is not None:
-            seconds = self.steering.mode_delay_seconds
-        network = reply.network if trouble.network is Network.NONE else trouble.network
-        spoilt_reply = spoilt(reply, trouble.spoil)
-        return replace(spoilt_reply, network=network, delay_seconds=reply.delay_seconds + seconds)
-
-
-def refund_refused(message: str) -> Refusal:
-    return Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "refund_refused", message)

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 from kernel import clock
 from sandbox import admin, pages
 from sandbox.behaviours import Network
-from sandbox.provider import Provider
+from sandbox.company import Company
 from sandbox.wire import Reply, Request, error_reply
 
 HOST = "127.0.0.1"  # It has no real security, so nobody else may reach it.
@@ -33,11 +33,11 @@ class SandboxServer:
     def __init__(self, listener: socket.socket) -> None:
         self.port: int = listener.getsockname()[1]
         self.stopped = threading.Event()
-        self.provider: Provider
+        self.provider: Company
         self._listener = listener
         self._closed = threading.Event()
 
-    def run(self, provider: Provider) -> None:
+    def run(self, provider: Company) -> None:
         self.provider = provider
         while not self.stopped.is_set():
             with self._listener:
@@ -80,10 +80,10 @@ def listen(port: int) -> socket.socket:
     return listener
 
 
-def reply_to(provider: Provider, request: Request) -> Reply:
+def reply_to(provider: Company, request: Request) -> Reply:
     if admin.is_admin_path(request.path):
         return admin.handle(provider, request)
-    if pages.is_page_path(request.path):
+    if pages.is_page_path(provider, request.path):
         return pages.handle(provider, request)
     return provider.handle(request)
 

@@ -83,6 +83,10 @@ def invalid(message: str) -> Refusal:
     return Refusal(HTTPStatus.BAD_REQUEST, "invalid_request", message)
 
 
+def refund_refused(message: str) -> Refusal:
+    return Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "refund_refused", message)
+
+
 def _currency(body: Mapping[str, Any]) -> str:
     value = text(body, "currency")
     if not _CURRENCY.fullmatch(value):

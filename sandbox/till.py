@@ -44,10 +44,10 @@ class Till:
         self.books = books
         self.webhooks: list[Webhook] = []
 
-    def open_charge(self, key: str, mark: str, terms: ChargeTerms) -> Charge:
+    def open_charge(self, key: str, mark: str, terms: ChargeTerms, *, order_id: str = "") -> Charge:
         behaviour = CHARGES[terms.token]
         charge = Charge(
-            id=f"ch_{clock.new_id().hex}",
+            id=self.new_charge_id(),
             key=key,
             fingerprint=mark,
             order_reference=terms.order_reference,
@@ -60,6 +60,7 @@ class Till:
             created=timestamp(),
             status=behaviour.status,
             failure_code=behaviour.failure_code,
+            order_id=order_id,
         )
         if behaviour.later:
             due_at = timestamp() + self.settings.seconds[behaviour.later_delay]
@@ -86,7 +87,7 @@ class Till:
 
     def refund_here(self, charge: Charge, amount: int, origin: Origin) -> Refund:
         """A refund or chargeback that nobody asked for through the API."""
-        refund = new_refund(charge, amount=amount, origin=origin)
+        refund = self.new_refund(charge, amount=amount, origin=origin)
         return self._record_refund(replace(refund, status=RefundStatus.SUCCEEDED))
 
     def tick(self) -> None:
@@ -112,20 +113,45 @@ class Till:
         kind = f"charge.{_TOLD_AS[charge.status]}"
         return self._webhook(kind, charge, self.show(charge), secret=self.settings.webhook_secret, wait=0.0)
 
+    def new_refund(self, charge: Charge, *, amount: int, origin: Origin, key: str = "", mark: str = "") -> Refund:
+        """Not in the books yet."""
+        return Refund(
+            id=self.new_refund_id(),
+            key=key,
+            fingerprint=mark,
+            charge_id=charge.id,
+            amount=amount,
+            currency=charge.moved_currency,
+            origin=origin,
+            created=timestamp(),
+            status=RefundStatus.PENDING,
+        )
+
+    def new_charge_id(self) -> str:
+        return f"ch_{clock.new_id().hex}"
+
+    def new_refund_id(self) -> str:
+        return f"re_{clock.new_id().hex}"
+
+    def tell_charge(self, charge: Charge) -> None:
+        self._tell(f"charge.{_TOLD_AS[charge.status]}", charge, self.show(charge))
+
+    def tell_refund(self, refund: Refund, charge: Charge) -> None:
+        if refund.status is not RefundStatus.PENDING:
+            self._tell(f"refund.{refund.status}", charge, {**self.show(refund), "charge": self.show(charge)})
+
     def _record_charge(self, charge: Charge) -> Charge:
         if charge.status is ChargeStatus.SUCCEEDED:
             charge = _captured(charge)
         self.books.write(charge)
-        self._tell(f"charge.{_TOLD_AS[charge.status]}", charge, self.show(charge))
+        self.tell_charge(charge)
         return charge
 
     def _record_refund(self, refund: Refund) -> Refund:
         if refund.status is RefundStatus.SUCCEEDED:
             refund = replace(refund, made_at=timestamp())
         self.books.write(refund)
-        if refund.status is not RefundStatus.PENDING:
-            charge = self.books.charges[refund.charge_id]
-            self._tell(f"refund.{refund.status}", charge, {**self.show(refund), "charge": self.show(charge)})
+        self.tell_refund(refund, self.books.charges[refund.charge_id])
         return refund
 
     def _tell(self, kind: str, charge: Charge, data: Mapping[str, Any]) -> None:
@@ -154,21 +180,6 @@ _TOLD_AS = {
 
 def timestamp() -> float:
     return clock.now().timestamp()
-
-
-def new_refund(charge: Charge, *, amount: int, origin: Origin, key: str = "", mark: str = "") -> Refund:
-    """Not in the books yet."""
-    return Refund(
-        id=f"re_{clock.new_id().hex}",
-        key=key,
-        fingerprint=mark,
-        charge_id=charge.id,
-        amount=amount,
-        currency=charge.moved_currency,
-        origin=origin,
-        created=timestamp(),
-        status=RefundStatus.PENDING,
-    )
 
 
 def _captured(charge: Charge) -> Charge:

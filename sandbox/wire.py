@@ -137,11 +137,6 @@ def fingerprint(body: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
-def spoilt(reply: Reply, spoil: Spoil) -> Reply:
-    """The reply as the caller gets it."""
-    return _SPOILERS[spoil](reply)
-
-
 def _page(status: HTTPStatus) -> Callable[[Reply], Reply]:
     page = f"<html><head><title>{status} {status.phrase}</title></head><body><h1>{status.phrase}</h1></body></html>"
     return lambda reply: html_reply(page, status=status)
@@ -160,7 +155,8 @@ def _huge(reply: Reply) -> Reply:
     return replace(reply, body=reply.body[:-1] + b', "padding": "' + b"x" * HUGE_BYTES + b'"}')
 
 
-_SPOILERS: Mapping[Spoil, Callable[[Reply], Reply]] = {
+# The reply as the caller gets it.
+SPOILERS: Mapping[Spoil, Callable[[Reply], Reply]] = {
     Spoil.NONE: lambda reply: reply,
     Spoil.HTML_403: _page(HTTPStatus.FORBIDDEN),
     Spoil.HTML_502: _page(HTTPStatus.BAD_GATEWAY),

@@ -11,7 +11,8 @@ import pytest
 from sandbox.behaviours import ChargeStatus, RefundStatus
 from sandbox.books import Books, Charge, Entry, Origin, Received, Refund
 from sandbox.journal import Journal
-from sandbox.till import new_refund
+from sandbox.till import Till
+from tests.sandbox.running import PLAIN
 
 CHARGE = Charge(
     id="ch_1",
@@ -32,7 +33,8 @@ CHARGE = Charge(
 
 
 def refund(status: RefundStatus, amount: int = 1000) -> Refund:
-    return replace(new_refund(CHARGE, amount=amount, origin=Origin.API, key="refund-1"), status=status)
+    made = Till(PLAIN, Books()).new_refund(CHARGE, amount=amount, origin=Origin.API, key="refund-1")
+    return replace(made, status=status)
 
 
 def test_what_was_written_is_there_again(tmp_path: Path):
