@@ -6,16 +6,19 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sandbox.behaviours import CHARGES, REFUNDS, SECONDS
+from sandbox.company import Company
 from sandbox.courier import Courier
 from sandbox.provider import Provider
+from sandbox.razorpay.provider import RazorpayProvider
 from sandbox.server import HOST, SandboxServer, listen
 from sandbox.till import Settings
 
 DEFAULT_PORT = 9101
+KINDS: Mapping[str, type[Company]] = {"sandbox": Provider, "razorpay": RazorpayProvider}
 _DESCRIPTION = """\
 A payment provider for tests and first runs, with its own books. No real money moves.
 It listens on 127.0.0.1 only. Open http://127.0.0.1:PORT/ to see its charges and to make it fail.
@@ -36,6 +39,11 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--name", default="sandbox", help="what it calls itself on its pages (default: %(default)s)")
+    parser.add_argument("--speaks", choices=KINDS, default="sandbox", help="whose wire format (default: %(default)s)")
+    parser.add_argument("--key-id", default="rzp_test_SandboxOfOurs1", help="the public half of the key, for razorpay")
+    parser.add_argument(
+        "--list-lag", type=float, default=0.0, metavar="SECONDS", help="how long its lists do not show what is new"
+    )
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 takes a free one (default: %(default)s)")
     parser.add_argument("--books", type=Path, required=True, metavar="DIR", help="where its books are kept")
     _add_secret(parser, "--api-key", "SANDBOX_API_KEY", "what callers must present")
@@ -70,6 +78,8 @@ def settings(given: argparse.Namespace, port: int) -> Settings:
         seconds={delay: seconds * given.delay_scale for delay, seconds in SECONDS.items()},
         webhook_copies=given.webhook_copies,
         key_lifetime_seconds=given.key_lifetime,
+        key_id=given.key_id,
+        list_lag_seconds=given.list_lag,
     )
 
 
@@ -77,7 +87,7 @@ def main() -> None:
     given = arguments(sys.argv[1:])
     try:
         server = SandboxServer(listen(given.port))
-        provider = Provider(settings(given, server.port), given.books)
+        provider = KINDS[given.speaks](settings(given, server.port), given.books)
     except OSError as error:
         sys.exit(f"Port {given.port} or the books in {given.books} cannot be had: {error.strerror}.")
     courier = Courier(provider, delay_scale=given.delay_scale)

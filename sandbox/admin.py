@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
 from sandbox.behaviours import LOOK_UPS, REFUNDS, Mode
 from sandbox.books import Charge, Origin
 from sandbox.company import Company
-from sandbox.terms import amount, invalid, number, refund_refused, text
+from sandbox.terms import amount, choice, invalid, number, refund_refused, text, times
 from sandbox.wire import Refusal, Reply, Request, json_reply
 
 MAX_SECONDS = 24 * 3600.0  # A mode that outlives a day was forgotten, not meant.
-MAX_TIMES = 1000
 
 
 def is_admin_path(path: str) -> bool:
@@ -24,20 +23,28 @@ def handle(provider: Company, request: Request) -> Reply:
     """Works in every mode: who broke the provider must be able to mend it."""
     try:
         provider.allow(request, provider.settings.admin_key or provider.settings.api_key)
-        verb = (_WRITES if request.method == "POST" else _READS).get(request.path)
-        if verb is None:
-            raise Refusal(HTTPStatus.NOT_FOUND, "no_such_path", "There is nothing at this path.")
         with provider.lock:
             provider.till.tick()
-            value = verb(provider, request.json() if request.method == "POST" else dict(request.query))
+            value = _done(provider, request)
         provider.books.sync()
         return json_reply(value)
     except Refusal as refusal:
         return refusal.reply
 
 
+def _done(provider: Company, request: Request) -> dict[str, Any]:
+    is_write = request.method == "POST"
+    script = provider.scripts.get(request.path.removeprefix("/v1/admin/")) if is_write else None
+    if script is not None:
+        return script(request.json())
+    verb = (_WRITES if is_write else _READS).get(request.path)
+    if verb is None:
+        raise Refusal(HTTPStatus.NOT_FOUND, "no_such_path", "There is nothing at this path.")
+    return verb(provider, request.json() if is_write else dict(request.query))
+
+
 def set_mode(provider: Company, body: Mapping[str, Any]) -> dict[str, Any]:
-    mode = Mode(_choice(body, "mode", list(Mode)))
+    mode = Mode(choice(body, "mode", list(Mode)))
     seconds = number(body, "seconds", most=MAX_SECONDS)
     delay_seconds = number(body, "delay_seconds", most=MAX_SECONDS)
     if mode is Mode.REFUSING and seconds is None:
@@ -71,20 +78,20 @@ def _requests(provider: Company, query: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _steer_look_ups(provider: Company, body: Mapping[str, Any]) -> dict[str, Any]:
-    behaviour = _choice(body, "behaviour", LOOK_UPS)
-    provider.steering.set_look_ups(behaviour, times=_times(body))
-    return {"behaviour": behaviour, "times": _times(body)}
+    behaviour = choice(body, "behaviour", LOOK_UPS)
+    provider.steering.set_look_ups(behaviour, times=times(body))
+    return {"behaviour": behaviour, "times": times(body)}
 
 
 def _steer_refund(provider: Company, body: Mapping[str, Any]) -> dict[str, Any]:
-    behaviour = _choice(body, "behaviour", REFUNDS)
-    provider.steering.add_refunds(behaviour, times=_times(body))
-    return {"behaviour": behaviour, "times": _times(body)}
+    behaviour = choice(body, "behaviour", REFUNDS)
+    provider.steering.add_refunds(behaviour, times=times(body))
+    return {"behaviour": behaviour, "times": times(body)}
 
 
 def _refund_here(provider: Company, body: Mapping[str, Any]) -> dict[str, Any]:
     charge: Charge | None = provider.books.charge_of_key(text(body, "charge_key", required=True))
-    origin = Origin(_choice({"origin": "dashboard", **body}, "origin", [Origin.DASHBOARD, Origin.CHARGEBACK]))
+    origin = Origin(choice({"origin": "dashboard", **body}, "origin", [Origin.DASHBOARD, Origin.CHARGEBACK]))
     if charge is None or amount(body) > provider.books.refundable(charge):
         raise refund_refused("That much was not captured, or it was refunded already.")
     return provider.till.show(provider.till.refund_here(charge, amount(body), origin))
@@ -96,20 +103,6 @@ def _happen_now(provider: Company, body: Mapping[str, Any]) -> dict[str, Any]:
 
 def _show_mode(provider: Company, query: Mapping[str, Any]) -> dict[str, Any]:
     return {"mode": provider.steering.mode}
-
-
-def _times(body: Mapping[str, Any]) -> int:
-    value = body.get("times", 1)
-    if type(value) is not int or not 0 <= value <= MAX_TIMES:
-        raise invalid(f"times must be a whole number from 0 to {MAX_TIMES}.")
-    return value
-
-
-def _choice(body: Mapping[str, Any], name: str, allowed: Collection[str]) -> str:
-    value = text(body, name)
-    if value not in set(allowed):
-        raise invalid(f"{name} must be one of: {', '.join(allowed)}.")
-    return value
 
 
 _Verb = Callable[[Company, Mapping[str, Any]], dict[str, Any]]

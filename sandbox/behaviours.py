@@ -247,6 +247,20 @@ REFUNDS: Mapping[str, RefundBehaviour] = {
 }
 
 
+# What making an order can be like, where a provider makes one first. Nobody can have paid it yet.
+ORDERS: Mapping[str, Trouble] = {
+    "ok": NO_TROUBLE,
+    "timeout_before_effect": TIMEOUT_BEFORE,
+    "timeout_after_effect": TIMEOUT_AFTER,
+    "5xx_before_effect": ERROR_BEFORE,
+    "5xx_after_effect": ERROR_AFTER,
+    "reset_after_effect": RESET_AFTER,
+    "garbage": Trouble(spoil=Spoil.GARBAGE),
+    "truncated": Trouble(spoil=Spoil.TRUNCATED),
+    "slow_loris": Trouble(network=Network.SLOW_LORIS),
+}
+
+
 class Mode(StrEnum):
     """What the whole provider does to every request for money, look-ups included."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from itertools import chain
 from pathlib import Path
@@ -61,6 +61,8 @@ class Refund:
     made_at: float | None = None
     due_at: float | None = None
     due_status: RefundStatus | None = None
+    receipt: str = ""
+    notes: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _as_enum(self, "status", RefundStatus)
@@ -78,6 +80,7 @@ class Order:
     amount: int
     currency: str
     created: float
+    notes: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,8 +149,8 @@ class Books:
         return charge.moved_amount - taken
 
     def charges_for(self, order: Order) -> list[Charge]:
-        """Every try to pay it. They have its receipt as their key."""
-        found = (self.charges[one] for one in self._charges_of_key.get(order.receipt, ()))
+        """Every try to pay it."""
+        found = map(self.charges.__getitem__, self._charges_of_order.get(order.order_reference, ()))
         return [charge for charge in found if charge.order_id == order.id]
 
     def orders_with(self, receipt: str) -> list[Order]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 from kernel import clock
 from sandbox.behaviours import MODES, Mode, Network, Spoil, Trouble
@@ -18,9 +19,12 @@ from sandbox.steering import Steering
 from sandbox.till import Settings, Till, timestamp
 from sandbox.wire import SPOILERS, Refusal, Reply, Request
 
+# What a script tells a provider to do, by a body that was JSON.
+Verb = Callable[[Mapping[str, Any]], dict[str, Any]]
+
 
 class Company(ABC):
-    guest_paths: str  # What the paths of its guests' pages begin with.
+    guest_paths: tuple[str, ...]  # What the paths of its guests' pages begin with.
     tills: type[Till] = Till
     spoilers: Mapping[Spoil, Callable[[Reply], Reply]] = SPOILERS
 
@@ -55,6 +59,11 @@ class Company(ABC):
     @abstractmethod
     def guest_page(self, request: Request) -> Reply | None:
         """What a guest sees or presses at this path."""
+
+    @property
+    def scripts(self) -> Mapping[str, Verb]:
+        """What only this kind of provider can be told, each at /v1/admin/ and its name."""
+        return {}
 
     def happen_now(self, key: str) -> bool:
         """What this charge or refund would become some day, it becomes at once."""

@@ -9,6 +9,7 @@ from typing import Protocol
 import httpx
 
 from sandbox.behaviours import Network
+from sandbox.company import Company
 from sandbox.notices import Webhook
 from sandbox.provider import Provider
 from sandbox.till import Settings
@@ -26,8 +27,8 @@ class Call(Protocol):
 class InProcess:
     """`dial` goes into a gateway; `webhooks` are taken by hand and delivered by a test, in any order."""
 
-    def __init__(self, settings: Settings, directory: Path | None = None) -> None:
-        self.provider = Provider(settings, directory)
+    def __init__(self, settings: Settings, directory: Path | None = None, kind: type[Company] = Provider) -> None:
+        self.provider = kind(settings, directory)
 
     def dial(self, call: Call) -> httpx.BaseTransport:
         return _Wire(self.provider, call)
@@ -50,7 +51,7 @@ class InProcess:
 
 
 class _Wire(httpx.BaseTransport):
-    def __init__(self, provider: Provider, call: Call) -> None:
+    def __init__(self, provider: Company, call: Call) -> None:
         self._provider = provider
         self._call = call
 

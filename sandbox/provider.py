@@ -25,7 +25,7 @@ _Entry = TypeVar("_Entry", bound=Charge | Refund)
 class Provider(Company):
     """The sandbox's own kind: one request charges."""
 
-    guest_paths = "/pay/"
+    guest_paths = ("/pay/",)
 
     def __init__(self, settings: Settings, directory: Path | None = None) -> None:
         super().__init__(settings, directory)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 
 from kernel import clock
-from sandbox.behaviours import LOOK_UPS, MODES, NO_TROUBLE, REFUNDS, Mode, RefundBehaviour, Trouble
+from sandbox.behaviours import LOOK_UPS, MODES, NO_TROUBLE, ORDERS, REFUNDS, Mode, RefundBehaviour, Trouble
 
 
 class Steering:
@@ -19,6 +19,7 @@ class Steering:
         self._look_up = ""
         self._look_up_times = 0
         self._next_refunds: deque[str] = deque()
+        self._next_orders: deque[str] = deque()
         self._refund_of_key: dict[str, str] = {}
 
     @property
@@ -56,6 +57,13 @@ class Steering:
         """Whether this look-up is one of those that do not see it yet."""
         self._hidden[key] -= 1
         return self._hidden[key] >= 0
+
+    def add_orders(self, behaviour: str, *, times: int) -> None:
+        self._next_orders.extend([behaviour] * times)
+
+    def order_trouble(self) -> Trouble:
+        """The next order's, whichever it is: a repetition of it is the next one."""
+        return ORDERS[self._next_orders.popleft()] if self._next_orders else NO_TROUBLE
 
     def add_refunds(self, behaviour: str, *, times: int) -> None:
         self._next_refunds.extend([behaviour] * times)

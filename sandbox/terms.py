@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -12,6 +12,7 @@ from sandbox.behaviours import CHARGES
 from sandbox.wire import Refusal
 
 MAX_AMOUNT = 10**12  # More than any bill in any currency's minor units.
+MAX_TIMES = 1000
 MAX_TEXT = 500  # Keys and references are short; a URL with a query is the longest thing here.
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
@@ -43,8 +44,8 @@ def charge_terms(body: Mapping[str, Any]) -> ChargeTerms:
         order_reference=text(body, "order_reference", required=True),
         method=text(body, "method", required=True),
         token=text(body, "token"),
-        return_url=_url(body, "return_url"),
-        notify_url=_url(body, "notify_url"),
+        return_url=url(body, "return_url"),
+        notify_url=url(body, "notify_url"),
     )
     if terms.token not in CHARGES:
         raise invalid("This token is not one of the test tokens.")
@@ -79,6 +80,20 @@ def number(body: Mapping[str, Any], name: str, *, most: float) -> float | None:
     return float(value)
 
 
+def times(body: Mapping[str, Any]) -> int:
+    value = body.get("times", 1)
+    if type(value) is not int or not 0 <= value <= MAX_TIMES:
+        raise invalid(f"times must be a whole number from 0 to {MAX_TIMES}.")
+    return value
+
+
+def choice(body: Mapping[str, Any], name: str, allowed: Collection[str]) -> str:
+    value = text(body, name)
+    if value not in set(allowed):
+        raise invalid(f"{name} must be one of: {', '.join(allowed)}.")
+    return value
+
+
 def invalid(message: str) -> Refusal:
     return Refusal(HTTPStatus.BAD_REQUEST, "invalid_request", message)
 
@@ -94,7 +109,7 @@ def _currency(body: Mapping[str, Any]) -> str:
     return value
 
 
-def _url(body: Mapping[str, Any], name: str) -> str:
+def url(body: Mapping[str, Any], name: str) -> str:
     """A guest's browser is sent there, so it must be a web address and never a script."""
     value = text(body, name)
     if value and not value.startswith(("https://", "http://")):

@@ -36,12 +36,15 @@ class Settings:
     webhook_copies: int = 3  # How often a duplicated webhook arrives.
     hidden_look_ups: int = 1  # How many look-ups a hidden charge or refund escapes.
     key_lifetime_seconds: float | None = None  # None: keys are remembered for ever.
+    key_id: str = ""  # Where a key has two halves, the public one.
+    list_lag_seconds: float = 0.0  # How long a list does not show what is new.
 
 
 class Till:
     def __init__(self, settings: Settings, books: Books) -> None:
         self.settings = settings
         self.books = books
+        self.notify_url = settings.notify_url
         self.webhooks: list[Webhook] = []
 
     def open_charge(self, key: str, mark: str, terms: ChargeTerms, *, order_id: str = "") -> Charge:
@@ -111,7 +114,7 @@ class Till:
     def news_for_browser(self, charge: Charge) -> Webhook:
         """What a webhook would say now, for the guest's browser to carry."""
         kind = f"charge.{_TOLD_AS[charge.status]}"
-        return self._webhook(kind, charge, self.show(charge), secret=self.settings.webhook_secret, wait=0.0)
+        return self.new_webhook(kind, charge, self.show(charge), secret=self.settings.webhook_secret, wait=0.0)
 
     def new_refund(self, charge: Charge, *, amount: int, origin: Origin, key: str = "", mark: str = "") -> Refund:
         """Not in the books yet."""
@@ -134,11 +137,16 @@ class Till:
         return f"re_{clock.new_id().hex}"
 
     def tell_charge(self, charge: Charge) -> None:
-        self._tell(f"charge.{_TOLD_AS[charge.status]}", charge, self.show(charge))
+        self.tell(f"charge.{_TOLD_AS[charge.status]}", charge, self.show(charge))
 
     def tell_refund(self, refund: Refund, charge: Charge) -> None:
         if refund.status is not RefundStatus.PENDING:
-            self._tell(f"refund.{refund.status}", charge, {**self.show(refund), "charge": self.show(charge)})
+            self.tell(f"refund.{refund.status}", charge, {**self.show(refund), "charge": self.show(charge)})
+
+    def lie_about(self, charge: Charge) -> tuple[str, Mapping[str, Any]]:
+        """What a forger would say: that it was paid."""
+        moved = {"amount": charge.amount, "currency": charge.currency}
+        return "charge.succeeded", {**self.show(charge), "status": ChargeStatus.SUCCEEDED, "moved": moved}
 
     def _record_charge(self, charge: Charge) -> Charge:
         if charge.status is ChargeStatus.SUCCEEDED:
@@ -154,19 +162,21 @@ class Till:
         self.tell_refund(refund, self.books.charges[refund.charge_id])
         return refund
 
-    def _tell(self, kind: str, charge: Charge, data: Mapping[str, Any]) -> None:
+    def tell(self, kind: str, charge: Charge, data: Mapping[str, Any]) -> None:
         habit = CHARGES[charge.token].webhook
         wait = self.settings.seconds[Delay.LATE_WEBHOOK] if habit is WebhookHabit.LATE else 0.0
         copies = {WebhookHabit.NEVER: 0, WebhookHabit.MANY: self.settings.webhook_copies}.get(habit, 1)
-        notice = self._webhook(kind, charge, data, secret=self.settings.webhook_secret, wait=wait)
+        notice = self.new_webhook(kind, charge, data, secret=self.settings.webhook_secret, wait=wait)
         self.webhooks += [replace(notice) for _ in range(copies)]
         if habit is WebhookHabit.FORGED and charge.status is ChargeStatus.PENDING:
-            moved = {"amount": charge.amount, "currency": charge.currency}
-            lie = {**data, "status": ChargeStatus.SUCCEEDED, "moved": moved}
-            self.webhooks.append(self._webhook("charge.succeeded", charge, lie, secret=FORGER_SECRET, wait=0.0))
+            self.forge(charge)
 
-    def _webhook(self, kind: str, charge: Charge, data: Mapping[str, Any], *, secret: str, wait: float) -> Webhook:
-        url = charge.notify_url or self.settings.notify_url
+    def forge(self, charge: Charge) -> None:
+        kind, lie = self.lie_about(charge)
+        self.webhooks.append(self.new_webhook(kind, charge, lie, secret=FORGER_SECRET, wait=0.0))
+
+    def new_webhook(self, kind: str, charge: Charge, data: Mapping[str, Any], *, secret: str, wait: float) -> Webhook:
+        url = charge.notify_url or self.notify_url
         return webhook(kind, data, url=url, secret=secret, due_at=timestamp() + wait)
 
 

@@ -27,8 +27,10 @@ from payments.models import (
 )
 from sandbox import admin
 from sandbox.behaviours import CHARGES, LOOK_UPS, Mode
+from sandbox.razorpay.provider import RazorpayProvider
 from tests.architecture.source import ROOT
 from tests.factories import ProviderAccountFactory, RestaurantFactory, accepted, order_of, routed, staff
+from tests.sandbox.running import PLAIN
 from tests.scenarios.test_behaviours import ENDS, REFUND_ENDS
 
 README, OPERATIONS = ROOT / "README.md", ROOT / "docs" / "operations.md"
@@ -115,9 +117,10 @@ def test_each_token_ends_as_the_scenarios_see_it_end() -> None:
 
 def test_the_page_on_the_sandbox_names_every_path_and_mode() -> None:
     text = (ROOT / "docs" / "sandbox.md").read_text("utf-8")
-    for verb, paths in (("GET", admin._READS), ("POST", admin._WRITES)):
+    scripts = {f"/v1/admin/{name}" for name in RazorpayProvider(PLAIN).scripts}
+    for verb, paths in (("GET", set(admin._READS)), ("POST", scripts | set(admin._WRITES))):
         told = set(re.findall(rf"^\| `{verb} (\S+)` \|", text, re.M))
-        assert told == set(paths)
+        assert told == paths
     assert all(f"`{mode}`" in text for mode in Mode)
     assert all(f"`{behaviour}`" in text for behaviour in LOOK_UPS)
 

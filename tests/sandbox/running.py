@@ -15,6 +15,7 @@ import httpx
 
 from payments.gateways.simulated import SimulatedCredentials, SimulatedGateway
 from sandbox.behaviours import SECONDS
+from sandbox.company import Company
 from sandbox.courier import Courier
 from sandbox.inprocess import InProcess
 from sandbox.provider import Provider
@@ -60,11 +61,11 @@ class Line:
 
 
 @contextmanager
-def on_a_socket(directory: Path | None = None, **changes: Any) -> Iterator[Line]:
+def on_a_socket(directory: Path | None = None, kind: type[Company] = Provider, **changes: Any) -> Iterator[Line]:
     server = SandboxServer(listen(0))
     url = f"http://127.0.0.1:{server.port}"
     seconds = {delay: wait * SCALE for delay, wait in SECONDS.items()}
-    provider = Provider(replace(PLAIN, public_url=url, seconds=seconds, **changes), directory)
+    provider = kind(replace(PLAIN, public_url=url, seconds=seconds, **changes), directory)
     thread = threading.Thread(target=server.run, args=(provider,))
     courier = Courier(provider, delay_scale=SCALE)
     courier.start()

@@ -1,0 +1,1 @@
+"""A provider that speaks Razorpay's documented wire format."""
