@@ -33,6 +33,7 @@ form { margin: .6rem 0 0; }
 button, .button { display: block; width: 100%; min-height: 3rem; padding: .6rem 1rem; border-radius: .6rem;
   border: 1px solid var(--line); background: transparent; color: inherit; font: inherit; font-weight: 600;
   cursor: pointer; text-align: center; text-decoration: none; }
+.stacked > * { margin-top: .6rem; }
 button:hover, .button:hover { border-color: currentColor; }
 button.go { background: var(--go); border-color: var(--go); color: var(--go-ink); }
 button.stop { color: var(--stop); }

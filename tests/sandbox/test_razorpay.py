@@ -268,8 +268,10 @@ def press(shop: Shop, path: str, **form: str) -> str:
 
 def test_a_guest_pays_on_the_hosted_page_and_comes_back_with_a_signature(shop: Shop, order_id: str) -> None:
     about = {"key_id": KEY_ID, "order_id": order_id, "callback_url": "https://shop.example/back"}
+    about |= {"cancel_url": "https://shop.example/left"}
     shown = press(shop, "/v1/checkout/embedded", **about)
     assert "₹840.00" in shown
+    assert 'href="https://shop.example/left"' in shown
     tried = press(shop, f"/window/{order_id}", token="sim_decline_insufficient_funds", callback_url="")
     assert "try again" in tried
     assert "razorpay_signature" not in tried
