@@ -14,4 +14,5 @@ from accounts.services.editing_people import setting_password
 @sensitive_post_parameters()
 def own_password(request: Any) -> HttpResponse:
     with setting_password(person_id=request.user.pk, by=request.user):
+        request.user.refresh_from_db()  # Of that person nothing changes any more.
         return admin.site.password_change(request)

@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from accounts.independence import Ties, who_asked_took_others_away
@@ -22,6 +21,7 @@ from events.actors import SYSTEM, Actor
 from events.audit import Deed, audited
 from events.services import Journal
 from kernel import clock
+from kernel.duplicates import refusing_a_second
 from kernel.errors import ServiceError
 from kernel.texts import MAX_REASON, check_reason, check_text
 
@@ -85,13 +85,9 @@ def ask_approval(wanted: Wanted, *, maker: User | None, actor: Actor) -> Approva
         expires_at=now + LASTS,
     )
     with audited(_deed_on(approval, "ask_approval", actor, wanted.reason)):
-        try:
-            with transaction.atomic():
-                approval.save(force_insert=True)
-        except IntegrityError as error:
-            if "one_pending_approval_per_subject" not in str(error):
-                raise
-            raise ApprovalRefused("A second person is being asked about this already.", code="already_asked") from error
+        asked = ApprovalRefused("A second person is being asked about this already.", code="already_asked")
+        with refusing_a_second("one_pending_approval_per_subject", asked):
+            approval.save(force_insert=True)
         journal = Journal(actor)
         journal.created(approval, reason=wanted.reason)
         journal.write()

@@ -19,6 +19,7 @@ from accounts.services.people import revoke_all_tokens_of
 from events.actors import SHELL, Actor
 from events.audit import INSTALLATION, Deed, Picture, audited, audited_afterwards
 from kernel import clock
+from kernel.duplicates import refusing_a_second
 from kernel.errors import ServiceError
 
 # Of these the audit says that they changed and never to what: a person can be forgotten.
@@ -57,7 +58,7 @@ def save_person(
 ) -> None:
     """As a form left it, new or not. None: the form has no word on these.
 
-    `changed` are the fields that somebody filled in anew; None: any. What they left alone stays as it is by now.
+    `changed` are the fields in which a form differed from the row that it read; None: any. The others stay as they are.
     """
     with transaction.atomic():
         supers = _locked(person.pk)
@@ -71,7 +72,8 @@ def save_person(
             FormerName.objects.create(user=was, username=was.username)
         with audited(_deed_on(person.pk, _deed_of(person, was), Actor.user(by))):
             # Somebody may have been signed out, or given another password, since the form read the row, and stays it.
-            person.save(update_fields=None if was is None else _EDITED)
+            with refusing_a_second("accounts_user_username_key", _name_taken(person)):
+                person.save(update_fields=None if was is None else _EDITED)
             if groups is not None:
                 person.groups.set(groups)
             if permissions is not None:
@@ -80,9 +82,13 @@ def save_person(
 
 @contextmanager
 def setting_password(*, person_id: UUID, by: User) -> Iterator[None]:
-    """Around Django's own pages for it. Where none was set in the end, nothing was done."""
+    """Around Django's own pages for it, which save a person whole. Where none was set in the end, nothing was done.
+
+    Nobody is shut out between their reading of the row and that.
+    """
     check_may_edit(person_id, by=by)
     with audited(_deed_on(person_id, PersonDeed.SET_PASSWORD, Actor.user(by))):
+        User.objects.select_for_update(no_key=True).get(pk=person_id)
         yield
 
 
@@ -124,6 +130,10 @@ def sign_out_everywhere(*, person: User, by: User | None) -> int:
         person.signed_out_at = clock.now()
         person.save(update_fields=["signed_out_at"])
         return revoke_all_tokens_of(person=person)
+
+
+def _name_taken(person: User) -> PersonRefused:
+    return PersonRefused(f"There is somebody called {person.username} already. Choose another name.", field="username")
 
 
 def _leave_alone(person: User, was: User, changed: Collection[str]) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import Q
 
 from accounts.deeds import KeyDeed
@@ -19,6 +19,7 @@ from accounts.services.secrets import LAST_USED_STEP, hash_secret, new_secret
 from events.actors import SHELL, SYSTEM, Actor, ActorKind
 from events.audit import Deed, audited
 from kernel import clock
+from kernel.duplicates import refusing_a_second
 from kernel.errors import ServiceError
 from kernel.modes import Mode
 
@@ -122,15 +123,10 @@ def _rotate(old: ApiKey, overlap: timedelta) -> str:
 
 
 def _insert(row: ApiKey, also_for: Sequence[Restaurant]) -> None:
-    try:
-        with transaction.atomic():
-            row.save(force_insert=True)
-            row.also_for.set(also_for)
-    except IntegrityError as error:
-        if "one_api_key_per_name" not in str(error):
-            raise
-        taken = f"There is a key named {row.name} already. Revoke it, or choose another name."
-        raise KeyRefused(taken, field="name") from error
+    taken = f"There is a key named {row.name} already. Revoke it, or choose another name."
+    with refusing_a_second("one_api_key_per_name", KeyRefused(taken, field="name")):
+        row.save(force_insert=True)
+        row.also_for.set(also_for)
 
 
 def _deed_on(key: ApiKey, action: KeyDeed, by: Actor) -> Deed:

@@ -13,6 +13,7 @@ from accounts.deeds import HouseDeed
 from accounts.models import User
 from events.actors import Actor
 from events.audit import Deed, audited
+from kernel.duplicates import refusing_a_second
 from kernel.errors import ServiceError
 
 
@@ -26,9 +27,11 @@ def save_group(*, group: Group, permissions: Iterable[Permission], by: User) -> 
     is_new = group.pk is None
     with transaction.atomic():
         if is_new:
-            group.save()
+            _save(group)
+        elif not Group.objects.select_for_update().filter(pk=group.pk).exists():
+            raise GroupRefused("This group was deleted since you opened the page.")
         with audited(_deed_on(group, HouseDeed.CREATE_GROUP if is_new else HouseDeed.EDIT_GROUP, by, is_new=is_new)):
-            group.save()
+            _save(group)
             group.permissions.set(permissions)
 
 
@@ -36,6 +39,12 @@ def delete_group(*, group: Group, by: User) -> None:
     _check(by)
     with audited(_deed_on(group, HouseDeed.DELETE_GROUP, by)):
         Group.objects.filter(pk=group.pk).delete()
+
+
+def _save(group: Group) -> None:
+    taken = GroupRefused(f"There is a group {group.name} already.", field="name")
+    with refusing_a_second("auth_group_name_key", taken):
+        group.save()
 
 
 def _check(by: User) -> None:

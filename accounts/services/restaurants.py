@@ -13,6 +13,7 @@ from accounts.models import Restaurant, Role, User
 from accounts.services.people import works_as
 from events.actors import Actor
 from events.audit import Deed, audited
+from kernel.duplicates import refusing_a_second
 from kernel.errors import ServiceError
 
 _SHOWN = ("slug", "name", "currency", "time_zone", "day_starts_at")
@@ -36,8 +37,13 @@ def save_restaurant(*, restaurant: Restaurant, by: User) -> None:
         may = by.is_superuser if was is None else may_edit_restaurant(by, restaurant_id=restaurant.pk)
         if not may:
             raise RestaurantRefused("A superuser adds restaurants, and its admins with that permission edit one.")
-        with audited(_deed_on(restaurant.pk, HouseDeed.EDIT_RESTAURANT if was else HouseDeed.CREATE_RESTAURANT, by)):
+        deed = _deed_on(restaurant.pk, HouseDeed.EDIT_RESTAURANT if was else HouseDeed.CREATE_RESTAURANT, by)
+        with audited(deed), refusing_a_second("accounts_restaurant_slug_key", _slug_taken(restaurant)):
             restaurant.save()
+
+
+def _slug_taken(restaurant: Restaurant) -> RestaurantRefused:
+    return RestaurantRefused(f"There is a restaurant {restaurant.slug} already. Choose another name.", field="slug")
 
 
 def _deed_on(restaurant_id: UUID, action: HouseDeed, by: User) -> Deed:

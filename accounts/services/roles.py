@@ -14,6 +14,7 @@ from accounts.selectors import people_of_nobody_else
 from accounts.services.people import works_as
 from events.actors import Actor
 from events.audit import Deed, audited
+from kernel.duplicates import refusing_a_second
 from kernel.errors import ServiceError
 
 
@@ -35,11 +36,13 @@ def save_role(*, membership: Membership, by: User) -> None:
         was = Membership.objects.select_for_update().filter(pk=membership.pk).first()
         _check(membership, by)
         if was is None:
+            _check_is_new(membership)
             _check_that_nobody_else_loses(membership, by)
         elif (was.user_id, was.restaurant_id) != (membership.user_id, membership.restaurant_id):
             raise RoleRefused("A role stays where it is and with whom. Take it, and give another one.", field="user")
         with audited(_deed_on(membership, PersonDeed.CHANGE_ROLE if was else PersonDeed.GIVE_ROLE, by)):
-            membership.save()
+            with refusing_a_second("one_role_per_person_and_restaurant", _given_meanwhile()):
+                membership.save()
             _let_into_console(membership)
 
 
@@ -60,6 +63,16 @@ def _let_into_console(membership: Membership) -> None:
 def _check(membership: Membership, by: User) -> None:
     if not may_give_roles(by, restaurant_id=membership.restaurant_id, person_id=membership.user_id):
         raise RoleRefused("Roles here are given by a superuser, or by an admin of the restaurant to somebody else.")
+
+
+def _check_is_new(membership: Membership) -> None:
+    """What a colleague took away is not given back by an older page."""
+    if not membership._state.adding:
+        raise RoleRefused("This role was taken away since you opened the page. Give it anew if that was wrong.")
+
+
+def _given_meanwhile() -> RoleRefused:
+    return RoleRefused("This person has a role here by now. Open it on the list to change it.", field="user")
 
 
 def _check_that_nobody_else_loses(membership: Membership, by: User) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import Q
 
 from accounts.models import Approval, Role, User
@@ -16,6 +16,7 @@ from accounts.services.people import works_as
 from events.actors import Actor
 from events.audit import Deed, audited
 from events.services import Journal
+from kernel.duplicates import refusing_a_second
 from kernel.texts import check_reason
 from payments.models import (
     Attempt,
@@ -158,14 +159,9 @@ def _locked_change(change_id: UUID) -> CredentialChange:
 
 
 def _save(change: CredentialChange) -> None:
-    try:
-        with transaction.atomic():
-            change.save(force_insert=True)
-    except IntegrityError as error:
-        if "one_waiting_change_per_account" not in str(error):
-            raise
-        sentence = "A second person is being asked about new credentials of this account already."
-        raise ProviderRefused(sentence, code="already_asked") from error
+    sentence = "A second person is being asked about new credentials of this account already."
+    with refusing_a_second("one_waiting_change_per_account", ProviderRefused(sentence, code="already_asked")):
+        change.save(force_insert=True)
 
 
 def _end(change: CredentialChange, step: Callable[[], Any], event: AccountEvent, actor: Actor, reason: str) -> None:

@@ -8,12 +8,16 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group, Permission
 from django.db import connection
+from django.urls import reverse
+from unfold import forms as unfold_forms
 
 from accounts.models import Membership, Role, User
-from accounts.services.editing_people import PersonRefused, save_person, setting_password
+from accounts.services.editing_people import PersonRefused, save_person, setting_password, sign_out_everywhere
 from events.audit import INSTALLATION, verdicts
 from events.models import AuditEntry
+from tests.accounts.test_people_pages import signed_in
 from tests.factories import RestaurantFactory, UserFactory, staff
+from tests.lock_waits import wait_until_somebody_waits_for_us
 
 
 @pytest.fixture
@@ -202,3 +206,52 @@ def test_of_two_superusers_who_leave_at_once_one_stays() -> None:
 
     assert sorted(left) == [False, True]
     assert User.objects.filter(is_superuser=True).count() == 1
+
+
+def test_an_edit_that_had_begun_takes_back_neither_a_new_password_nor_a_sign_out(boss: User, asha: User) -> None:
+    begun = changed(asha, email="new@example.com")
+    meanwhile = User.objects.get(pk=asha.pk)
+    with setting_password(person_id=asha.pk, by=boss):
+        meanwhile.set_password("correct horse battery")
+        meanwhile.save()
+    sign_out_everywhere(person=meanwhile, by=boss)
+
+    save_person(person=begun, by=boss, changed=["email"])
+
+    asha.refresh_from_db()
+    assert (asha.check_password("correct horse battery"), asha.email) == (True, "new@example.com")
+    assert asha.signed_out_at == meanwhile.signed_out_at
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("form", ["AdminPasswordChangeForm", "AdminOwnPasswordChangeForm"])
+def test_nobody_is_shut_out_while_a_password_is_set(monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    """Django saves a person whole, as it read them: whoever was shut out in between would be let in again."""
+    boss, asha = (UserFactory.create(is_superuser=is_boss, is_staff=True) for is_boss in (True, False))
+    asha.set_password("the old password")
+    asha.save()
+    save = getattr(unfold_forms, form).save
+
+    def shut_out() -> None:
+        try:
+            save_person(person=changed(asha, is_active=False), by=boss)
+        finally:
+            connection.close()
+
+    def once_somebody_waits(self: Any, *args: Any, **kwargs: Any) -> Any:
+        pool.submit(shut_out)
+        wait_until_somebody_waits_for_us()
+        return save(self, *args, **kwargs)
+
+    monkeypatch.setattr(getattr(unfold_forms, form), "save", once_somebody_waits)
+    is_own = "Own" in form
+    other = reverse("admin:auth_user_password_change", args=[asha.pk])
+    client, address = (signed_in(asha), reverse("admin:password_change")) if is_own else (signed_in(boss), other)
+    new = dict.fromkeys(("password1", "password2", "new_password1", "new_password2"), "correct horse battery")
+
+    with ThreadPoolExecutor(1) as pool:
+        said = {"old_password": "the old password", "usable_password": "true", "set-password": "1", **new}
+        assert client.post(address, said).status_code == 302
+
+    asha.refresh_from_db()
+    assert (asha.check_password("correct horse battery"), asha.is_active) == (True, False)
