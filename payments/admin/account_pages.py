@@ -24,7 +24,7 @@ from kernel.errors import ServiceError
 from payments.admin.provider_forms import AccountForm, FeeForm, SwitchForm
 from payments.models import ProviderAccount
 from payments.selectors import attempts_under_way
-from payments.services.accounts import add_account, percent_of, set_fee, switch_account
+from payments.services.accounts import FeeOvertaken, add_account, percent_of, set_fee, switch_account
 from payments.services.configuring import may_configure
 from payments.services.providers import is_usable
 
@@ -122,10 +122,8 @@ class AccountPages:
                     messages.info(request, refused.sentence)
                     return redirect(_CHANGE, account_id)
                 _add_refusal(form, refused)
-                if refused.code == "changed_meanwhile":
-                    # The next press is about the fee as it is by now.
-                    account.refresh_from_db(fields=["fee_bps"])
-                    form.data = {**request.POST.dict(), "seen": account.fee_bps}
+                if isinstance(refused, FeeOvertaken):
+                    form.data = {**request.POST.dict(), "seen": refused.fee_bps}
                 status = HTTPStatus.FORBIDDEN if refused.code == "not_an_admin" else HTTPStatus.CONFLICT
         return self._again(request, account, {verb: form}, status)
 
@@ -180,8 +178,10 @@ def followed(account_id: UUID) -> str:
 
 
 def _set_fee(account: ProviderAccount, said: Mapping[str, Any], person: User) -> str:
-    set_fee(account_id=account.pk, fee_bps=said["fee"], person=person, reason=said["reason"], seen=said["seen"])
-    return "The fee is changed."
+    fee = said["fee"]
+    if set_fee(account_id=account.pk, fee_bps=fee, person=person, reason=said["reason"], seen=said["seen"]):
+        return "The fee is changed."
+    return f"The fee is {percent_of(fee)} percent already: nothing was changed."
 
 
 _VERBS: Mapping[str, Doing] = {

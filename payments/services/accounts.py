@@ -22,6 +22,20 @@ LONGEST_LABEL = 80  # The column's size.
 WHOLE_BPS = 10_000  # A hundred percent: who asks for more takes more than was paid.
 
 
+class FeeOvertaken(ProviderRefused):
+    """With the fee that was found behind the lock: the next press is about that one."""
+
+    code = "changed_meanwhile"
+
+    def __init__(self, fee_bps: int) -> None:
+        super().__init__(
+            f"This fee was set to {percent_of(fee_bps)} percent since you opened the page. "
+            "What you entered still stands here: send it again if it is right.",
+            field="fee",
+        )
+        self.fee_bps = fee_bps
+
+
 def add_account(*, restaurant: Restaurant, mode: Mode, provider: str, label: str, person: User) -> ProviderAccount:
     """Switched off and without credentials: nothing is sent to it before somebody says both."""
     label = label.strip()
@@ -60,8 +74,8 @@ def switch_account(
     return account
 
 
-def set_fee(*, account_id: UUID, fee_bps: int, person: User, reason: str, seen: int | None = None) -> None:
-    """What the provider keeps of each charge, for the reports: it changes no payment.
+def set_fee(*, account_id: UUID, fee_bps: int, person: User, reason: str, seen: int | None = None) -> bool:
+    """What the provider keeps of each charge, for the reports: it changes no payment. Whether it was another one.
 
     `seen` is the fee that was looked at; None: it is set whatever it was.
     """
@@ -70,18 +84,14 @@ def set_fee(*, account_id: UUID, fee_bps: int, person: User, reason: str, seen: 
         raise ProviderRefused("A fee is between 0 and 100 percent.", field="fee", code="bad_fee")
     with transaction.atomic():
         account = _locked(account_id, person)
-        if seen is not None and seen != account.fee_bps:
-            if account.fee_bps == fee_bps:
-                return  # Pressed twice, or two entered the same.
-            raise ProviderRefused(
-                f"A colleague set this fee to {percent_of(account.fee_bps)} percent since you opened the page. "
-                "What you entered still stands here: send it again if it is right.",
-                field="fee",
-                code="changed_meanwhile",
-            )
+        if account.fee_bps == fee_bps:
+            return False  # Pressed twice, or two entered the same.
+        if seen not in {None, account.fee_bps}:
+            raise FeeOvertaken(account.fee_bps)
         with audited(_deed(account, "set_fee", person, reason)):
             account.fee_bps = fee_bps
             account.save(update_fields=["fee_bps"])
+    return True
 
 
 def percent_of(fee_bps: int) -> str:
