@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
 from django.apps import apps
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ERROR_FLAG
+from django.core.exceptions import ValidationError
+from django.db import connection
 from django.db.models import F, Model, OuterRef, Q, QuerySet, Subquery, UUIDField
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -29,7 +32,7 @@ LOOKING_ROLES = ("finance", "finance_lead", "admin", "auditor")
 ROWS_PER_PAGE = 50
 # Named, not imported: the ground knows no app. It is the table that every row's `restaurant_id` points into.
 _RESTAURANT = "accounts.Restaurant"
-# Until the transaction of the form ends. It is taken before any lock of a service, so that nobody waits in a circle.
+# It is taken before any lock of a service, so that nobody waits in a circle.
 _ONE_AT_A_TIME = Statement("SELECT pg_advisory_xact_lock(hashtext(%s))")
 _NOT_THERE = "That address asked for something that is not there, so the list is shown without its filters and search."
 
@@ -70,9 +73,14 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold has no types: it
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         """Of two who save one row at once the second one reads what the first one left, and is told of it."""
-        if request.method == "POST":
-            _ONE_AT_A_TIME.read([f"{self.opts.label} {object_id}"])
+        if request.method == "POST" and connection.in_atomic_block:
+            self._wait_for_others(object_id)
         return super().get_object(request, object_id, from_field)
+
+    def _wait_for_others(self, object_id: str) -> None:
+        """Until whoever saves this row is done. An address may write its key in several ways, or wrongly."""
+        with suppress(ValidationError):
+            _ONE_AT_A_TIME.read([f"{self.opts.label} {self.opts.pk.to_python(object_id)}"])
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:  # noqa: FBT001, FBT002  Django's own.
         """Of two who change one row at once the second one is told of the first."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import cached_property
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.choices import flatten_choices
 from django.utils.text import capfirst
 
 # Of a value no more is needed to tell it from another one, and nothing personal lies in a hidden field.
@@ -23,41 +26,68 @@ def knowing_what_it_showed(form: type[Any]) -> type[Any]:
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
-            self._marks = {name: _mark_of(value) for name, value in _shown(self).items()}
             self.fields[_FIELD].initial = json.dumps(self._marks)
+
+        @cached_property
+        def _marks(self) -> dict[str, str]:
+            """Of the row as it is at this moment: also of a form that was sent."""
+            return {name: _mark(field, _now(self, name)) for name, field in _compared(self).items()}
 
         def clean(self) -> Any:
             said = super().clean()
-            overtaken = [
-                name for name, mark in _marks_in(self.data.get(_FIELD)).items() if self._is_overtaken(name, mark)
-            ]
+            shown = _marks_in(self.data.get(self.add_prefix(_FIELD)))
+            sent = {name: _mark(self.fields[name], _sent(self, name)) for name in self._marks if name in shown}
+            # Not where somebody pressed twice, or two entered the same: what is sent is what is there.
+            overtaken = [name for name, mark in sent.items() if self._marks[name] not in {mark, shown[name]}]
             if overtaken:
                 self.add_error(None, _told(self, overtaken))
-                # They have been told: saved once more, it is what they mean.
-                self.data = self.data.copy()
-                self.data[_FIELD] = json.dumps(self._marks)
+                self._tell([name for name in overtaken if sent[name] == shown[name]])
             return said
 
-        def _is_overtaken(self, name: str, mark: str) -> bool:
-            """Not where somebody pressed twice, or two entered the same: what is sent is what is there."""
-            return name in self.changed_data and self._marks.get(name) != mark
+        def _tell(self, left_alone: list[str]) -> None:
+            """Drawn again, it is about the row as it is now: saved once more, it is what they mean."""
+            self.data = self.data.copy()
+            self.data[self.add_prefix(_FIELD)] = json.dumps(self._marks)
+            for name in left_alone:
+                self.data.setlist(self.add_prefix(name), _as_sent(self.fields[name], _now(self, name)))
 
     return Knowing
 
 
-def _shown(form: forms.Form) -> dict[str, Any]:
-    """As the row is at this moment: also of a form that was sent."""
-    fields = {name: field for name, field in form.fields.items() if name != _FIELD and not field.disabled}
-    return {name: _plain(form.get_initial_for_field(field, name)) for name, field in fields.items()}
+def _compared(form: Any) -> dict[str, forms.Field]:
+    return {name: field for name, field in form.fields.items() if name != _FIELD and not field.disabled}
 
 
-def _plain(value: Any) -> str:
-    many = value if isinstance(value, list | tuple) else [value]
-    return ", ".join(sorted(str(each) for each in many))
+def _now(form: Any, name: str) -> Any:
+    return form.get_initial_for_field(form.fields[name], name)
 
 
-def _mark_of(value: str) -> str:
-    return hashlib.sha256(value.encode()).hexdigest()[:_MARK_LENGTH]
+def _sent(form: Any, name: str) -> Any:
+    return form.fields[name].widget.value_from_datadict(form.data, form.files, form.add_prefix(name))
+
+
+def _as_sent(field: forms.Field, value: Any) -> list[str]:
+    """By a browser, which sends nothing of a box that is not ticked."""
+    if isinstance(field, forms.BooleanField):
+        return ["on"] if value else []
+    prepared = field.prepare_value(value)
+    many = prepared if isinstance(prepared, list | tuple) else [prepared]
+    return ["" if each is None else str(each) for each in many]
+
+
+def _mark(field: forms.Field, value: Any) -> str:
+    """The same of a row's value and of one that was typed, however it was written."""
+    said = ", ".join(sorted(_plainly(field, each) for each in _as_sent(field, value)))
+    return hashlib.sha256(said.encode()).hexdigest()[:_MARK_LENGTH]
+
+
+def _plainly(field: forms.Field, said: str) -> str:
+    if isinstance(field, forms.BooleanField | forms.ModelChoiceField):
+        return said
+    try:
+        return str(field.to_python(said))
+    except ValidationError:
+        return said
 
 
 def _marks_in(said: Any) -> dict[str, str]:
@@ -65,15 +95,14 @@ def _marks_in(said: Any) -> dict[str, str]:
         marks = json.loads(said or "{}")
     except ValueError:
         return {}
-    return marks if isinstance(marks, dict) else {}
+    return {name: mark for name, mark in marks.items() if isinstance(mark, str)} if isinstance(marks, dict) else {}
 
 
 def _told(form: Any, changed: list[str]) -> str:
-    shown = _shown(form)
-    now = [f"{_label(form, name)}: {_in_words(shown[name])}" for name in changed if name in shown]
+    now = [f"{_label(form, name)}: {_in_words(form.fields[name], _now(form, name))}" for name in changed]
     return (
         f"Somebody changed this since you opened the page. By now it is {'; '.join(now)}. What you entered still "
-        "stands here: put right what is out of date, and save again."
+        "stands here, beside what has changed: put right what is out of date, and save again."
     )
 
 
@@ -81,5 +110,11 @@ def _label(form: Any, name: str) -> str:
     return str(capfirst(form.fields[name].label or name.replace("_", " ")))
 
 
-def _in_words(value: str) -> str:
-    return {"True": "yes", "False": "no", "": "empty", "None": "empty"}.get(value, value)
+def _in_words(field: forms.Field, value: Any) -> str:
+    if isinstance(field, forms.BooleanField):
+        return "yes" if value else "no"
+    if isinstance(field, forms.ChoiceField) and not isinstance(field, forms.ModelChoiceField):
+        choices: Any = field.choices
+        value = dict(flatten_choices(choices)).get(value, value)
+    many = value if isinstance(value, list | tuple) else [value]
+    return ", ".join(sorted(str(each) for each in many if each not in {None, ""})) or "empty"

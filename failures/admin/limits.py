@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
@@ -20,11 +21,26 @@ from payments.models import Limited, RefundLimit
 from payments.services.limit_changes import set_refund_limit
 from payments.services.refund_limits import limit_named
 
+_MOST_DIGITS = len(str(MAX_MINOR))
+
+
+class MostField(forms.CharField):
+    """An amount, in one way of writing it where its currency is known: 600 is no other limit than 600.00."""
+
+    currency = ""
+
+    def to_python(self, value: Any) -> str:
+        said = super().to_python(value) or ""
+        try:
+            return Money.parse(said, self.currency).plain() if said and self.currency else said
+        except ValueError as error:
+            raise ValidationError(str(error)) from error
+
 
 class LimitForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own is generic to the stubs alone.
     """The amount as people write it. Who, where and in which currency is said once."""
 
-    most = forms.CharField(
+    most = MostField(
         label="Most of one payment, in all",
         max_length=20,
         widget=UnfoldAdminTextInputWidget(attrs={"inputmode": "decimal"}),
@@ -39,7 +55,9 @@ class LimitForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own is g
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.instance.pk is not None:
-            self.fields["most"].initial = Money(self.instance.most_minor, self.instance.currency).plain()
+            most: Any = self.fields["most"]  # The stubs know none of ours.
+            most.currency = self.instance.currency
+            most.initial = Money(self.instance.most_minor, self.instance.currency).plain()
 
     def clean(self) -> dict[str, Any]:
         said = dict(super().clean() or {})
@@ -61,6 +79,7 @@ class RefundLimitAdmin(ConfirmedAdmin, ServedAdmin, ReadOnlyAdmin):
     about = "How much of one payment each role gives back alone. What is above waits for a second person."
     nothing = "No limits yet: everybody who may refund gives back alone what a payment took in."
     list_before_template = "failures/limits.html"
+    delete_confirmation_template = "failures/limit_delete.html"
     list_display = ["whom", "currency", "limit", "restaurant"]
     list_select_related = ["restaurant"]
     ordering = ["restaurant__name", "who", "currency"]
@@ -98,8 +117,16 @@ class RefundLimitAdmin(ConfirmedAdmin, ServedAdmin, ReadOnlyAdmin):
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: FBT001  Django's own.
         self._set(request, obj, form.cleaned_data["most_minor"], is_first=not change)
 
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
+        """What it amounts to, of which the press is compared with what is there by then."""
+        limit = self.get_object(request, unquote(object_id)) if request.method == "GET" else None
+        told = {"most": Money(limit.most_minor, limit.currency).display()} if limit is not None else {}
+        return super().delete_view(request, object_id, {**told, **(extra_context or {})})
+
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        self._set(request, obj, None)
+        """The page that asks whether to says which limit that is; a list's action does not."""
+        said = request.POST.get("seen", "")
+        self._set(request, obj, None, seen=int(said) if said.isdecimal() and len(said) <= _MOST_DIGITS else None)
 
     def title_of(self, row: Any) -> str:
         return f"Limit of {row.get_who_display()} in {row.currency}"
@@ -107,7 +134,7 @@ class RefundLimitAdmin(ConfirmedAdmin, ServedAdmin, ReadOnlyAdmin):
     def known_as(self, row: Any) -> str:
         return limit_named(row.who, row.currency)
 
-    def _set(self, request: HttpRequest, limit: RefundLimit, most_minor: int | None, *, is_first: bool = False) -> None:
+    def _set(self, request: HttpRequest, limit: RefundLimit, most_minor: int | None, **known: Any) -> None:
         person: Any = request.user
         set_refund_limit(
             restaurant=limit.restaurant,
@@ -115,7 +142,7 @@ class RefundLimitAdmin(ConfirmedAdmin, ServedAdmin, ReadOnlyAdmin):
             currency=limit.currency,
             most_minor=most_minor,
             person=person,
-            is_first=is_first,
+            **known,
         )
 
     def _where_admin(self, request: HttpRequest) -> Any:

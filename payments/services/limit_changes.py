@@ -27,18 +27,21 @@ def set_refund_limit(
     most_minor: int | None,
     person: User,
     is_first: bool = False,
+    seen: int | None = None,
 ) -> None:
     """None: no limit. A refund that waits already goes on waiting, and for a day it does not count for who set it.
 
-    `is_first`: where there is one by now, a colleague set it a moment ago, and it stands.
+    `is_first`: where another one was set a moment ago, that one stands. `seen` is what a page showed of it, which has
+    to be true still; None: it is set whatever it was.
     """
     _check(restaurant, currency, most_minor, person)
     mine: dict[str, Any] = {"restaurant": restaurant, "who": who, "currency": currency}
     with transaction.atomic():
         # What a colleague changes in the same moment is theirs, and no part of what the audit says of this.
         lock_configuration(restaurant.pk, person=person)
-        if is_first:
-            _check_that_there_is_none(mine)
+        there = RefundLimit.objects.filter(**mine).first()
+        if there is not None and there.most_minor != most_minor:
+            _check_that_it_is_known(there, is_first=is_first, seen=seen)
         with audited(_deed(restaurant, who, currency, person)):
             if most_minor is None:
                 RefundLimit.objects.filter(**mine).delete()
@@ -55,12 +58,12 @@ def _check(restaurant: Restaurant, currency: str, most_minor: int | None, person
         raise RefundRefused("A limit is an amount that is not negative.", field="most", code="bad_amount")
 
 
-def _check_that_there_is_none(mine: dict[str, Any]) -> None:
-    there = RefundLimit.objects.filter(**mine).first()
-    if there is not None:
+def _check_that_it_is_known(there: RefundLimit, *, is_first: bool, seen: int | None) -> None:
+    """Pressed twice, or two entered the same: that is no news, and not asked."""
+    if is_first or seen not in {None, there.most_minor}:
         most = Money(there.most_minor, there.currency).display()
         raise RefundRefused(
-            f"A colleague set this limit in the same moment, to {most}. Open it on the list to change it.",
+            f"This limit was set to {most} since you opened the page. Open it on the list to change it.",
             field="most",
             code="changed_meanwhile",
         )
