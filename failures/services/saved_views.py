@@ -16,7 +16,7 @@ from django.db.models import Q, QuerySet, Value
 from django.db.models.functions import Lower
 
 from accounts.models import CHECKERS, LOOKING, OFFICE, Membership, Restaurant, User
-from accounts.services.idempotency import Call, KeyTaken, claim, first_press
+from accounts.services.idempotency import Call, KeyTaken, PageUsed, claim, first_press
 from accounts.services.people import works_as
 from events.actors import Actor
 from events.audit import Deed, audited
@@ -64,7 +64,10 @@ def save_view(*, restaurant_id: UUID, draft: ViewDraft, person: User, call: Call
                 view.save(force_insert=True)
             return view
     except KeyTaken:
-        return SavedView.objects.get(pk=first_press(call).subject_id)
+        kept = SavedView.objects.get(pk=first_press(call).subject_id)
+        if kept.removed_at is not None:
+            raise PageUsed("This view was kept, and removed since. Press again to keep it anew.") from None
+        return kept
 
 
 def remove_view(*, view_id: UUID, person: User) -> SavedView:

@@ -52,7 +52,7 @@ def _check_undecided(bill: Bill, attempt: Attempt, event: Event, actor: Actor) -
     due = undecided_in(bill, payment, attempt, is_being_cancelled=True).due_part
     if not due.minor:
         return
-    _check_may(event)
+    _check_may(event, of="Money came in for this order")
     limit = limit_of(actor, attempt)
     if limit is not None and limit.is_passed_by(due.minor):
         raise RefundRefused(
@@ -83,9 +83,8 @@ def _release_waiting(bill: Bill, journal: Journal, event: Event, actor: Actor) -
         release_refund(bill, refund, journal, reason=OWED_BY_CANCELLING)
 
 
-def _check_may(event: Event) -> None:
+def _check_may(event: Event, *, of: str = "This order is paid") -> None:
     if not event.data["may_refund"]:
         raise PaymentRefused(
-            "This order is paid, and who cancels it gives money back: that needs the right to refund.",
-            code="not_allowed",
+            f"{of}, and who cancels it gives money back: that needs the right to refund.", code="not_allowed"
         )

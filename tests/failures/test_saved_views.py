@@ -202,6 +202,17 @@ def test_one_that_was_removed_stays_so(restaurant: Restaurant, finance: User) ->
     assert {*what_changed(before, everything())} == {"accounts_user", "accounts_membership"}
 
 
+def test_a_press_whose_view_was_removed_is_told_so(restaurant: Restaurant, finance: User) -> None:
+    """The page that is gone back to says what a new press does, and its key is a new one."""
+    call = press_of(finance, restaurant)
+    remove_view(view_id=keep(finance, restaurant, "Late", call=call).pk, person=finance)
+
+    with pytest.raises(PageUsed, match="was kept, and removed since"):
+        keep(finance, restaurant, "Late", call=call)
+
+    assert keep(finance, restaurant, "Late").name == "Late"
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("names", [("Late", "Late"), ("Late", "late")])
 def test_of_two_who_share_one_name_at_once_one_is_told(restaurant: Restaurant, names: tuple[str, str]) -> None:
