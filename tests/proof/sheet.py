@@ -161,7 +161,6 @@ def _chaos(figures: Figures) -> Iterable[Line]:
             yield name.replace("_", " "), said
 
 
-# In the order of docs/proof.md, whichever was run first.
 def _api(figures: Figures) -> Iterable[Line]:
     of = {what: [each for each in figures if each["what"] == what] for what in ("storms", "cases")}
     for each in of["storms"]:
@@ -170,6 +169,7 @@ def _api(figures: Figures) -> Iterable[Line]:
         yield f"cases that a stranger played as {each['role']}", each["cases"]
 
 
+# In the order of docs/proof.md, whichever was run first.
 TOLD: Mapping[str, Callable[[Figures], Iterable[Line]]] = {
     "simulation": _simulation,
     "mutants": _mutants,
