@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpResponse
+from django.shortcuts import redirect
 from django.views.decorators.debug import sensitive_post_parameters
 
 from accounts.services.editing_people import setting_password
@@ -13,6 +14,11 @@ from accounts.services.editing_people import setting_password
 
 @sensitive_post_parameters()
 def own_password(request: Any) -> HttpResponse:
-    with setting_password(person_id=request.user.pk, by=request.user):
-        request.user.refresh_from_db()  # Of that person nothing changes any more.
+    if request.method != "POST":
+        return admin.site.password_change(request)
+    session = request.user.get_session_auth_hash()
+    with setting_password(person_id=request.user.pk, by=request.user) as person:
+        if person.get_session_auth_hash() != session:
+            return redirect(request.path)  # Signed out everywhere in this moment, and so here.
+        request.user = person
         return admin.site.password_change(request)

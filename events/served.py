@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -53,6 +54,8 @@ class ServedAdmin(KeptInAudit):
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
         except ServiceError as refused:
+            if object_id is not None and self.get_object(request, unquote(object_id)) is None:
+                return self._turned_away(request, refused)  # Taken away meanwhile: there is no form to show again.
             request.__dict__[_REFUSAL] = refused
             return super().changeform_view(request, object_id, form_url, extra_context)
 

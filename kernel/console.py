@@ -74,10 +74,10 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold has no types: it
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         """Of two who save one row at once the second one reads what the first one left, and is told of it."""
         if request.method == "POST" and connection.in_atomic_block:
-            self._wait_for_others(object_id)
+            self.wait_for_others(object_id)
         return super().get_object(request, object_id, from_field)
 
-    def _wait_for_others(self, object_id: str) -> None:
+    def wait_for_others(self, object_id: str) -> None:
         """Until whoever saves this row is done. An address may write its key in several ways, or wrongly."""
         with suppress(ValidationError):
             _ONE_AT_A_TIME.read([f"{self.opts.label} {self.opts.pk.to_python(object_id)}"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -41,15 +42,15 @@ def knowing_what_it_showed(form: type[Any]) -> type[Any]:
             overtaken = [name for name, mark in sent.items() if self._marks[name] not in {mark, shown[name]}]
             if overtaken:
                 self.add_error(None, _told(self, overtaken))
-                self._tell([name for name in overtaken if sent[name] == shown[name]])
+                self._tell({name: shown[name] for name in overtaken})
             return said
 
-        def _tell(self, left_alone: list[str]) -> None:
+        def _tell(self, shown: Mapping[str, str]) -> None:
             """Drawn again, it is about the row as it is now: saved once more, it is what they mean."""
             self.data = self.data.copy()
             self.data[self.add_prefix(_FIELD)] = json.dumps(self._marks)
-            for name in left_alone:
-                self.data.setlist(self.add_prefix(name), _as_sent(self.fields[name], _now(self, name)))
+            for name, mark in shown.items():
+                self.data.setlist(self.add_prefix(name), _standing_again(self, name, mark))
 
     return Knowing
 
@@ -75,8 +76,19 @@ def _as_sent(field: forms.Field, value: Any) -> list[str]:
     return ["" if each is None else str(each) for each in many]
 
 
+def _standing_again(form: Any, name: str, mark: str) -> list[str]:
+    """As it was sent; where that is what the page showed, as it is by now. Of several boxes that is true of each."""
+    field, sent, now = form.fields[name], _sent(form, name), _now(form, name)
+    if isinstance(field, forms.ModelMultipleChoiceField):
+        were, are, shall = {*mark.split()}, {*_as_sent(field, now)}, {*_as_sent(field, sent)}
+        return sorted(are - (were - shall) | (shall - were))
+    return _as_sent(field, now if _mark(field, sent) == mark else sent)
+
+
 def _mark(field: forms.Field, value: Any) -> str:
-    """The same of a row's value and of one that was typed, however it was written."""
+    """The same of a row's value and of one that was typed, however it was written. Of boxes: which are ticked."""
+    if isinstance(field, forms.ModelMultipleChoiceField):
+        return " ".join(sorted(_as_sent(field, value)))
     said = ", ".join(sorted(_plainly(field, each) for each in _as_sent(field, value)))
     return hashlib.sha256(said.encode()).hexdigest()[:_MARK_LENGTH]
 
@@ -113,8 +125,9 @@ def _label(form: Any, name: str) -> str:
 def _in_words(field: forms.Field, value: Any) -> str:
     if isinstance(field, forms.BooleanField):
         return "yes" if value else "no"
+    many = value if isinstance(value, list | tuple) else [value]
     if isinstance(field, forms.ChoiceField) and not isinstance(field, forms.ModelChoiceField):
         choices: Any = field.choices
-        value = dict(flatten_choices(choices)).get(value, value)
-    many = value if isinstance(value, list | tuple) else [value]
+        words = dict(flatten_choices(choices))
+        many = [words.get(each, each) for each in many]
     return ", ".join(sorted(str(each) for each in many if each not in {None, ""})) or "empty"

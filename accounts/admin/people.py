@@ -9,6 +9,7 @@ from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import Exists, OuterRef, Prefetch, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -201,8 +202,12 @@ class PersonAdmin(ConfirmedAdmin, UserAdmin, ServedAdmin):  # type: ignore[misc,
         asked = code_before_secrets(request)
         if asked is not None:
             return asked
-        with setting_password(person_id=person.pk, by=request.user):
+        if request.method != "POST":
             return super().user_change_password(request, id, form_url)
+        with transaction.atomic():
+            self.wait_for_others(unquote(id))
+            with setting_password(person_id=person.pk, by=request.user):
+                return super().user_change_password(request, id, form_url)
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **kwargs)

@@ -81,15 +81,16 @@ def save_person(
 
 
 @contextmanager
-def setting_password(*, person_id: UUID, by: User) -> Iterator[None]:
+def setting_password(*, person_id: UUID, by: User) -> Iterator[User]:
     """Around Django's own pages for it, which save a person whole. Where none was set in the end, nothing was done.
 
-    Nobody is shut out between their reading of the row and that.
+    Nobody is shut out between their reading of the row, which is given as it is by now, and that.
     """
     check_may_edit(person_id, by=by)
-    with audited(_deed_on(person_id, PersonDeed.SET_PASSWORD, Actor.user(by))):
-        User.objects.select_for_update(no_key=True).get(pk=person_id)
-        yield
+    with transaction.atomic():
+        person = User.objects.select_for_update(no_key=True).get(pk=person_id)
+        with audited(_deed_on(person_id, PersonDeed.SET_PASSWORD, Actor.user(by))):
+            yield person
 
 
 @contextmanager

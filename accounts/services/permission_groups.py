@@ -28,7 +28,7 @@ def save_group(*, group: Group, permissions: Iterable[Permission], by: User) -> 
     with transaction.atomic():
         if is_new:
             _save(group)
-        elif not Group.objects.select_for_update().filter(pk=group.pk).exists():
+        elif not _is_there(group):
             raise GroupRefused("This group was deleted since you opened the page.")
         with audited(_deed_on(group, HouseDeed.CREATE_GROUP if is_new else HouseDeed.EDIT_GROUP, by, is_new=is_new)):
             _save(group)
@@ -37,8 +37,15 @@ def save_group(*, group: Group, permissions: Iterable[Permission], by: User) -> 
 
 def delete_group(*, group: Group, by: User) -> None:
     _check(by)
-    with audited(_deed_on(group, HouseDeed.DELETE_GROUP, by)):
-        Group.objects.filter(pk=group.pk).delete()
+    with transaction.atomic():
+        _is_there(group)  # First its row and then what hangs on it, as whoever saves it.
+        with audited(_deed_on(group, HouseDeed.DELETE_GROUP, by)):
+            Group.objects.filter(pk=group.pk).delete()
+
+
+def _is_there(group: Group) -> bool:
+    """And it stays until the transaction ends."""
+    return Group.objects.select_for_update().filter(pk=group.pk).first() is not None
 
 
 def _save(group: Group) -> None:

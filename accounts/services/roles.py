@@ -49,6 +49,7 @@ def save_role(*, membership: Membership, by: User) -> None:
 def take_role(*, membership: Membership, by: User) -> None:
     """Whoever had it keeps the cases at hand until somebody else takes them."""
     with transaction.atomic():
+        Membership.objects.select_for_update().filter(pk=membership.pk).first()  # As it is by now, it is written down.
         _check(membership, by)
         with audited(_deed_on(membership, PersonDeed.TAKE_ROLE, by)):
             Membership.objects.filter(pk=membership.pk).delete()

@@ -22,6 +22,7 @@ from payments.services.limit_changes import set_refund_limit
 from payments.services.refund_limits import limit_named
 
 _MOST_DIGITS = len(str(MAX_MINOR))
+_NOTHING_SEEN = -1  # No limit is this: whoever saw none deletes none.
 
 
 class MostField(forms.CharField):
@@ -61,9 +62,11 @@ class LimitForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's own is g
 
     def clean(self) -> dict[str, Any]:
         said = dict(super().clean() or {})
+        if "most" not in said:
+            return said
         currency = said.get("currency") or self.instance.currency
         try:
-            said["most_minor"] = Money.parse(said.get("most", ""), currency).minor
+            said["most_minor"] = Money.parse(said["most"], currency).minor
         except ValueError as error:
             raise ValidationError({"most": str(error)}) from error
         if said["most_minor"] > MAX_MINOR:
@@ -118,15 +121,16 @@ class RefundLimitAdmin(ConfirmedAdmin, ServedAdmin, ReadOnlyAdmin):
         self._set(request, obj, form.cleaned_data["most_minor"], is_first=not change)
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> Any:
-        """What it amounts to, of which the press is compared with what is there by then."""
-        limit = self.get_object(request, unquote(object_id)) if request.method == "GET" else None
-        told = {"most": Money(limit.most_minor, limit.currency).display()} if limit is not None else {}
+        """What it amounts to, with which the press compares what is there by then."""
+        limit = self.get_object(request, unquote(object_id))
+        most = Money(limit.most_minor, limit.currency) if limit is not None else None
+        told = {"most": most.display(), "seen": most.minor} if most else {}
         return super().delete_view(request, object_id, {**told, **(extra_context or {})})
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        """The page that asks whether to says which limit that is; a list's action does not."""
         said = request.POST.get("seen", "")
-        self._set(request, obj, None, seen=int(said) if said.isdecimal() and len(said) <= _MOST_DIGITS else None)
+        is_amount = said.isdecimal() and len(said) <= _MOST_DIGITS
+        self._set(request, obj, None, seen=int(said) if is_amount else _NOTHING_SEEN)
 
     def title_of(self, row: Any) -> str:
         return f"Limit of {row.get_who_display()} in {row.currency}"

@@ -63,7 +63,7 @@ def _check_that_it_is_known(there: RefundLimit, *, is_first: bool, seen: int | N
     if is_first or seen not in {None, there.most_minor}:
         most = Money(there.most_minor, there.currency).display()
         raise RefundRefused(
-            f"This limit was set to {most} since you opened the page. Open it on the list to change it.",
+            f"This limit was set to {most} since you opened the page. Look at it on the list, and decide again.",
             field="most",
             code="changed_meanwhile",
         )

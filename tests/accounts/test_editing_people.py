@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, Permission
-from django.db import connection
+from django.db import connection, transaction
 from django.urls import reverse
 from unfold import forms as unfold_forms
 
+from accounts.admin import people
 from accounts.models import Membership, Role, User
 from accounts.services.editing_people import PersonRefused, save_person, setting_password, sign_out_everywhere
 from events.audit import INSTALLATION, verdicts
 from events.models import AuditEntry
-from tests.accounts.test_people_pages import signed_in
+from tests.accounts.test_people_pages import form_of, page_of, signed_in
 from tests.factories import RestaurantFactory, UserFactory, staff
 from tests.lock_waits import wait_until_somebody_waits_for_us
 
 
 @pytest.fixture
 def boss(db: None) -> User:
-    return UserFactory.create(is_superuser=True)
+    return UserFactory.create(is_superuser=True, is_staff=True)
 
 
 @pytest.fixture
@@ -226,15 +227,19 @@ def test_an_edit_that_had_begun_takes_back_neither_a_new_password_nor_a_sign_out
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("form", ["AdminPasswordChangeForm", "AdminOwnPasswordChangeForm"])
 def test_nobody_is_shut_out_while_a_password_is_set(monkeypatch: pytest.MonkeyPatch, form: str) -> None:
-    """Django saves a person whole, as it read them: whoever was shut out in between would be let in again."""
+    """Django saves a person whole, as it read them: whoever was shut out in between would be let in again. A colleague
+    who does that on their page waits, and neither of them for ever.
+    """
     boss, asha = (UserFactory.create(is_superuser=is_boss, is_staff=True) for is_boss in (True, False))
     asha.set_password("the old password")
     asha.save()
     save = getattr(unfold_forms, form).save
 
+    colleague = signed_in(UserFactory.create(is_superuser=True, is_staff=True))
+
     def shut_out() -> None:
         try:
-            save_person(person=changed(asha, is_active=False), by=boss)
+            colleague.post(page_of(asha), form_of(asha, is_active=""))
         finally:
             connection.close()
 
@@ -252,6 +257,85 @@ def test_nobody_is_shut_out_while_a_password_is_set(monkeypatch: pytest.MonkeyPa
     with ThreadPoolExecutor(1) as pool:
         said = {"old_password": "the old password", "usable_password": "true", "set-password": "1", **new}
         assert client.post(address, said).status_code == 302
+
+    asha.refresh_from_db()
+    assert (asha.check_password("correct horse battery"), asha.is_active) == (True, False)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_whoever_sets_none_is_not_written_down_for_what_a_colleague_did(boss: User, asha: User) -> None:
+    """Who waited for the colleague has a picture of before that is older than the colleague's deed."""
+
+    browser, address = signed_in(boss), reverse("admin:auth_user_password_change", args=[asha.pk])
+
+    def set_none() -> None:
+        try:
+            assert browser.post(address, {"password1": "one"}).status_code == 200
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            save_person(person=changed(asha, is_active=False), by=boss)
+            setting = pool.submit(set_none)
+            wait_until_somebody_waits_for_us()
+        setting.result()
+
+    assert [each.action for each in AuditEntry.objects.order_by("id")] == ["shut_person_out"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_session_that_is_ended_in_that_moment_does_not_live_on(asha: User) -> None:
+    asha.is_staff = True
+    asha.set_password("the old password")
+    asha.save()
+    browser = signed_in(asha)
+    new = {"new_password1": "correct horse battery", "new_password2": "correct horse battery"}
+
+    def set_own() -> None:
+        try:
+            browser.post(reverse("admin:password_change"), {"old_password": "the old password", **new})
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            sign_out_everywhere(person=asha, by=None)
+            setting = pool.submit(set_own)
+            wait_until_somebody_waits_for_us()
+        setting.result()
+
+    asha.refresh_from_db()
+    assert asha.check_password("the old password")
+    assert browser.get(reverse("admin:index")).status_code == 302
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_password_is_set_after_what_a_colleague_is_saving(
+    boss: User, asha: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both take the locks of a person in one order, or one of them would be ended by the database."""
+    new = {"usable_password": "true", "password1": "correct horse battery", "password2": "correct horse battery"}
+
+    browser, page = signed_in(boss), reverse("admin:auth_user_password_change", args=[asha.pk])
+
+    def set_password() -> int:
+        try:
+            return browser.post(page, {"set-password": "1", **new}).status_code
+        finally:
+            connection.close()
+
+    def once_it_waits(**said: Any) -> None:
+        setting.append(pool.submit(set_password))
+        wait_until_somebody_waits_for_us()
+        save_person(**said)
+
+    monkeypatch.setattr(people, "save_person", once_it_waits)
+    setting: list[Future[int]] = []
+
+    with ThreadPoolExecutor(1) as pool:
+        assert signed_in(boss).post(page_of(asha), form_of(asha, is_active="")).status_code == 302
+        assert setting[0].result() == 302
 
     asha.refresh_from_db()
     assert (asha.check_password("correct horse battery"), asha.is_active) == (True, False)

@@ -46,7 +46,7 @@ def test_an_admin_sets_changes_and_takes_away_a_limit(desk: Client, restaurant: 
     assert 'value="500.50"' in desk.get(page).content.decode()
     desk.post(page, {"most": "0"})
     assert RefundLimit.objects.get().most_minor == 0
-    desk.post(f"{PAGE}{limit.pk}/delete/", {"post": "yes"})
+    desk.post(f"{PAGE}{limit.pk}/delete/", {"post": "yes", "seen": "0"})
 
     assert not RefundLimit.objects.exists()
     entries = AuditEntry.objects.order_by("id")
@@ -137,5 +137,5 @@ def test_a_limit_is_set_changed_and_taken_away_with_a_fresh_code(restaurant: Res
     limit = RefundLimit.objects.get()
     press(f"{PAGE}{limit.pk}/change/", {"most": "900"})
     assert RefundLimit.objects.get().most_minor == 90_000
-    press(f"{PAGE}{limit.pk}/delete/", {"post": "yes"})
+    press(f"{PAGE}{limit.pk}/delete/", {"post": "yes", "seen": "90000"})
     assert not RefundLimit.objects.exists()

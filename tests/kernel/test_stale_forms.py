@@ -13,6 +13,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from accounts.admin import houses
 from accounts.models import Membership, Restaurant, Role, User
 from accounts.services.permission_groups import GroupRefused, delete_group, save_group
 from accounts.services.roles import RoleRefused, save_role, take_role
@@ -90,6 +91,18 @@ class TestToldAndSavedAgain:
         asha.refresh_from_db()
         assert (answer.status_code, asha.is_active, asha.first_name, asha.is_staff) == (302, False, "Usha", True)
         assert (asha.email, asha.last_name, [*asha.groups.all()]) == ("new@example.com", "Rao", [money])
+
+    def test_each_of_several_boxes_is_left_alone_by_itself(self, console: Client, other: Client) -> None:
+        """A right that was taken away does not come back because another one was given on an older page."""
+        first, second, third, fourth = (Group.objects.create(name=name) for name in ("A", "B", "C", "D"))
+        asha = UserFactory.create()
+        asha.groups.set([first, second])
+        older = sent_by(console.get(page_of(asha))) | {"groups": [str(first.pk), str(third.pk)]}
+        other.post(page_of(asha), form_of(asha, groups=[second.pk, fourth.pk]))
+
+        console.post(page_of(asha), sent_by(console.post(page_of(asha), older)))
+
+        assert {*asha.groups.all()} == {third, fourth}
 
     def test_what_was_let_in_or_given_meanwhile_stays_so(self, console: Client, other: Client) -> None:
         asha = UserFactory.create(is_active=False, email="old@example.com")
@@ -191,7 +204,8 @@ def test_a_limit_that_somebody_changed_is_not_deleted_by_the_page_that_showed_an
     limit = RefundLimit.objects.get()
     desk = desk_of(staff(limit.restaurant, Role.ADMIN))
     asked = desk.get(f"{desk_page}delete/").content.decode()
-    assert "The limit of finance is ₹500.00 of one payment, in all." in asked
+    assert f"{limit.restaurant} has a limit for finance: ₹500.00 of one payment, in all." in asked
+    assert 'name="seen" value="50000"' in asked
     desk.post(f"{desk_page}change/", {"most": "100"})
 
     refused = desk.post(f"{desk_page}delete/", {"post": "yes", "seen": "50000"}, follow=True)
@@ -203,11 +217,20 @@ def test_a_limit_that_somebody_changed_is_not_deleted_by_the_page_that_showed_an
 
 
 @pytest.mark.parametrize("said", ["", "many", "-1", "9" * 5_000, "²"])
-def test_a_page_that_says_nothing_of_a_limit_deletes_it(desk_page: str, said: str) -> None:
+def test_whoever_saw_no_limit_deletes_none(desk_page: str, said: str) -> None:
     desk = desk_of(staff(RefundLimit.objects.get().restaurant, Role.ADMIN))
 
-    assert desk.post(f"{desk_page}delete/", {"post": "yes", "seen": said}).status_code == 302
-    assert not RefundLimit.objects.exists()
+    desk.post(f"{desk_page}delete/", {"post": "yes", "seen": said})
+
+    assert RefundLimit.objects.exists()
+
+
+def test_what_is_no_amount_is_said_once(desk_page: str) -> None:
+    desk = desk_of(staff(RefundLimit.objects.get().restaurant, Role.ADMIN))
+
+    said = desk.post(f"{desk_page}change/", {"most": "much"}).content.decode()
+
+    assert said.count("is not an amount") == 1
 
 
 @pytest.fixture
@@ -231,6 +254,22 @@ def test_a_role_that_was_taken_away_does_not_come_back(boss: User) -> None:
         save_role(membership=older, by=boss)
 
     assert not Membership.objects.exists()
+
+
+def test_whoever_saves_what_was_just_taken_away_is_told(
+    console: Client, boss: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    role = Membership.objects.get(user=staff(RestaurantFactory.create(), Role.FINANCE))
+
+    def taken_away_before(membership: Membership, by: User) -> None:
+        take_role(membership=Membership.objects.get(), by=boss)
+        save_role(membership=membership, by=by)
+
+    monkeypatch.setattr(houses, "save_role", taken_away_before)
+
+    told = console.post(f"{ROLES}{role.pk}/change/", {"role": "finance_lead"}, follow=True)
+
+    assert "This role was taken away since you opened the page." in told.content.decode()
 
 
 def test_a_group_that_was_deleted_does_not_come_back(boss: User) -> None:
