@@ -12,16 +12,26 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Prefetch, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.decorators import method_decorator
 from django.utils.html import format_html
+from django.views.decorators.debug import sensitive_post_parameters
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from accounts.confirmed_pages import ConfirmedAdmin
+from accounts.console_gate import NOT_DONE
 from accounts.models import Membership, Role, SecondFactor, User
 from accounts.second_factor_pages import code_before_secrets, code_first
 from accounts.selectors import administered_by, people_shown_to
-from accounts.services.editing_people import may_edit, save_person, setting_password, sign_out_everywhere
+from accounts.services.editing_people import (
+    is_out_of_date,
+    may_edit,
+    save_person,
+    setting_password,
+    sign_out_everywhere,
+)
 from accounts.services.permission_groups import delete_group, save_group
 from accounts.services.second_factor import SecondFactorRefused, remove
 from events.served import ServedAdmin
@@ -193,6 +203,7 @@ class PersonAdmin(ConfirmedAdmin, UserAdmin, ServedAdmin):  # type: ignore[misc,
             changed=form.changed_data,
         )
 
+    @method_decorator(sensitive_post_parameters())
     def user_change_password(self, request: Any, id: str, form_url: str = "") -> Any:  # noqa: A002  Django's own.
         person = self.get_object(request, unquote(id))
         if person is None:
@@ -206,7 +217,10 @@ class PersonAdmin(ConfirmedAdmin, UserAdmin, ServedAdmin):  # type: ignore[misc,
             return super().user_change_password(request, id, form_url)
         with transaction.atomic():
             self.wait_for_others(unquote(id))
-            with setting_password(person_id=person.pk, by=request.user):
+            with setting_password(person_id=person.pk, by=request.user) as now:
+                if now.pk == request.user.pk and is_out_of_date(request.user, now):
+                    self.message_user(request, NOT_DONE, messages.WARNING)
+                    return redirect(request.path)
                 return super().user_change_password(request, id, form_url)
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:

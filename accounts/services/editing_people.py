@@ -15,7 +15,7 @@ from django.db.models import Q
 from accounts.deeds import PERSON, HouseDeed, PersonDeed
 from accounts.models import FormerName, User, UserToken
 from accounts.selectors import people_edited_by
-from accounts.services.people import revoke_all_tokens_of
+from accounts.services.people import hold_person, revoke_all_tokens_of
 from events.actors import SHELL, Actor
 from events.audit import INSTALLATION, Deed, Picture, audited, audited_afterwards
 from kernel import clock
@@ -70,12 +70,13 @@ def save_person(
         if was is not None and was.username != person.username:
             # What was done under it is told under it.
             FormerName.objects.create(user=was, username=was.username)
+        wanted = None if groups is None else _held_groups(groups)
         with audited(_deed_on(person.pk, _deed_of(person, was), Actor.user(by))):
             # Somebody may have been signed out, or given another password, since the form read the row, and stays it.
             with refusing_a_second("accounts_user_username_key", _name_taken(person)):
                 person.save(update_fields=None if was is None else _EDITED)
-            if groups is not None:
-                person.groups.set(groups)
+            if wanted is not None:
+                person.groups.set(wanted)
             if permissions is not None:
                 person.user_permissions.set(permissions)
 
@@ -88,9 +89,14 @@ def setting_password(*, person_id: UUID, by: User) -> Iterator[User]:
     """
     check_may_edit(person_id, by=by)
     with transaction.atomic():
-        person = User.objects.select_for_update(no_key=True).get(pk=person_id)
+        person = hold_person(person_id)
         with audited(_deed_on(person_id, PersonDeed.SET_PASSWORD, Actor.user(by))):
             yield person
+
+
+def is_out_of_date(known: User, now: User) -> bool:
+    """Of somebody who signed in as one and is the other by now: signed out everywhere, or shut out, in this moment."""
+    return not now.is_active or now.get_session_auth_hash() != known.get_session_auth_hash()
 
 
 @contextmanager
@@ -127,10 +133,12 @@ def sign_out_everywhere(*, person: User, by: User | None) -> int:
         subject_id=str(person.pk),
         picture=partial(_signed_in_as, person.pk),
     )
-    with audited(deed):
-        person.signed_out_at = clock.now()
-        person.save(update_fields=["signed_out_at"])
-        return revoke_all_tokens_of(person=person)
+    with transaction.atomic():
+        hold_person(person.pk)
+        with audited(deed):
+            person.signed_out_at = clock.now()
+            person.save(update_fields=["signed_out_at"])
+            return revoke_all_tokens_of(person=person)
 
 
 def _name_taken(person: User) -> PersonRefused:
@@ -149,6 +157,12 @@ def _locked(person_id: UUID) -> dict[UUID, User]:
     """The person and all superusers, always in one order: of two who leave at once the second one sees the first."""
     rows = User.objects.select_for_update().filter(Q(pk=person_id) | Q(is_superuser=True)).order_by("pk")
     return {row.pk: row for row in rows}
+
+
+def _held_groups(groups: Iterable[Group]) -> list[Group]:
+    """Before the audit's chain, which whoever deletes one of them waits for with its row in hand."""
+    keys = [group.pk for group in groups]
+    return list(Group.objects.select_for_update(no_key=True).filter(pk__in=keys).order_by("pk"))
 
 
 def _check_rights(person: User, was: User | None, by: User, *, touches_rights: bool) -> None:

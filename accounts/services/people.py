@@ -30,6 +30,11 @@ def works_as(person: User, roles: Collection[Role], *, restaurant_id: UUID) -> b
     return memberships.filter(restaurant=restaurant_id).exists()
 
 
+def hold_person(person_id: UUID) -> User:
+    """As they are by now, and stay until the transaction ends: before the picture that the audit keeps of them."""
+    return User.objects.select_for_update(no_key=True).get(pk=person_id)
+
+
 def is_guest_of(person_id: UUID, *, restaurant_id: UUID) -> bool:
     guests = Membership.objects.filter(role=Role.CUSTOMER, user__is_active=True, restaurant=restaurant_id)
     return guests.filter(user=person_id).exists()

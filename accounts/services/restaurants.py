@@ -33,7 +33,8 @@ def may_edit_restaurant(by: User, *, restaurant_id: UUID) -> bool:
 def save_restaurant(*, restaurant: Restaurant, by: User) -> None:
     """As a form left it. A new one belongs to whoever runs the installation: nobody is its admin yet."""
     with transaction.atomic():
-        was = Restaurant.objects.select_for_update().filter(pk=restaurant.pk).first()
+        # Rows that point to it are written meanwhile, and whoever writes one may have the audit's chain in hand.
+        was = Restaurant.objects.select_for_update(no_key=True).filter(pk=restaurant.pk).first()
         may = by.is_superuser if was is None else may_edit_restaurant(by, restaurant_id=restaurant.pk)
         if not may:
             raise RestaurantRefused("A superuser adds restaurants, and its admins with that permission edit one.")

@@ -11,7 +11,7 @@ from django.db import transaction
 from accounts.deeds import PERSON, PersonDeed
 from accounts.models import LOOKING, Membership, Role, User
 from accounts.selectors import people_of_nobody_else
-from accounts.services.people import works_as
+from accounts.services.people import hold_person, works_as
 from events.actors import Actor
 from events.audit import Deed, audited
 from kernel.duplicates import refusing_a_second
@@ -34,6 +34,7 @@ def save_role(*, membership: Membership, by: User) -> None:
     """As a form left it, new or not. It holds from the next request on: roles are read for each."""
     with transaction.atomic():
         was = Membership.objects.select_for_update().filter(pk=membership.pk).first()
+        hold_person(membership.user_id)
         _check(membership, by)
         if was is None:
             _check_is_new(membership)
@@ -50,6 +51,7 @@ def take_role(*, membership: Membership, by: User) -> None:
     """Whoever had it keeps the cases at hand until somebody else takes them."""
     with transaction.atomic():
         Membership.objects.select_for_update().filter(pk=membership.pk).first()  # As it is by now, it is written down.
+        hold_person(membership.user_id)
         _check(membership, by)
         with audited(_deed_on(membership, PersonDeed.TAKE_ROLE, by)):
             Membership.objects.filter(pk=membership.pk).delete()

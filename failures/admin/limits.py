@@ -20,9 +20,9 @@ from kernel.shown import Amount, Word
 from payments.models import Limited, RefundLimit
 from payments.services.limit_changes import set_refund_limit
 from payments.services.refund_limits import limit_named
+from payments.services.refusals import RefundRefused
 
 _MOST_DIGITS = len(str(MAX_MINOR))
-_NOTHING_SEEN = -1  # No limit is this: whoever saw none deletes none.
 
 
 class MostField(forms.CharField):
@@ -128,9 +128,10 @@ class RefundLimitAdmin(ConfirmedAdmin, ServedAdmin, ReadOnlyAdmin):
         return super().delete_view(request, object_id, {**told, **(extra_context or {})})
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        said = request.POST.get("seen", "")
-        is_amount = said.isdecimal() and len(said) <= _MOST_DIGITS
-        self._set(request, obj, None, seen=int(said) if is_amount else _NOTHING_SEEN)
+        seen = request.POST.get("seen", "")
+        if not seen.isdecimal() or len(seen) > _MOST_DIGITS:
+            raise RefundRefused("Look at the limit first, and delete it on its own page.", code="nothing_seen")
+        self._set(request, obj, None, seen=int(seen))
 
     def title_of(self, row: Any) -> str:
         return f"Limit of {row.get_who_display()} in {row.currency}"

@@ -227,24 +227,23 @@ def test_an_edit_that_had_begun_takes_back_neither_a_new_password_nor_a_sign_out
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("form", ["AdminPasswordChangeForm", "AdminOwnPasswordChangeForm"])
 def test_nobody_is_shut_out_while_a_password_is_set(monkeypatch: pytest.MonkeyPatch, form: str) -> None:
-    """Django saves a person whole, as it read them: whoever was shut out in between would be let in again. A colleague
-    who does that on their page waits, and neither of them for ever.
-    """
+    """Django saves a person whole, as it read them: whoever was shut out in between would be let in again."""
     boss, asha = (UserFactory.create(is_superuser=is_boss, is_staff=True) for is_boss in (True, False))
     asha.set_password("the old password")
     asha.save()
     save = getattr(unfold_forms, form).save
 
+    shutting_out: list[Future[int]] = []
     colleague = signed_in(UserFactory.create(is_superuser=True, is_staff=True))
 
-    def shut_out() -> None:
+    def shut_out() -> int:
         try:
-            colleague.post(page_of(asha), form_of(asha, is_active=""))
+            return colleague.post(page_of(asha), form_of(asha, is_active="")).status_code
         finally:
             connection.close()
 
     def once_somebody_waits(self: Any, *args: Any, **kwargs: Any) -> Any:
-        pool.submit(shut_out)
+        shutting_out.append(pool.submit(shut_out))
         wait_until_somebody_waits_for_us()
         return save(self, *args, **kwargs)
 
@@ -257,6 +256,7 @@ def test_nobody_is_shut_out_while_a_password_is_set(monkeypatch: pytest.MonkeyPa
     with ThreadPoolExecutor(1) as pool:
         said = {"old_password": "the old password", "usable_password": "true", "set-password": "1", **new}
         assert client.post(address, said).status_code == 302
+        assert shutting_out[0].result() == 302
 
     asha.refresh_from_db()
     assert (asha.check_password("correct horse battery"), asha.is_active) == (True, False)
@@ -285,16 +285,20 @@ def test_whoever_sets_none_is_not_written_down_for_what_a_colleague_did(boss: Us
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_session_that_is_ended_in_that_moment_does_not_live_on(asha: User) -> None:
-    asha.is_staff = True
+@pytest.mark.parametrize("page", ["admin:password_change", "admin:auth_user_password_change"])
+def test_a_session_that_is_ended_in_that_moment_does_not_live_on(asha: User, page: str) -> None:
+    """Whoever has got hold of it sets no password any more, on neither page."""
+    asha.is_staff = asha.is_superuser = True
     asha.set_password("the old password")
     asha.save()
     browser = signed_in(asha)
-    new = {"new_password1": "correct horse battery", "new_password2": "correct horse battery"}
+    names = ("password1", "password2", "new_password1", "new_password2")
+    said = {"old_password": "the old password", "usable_password": "true", "set-password": "1"}
+    address = reverse(page, args=[asha.pk] if "user" in page else [])
 
     def set_own() -> None:
         try:
-            browser.post(reverse("admin:password_change"), {"old_password": "the old password", **new})
+            browser.post(address, said | dict.fromkeys(names, "correct horse battery"))
         finally:
             connection.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 from typing import Any
 
@@ -220,8 +221,9 @@ def test_a_limit_that_somebody_changed_is_not_deleted_by_the_page_that_showed_an
 def test_whoever_saw_no_limit_deletes_none(desk_page: str, said: str) -> None:
     desk = desk_of(staff(RefundLimit.objects.get().restaurant, Role.ADMIN))
 
-    desk.post(f"{desk_page}delete/", {"post": "yes", "seen": said})
+    told = desk.post(f"{desk_page}delete/", {"post": "yes", "seen": said}, follow=True)
 
+    assert "Look at the limit first, and delete it on its own page." in told.content.decode()
     assert RefundLimit.objects.exists()
 
 
@@ -256,19 +258,28 @@ def test_a_role_that_was_taken_away_does_not_come_back(boss: User) -> None:
     assert not Membership.objects.exists()
 
 
+@pytest.mark.django_db(transaction=True)
 def test_whoever_saves_what_was_just_taken_away_is_told(
     console: Client, boss: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     role = Membership.objects.get(user=staff(RestaurantFactory.create(), Role.FINANCE))
 
+    def take_away() -> None:
+        try:
+            take_role(membership=Membership.objects.get(), by=boss)
+        finally:
+            connection.close()
+
     def taken_away_before(membership: Membership, by: User) -> None:
-        take_role(membership=Membership.objects.get(), by=boss)
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(take_away).result()
         save_role(membership=membership, by=by)
 
     monkeypatch.setattr(houses, "save_role", taken_away_before)
 
     told = console.post(f"{ROLES}{role.pk}/change/", {"role": "finance_lead"}, follow=True)
 
+    assert told.redirect_chain == [(ROLES, 302)]
     assert "This role was taken away since you opened the page." in told.content.decode()
 
 
