@@ -130,7 +130,7 @@ class RefundLimitAdmin(ConfirmedAdmin, ServedAdmin, ReadOnlyAdmin):
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         seen = request.POST.get("seen", "")
         if not seen.isdecimal() or len(seen) > _MOST_DIGITS:
-            raise RefundRefused("Look at the limit first, and delete it on its own page.", code="nothing_seen")
+            raise RefundRefused("Look at the limit first, and delete it on its own page.")
         self._set(request, obj, None, seen=int(seen))
 
     def title_of(self, row: Any) -> str:
